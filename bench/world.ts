@@ -1,0 +1,63 @@
+import fs from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import pg from 'pg'
+
+/** A durable database of the bench's own (fsync and synchronous_commit are on), with one large course and many enrollments. */
+export interface World {
+  readonly url: string
+  readonly admin: pg.Client
+  /** As it was before anything was completed. */
+  reset(): Promise<void>
+  /** Whether counters, rows, journal and keys agree. */
+  consistent(): Promise<boolean>
+  close(): Promise<void>
+}
+
+export const LESSONS = 200_000
+export const ENROLLMENTS = 20_000
+
+export async function createWorld(): Promise<World> {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'lockstep-bench-'))
+  fs.chmodSync(folder, 0o755)
+  let url = process.env.BENCH_URL
+  let stop = async () => {}
+  if (!url) {
+    const { startEmbedded } = await import('../src/database/embedded.ts')
+    const embedded = await startEmbedded({ folder, maxConnections: 150 })
+    url = embedded.url
+    stop = embedded.stop
+    const { migrate } = await import('../src/database/migrate.ts')
+    await migrate(url)
+  }
+  const admin = new pg.Client({ connectionString: url })
+  admin.on('error', () => {})
+  await admin.connect()
+  await admin.query(`
+    insert into "User" (id, version, name, role, "createdAt") select 'u' || n, 1, 'Learner ' || n, 'LEARNER', now() from generate_series(0, ${ENROLLMENTS}) n on conflict do nothing;
+    insert into "Course" (id, version, "lessonsVersion", slug, title, description, "createdAt") values ('c', 1, 1, 'bench', 'Bench', '', now()) on conflict do nothing;
+    insert into "Lesson" (id, "courseId", slug, position, title, active) select 'c.l' || n, 'c', 'l' || n, n, 'Lesson ' || n, true from generate_series(0, ${LESSONS}) n on conflict (id) do nothing;
+    insert into "LessonPrerequisite" select 'c.l' || n, 'c.l0' from generate_series(1, ${LESSONS}) n on conflict do nothing;
+    insert into "Enrollment" (id, version, "learnerId", "courseId", "courseVersion", completed, total, attempt, "enrolledAt")
+      select 'u' || n || '.c', 1, 'u' || n, 'c', 1, 1, ${LESSONS + 1}, 1, now() from generate_series(0, ${ENROLLMENTS}) n on conflict do nothing`)
+  await admin.query(fs.readFileSync(new URL('complete_lesson.sql', import.meta.url), 'utf8'))
+
+  const reset = async () => {
+    await admin.query(`truncate "LessonProgress", "Event", "IdempotencyKey";
+      update "Enrollment" set version = 1, completed = 1 where version <> 1;
+      insert into "LessonProgress" select 'u' || n || '.c', 'c.l0', 'COMPLETED', now(), now(), 0 from generate_series(0, ${ENROLLMENTS}) n`)
+    await admin.query('vacuum analyze "Enrollment", "LessonProgress", "Event", "IdempotencyKey", "Lesson", "LessonPrerequisite", "Course"')
+    await admin.query('checkpoint')
+  }
+  const consistent = async () => {
+    const { rows } = await admin.query<{ ok: boolean }>(`select (select sum(completed) from "Enrollment") = (select count(*) from "LessonProgress")
+      and (select count(*) from "Event") = (select count(*) from "IdempotencyKey") and (select sum(version - 1) from "Enrollment") = (select count(*) from "Event") as ok`)
+    return rows[0]!.ok
+  }
+  const close = async () => {
+    await admin.end()
+    await stop()
+    fs.rmSync(folder, { recursive: true, force: true })
+  }
+  return { url, admin, reset, consistent, close }
+}

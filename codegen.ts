@@ -1,0 +1,46 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { generate } from '@graphql-codegen/cli'
+import { preset } from '@graphql-codegen/client-preset'
+import { lexicographicSortSchema, printSchema } from 'graphql'
+import { toSchema } from './src/schema.ts'
+
+// `npm run generate` prints schema.graphql, which is committed and reviewed, and types the documents of the tests, each written as
+// graphql(`…`) with backticks, into test/generated/, which is not committed. With --check it only says whether schema.graphql is what src/ amounts to.
+
+const file = new URL('schema.graphql', import.meta.url)
+const printed = `${printSchema(lexicographicSortSchema(toSchema()))}\n`
+
+if (process.argv.includes('--check')) {
+  const committed = await readFile(file, 'utf8').catch(() => '')
+  if (committed !== printed) {
+    const [before, after] = [committed.split('\n'), printed.split('\n')]
+    const line = after.findIndex((text, index) => text !== before[index]) + 1 || after.length + 1
+    console.error(`schema.graphql is not what src/ says, from line ${line} on. Run \`npm run generate\` and commit schema.graphql.`)
+    process.exit(1)
+  }
+} else {
+  await writeFile(file, printed)
+  await generate(
+    {
+      cwd: import.meta.dirname,
+      schema: printed,
+      documents: ['test/**/*.ts', '!test/generated/**'],
+      ignoreNoDocuments: true,
+      silent: true,
+      generates: {
+        'test/generated/': {
+          preset,
+          presetConfig: { fragmentMasking: false, skipIndexFile: true },
+          config: {
+            importExtension: '.ts',
+            useTypeImports: true,
+            enumType: 'string-literal',
+            scalars: { ID: 'string', DateTime: 'string' },
+            defaultScalarType: 'unknown',
+          },
+        },
+      },
+    },
+    true,
+  )
+}

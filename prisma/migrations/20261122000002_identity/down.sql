@@ -1,0 +1,3 @@
+drop table "Session";
+drop table "User";
+drop type "Role";

@@ -1,0 +1,11 @@
+drop table "CourseCompletion";
+drop table "ContentCompletion";
+drop table "LessonProgress";
+drop type "LessonStatus";
+drop table "Enrollment";
+drop table "LessonPrerequisite";
+drop table "ContentItem";
+drop type "ContentKind";
+drop table "Lesson";
+drop table "CourseInstructor";
+drop table "Course";

@@ -1,0 +1,90 @@
+import SchemaBuilder from '@pothos/core'
+import ErrorsPlugin from '@pothos/plugin-errors'
+import PrismaPlugin from '@pothos/plugin-prisma'
+import RelayPlugin, { decodeGlobalID } from '@pothos/plugin-relay'
+import ScopeAuthPlugin from '@pothos/plugin-scope-auth'
+import { GraphQLError } from 'graphql'
+import { DateTimeResolver } from 'graphql-scalars'
+import type { Context } from './context.ts'
+import { InvalidInput } from './errors.ts'
+import type PrismaTypes from './generated/pothos.ts'
+import { getDatamodel } from './generated/pothos.ts'
+
+interface Types {
+  Context: Context
+  PrismaTypes: PrismaTypes
+  Scalars: { DateTime: { Input: Date; Output: Date | string }; ID: { Input: string; Output: string } }
+  AuthScopes: {
+    signedIn: boolean
+    /** The user with this id. */
+    self: string
+    admin: boolean
+    /** Those who teach the course with this id. */
+    instructorOf: string
+  }
+  DefaultFieldNullability: false
+  DefaultInputFieldRequiredness: true
+}
+
+/** What every type is built with. Connections have 20 items unless asked otherwise, and 100 at most. */
+export const builder = new SchemaBuilder<Types>({
+  plugins: [ErrorsPlugin, ScopeAuthPlugin, RelayPlugin, PrismaPlugin],
+  defaultFieldNullability: false,
+  defaultInputFieldRequiredness: true,
+  prisma: { client: ({ db }) => db, dmmf: getDatamodel(), maxConnectionSize: 100, defaultConnectionSize: 20, onUnusedQuery: null },
+  errors: { directResult: true },
+  scopeAuth: {
+    authScopes: (context) => ({
+      signedIn: context.viewer !== null,
+      self: (id) => context.viewer?.id === id,
+      admin: context.viewer?.role === 'ADMIN',
+      instructorOf: async (courseId) => (await context.teaches()).has(courseId),
+    }),
+    unauthorizedError: (_, { viewer }) =>
+      viewer
+        ? new GraphQLError('You may not see this.', { extensions: { code: 'FORBIDDEN' } })
+        : new GraphQLError('Sign in first: send the header `Authorization: Bearer <token>` with a token that has not ended.', { extensions: { code: 'UNAUTHENTICATED' } }),
+  },
+  relay: {
+    nodeTypeOptions: { description: 'Anything that has a global id.' },
+    idFieldOptions: { description: 'The global id, opaque and stable.' },
+    nodeQueryOptions: { description: 'Anything by its global id; null if there is no such thing or the viewer may not see it.', args: { id: { description: 'The global id.' } } },
+    nodesQueryOptions: { description: 'Many things by their global ids, each null if there is no such thing or the viewer may not see it.', args: { ids: { description: 'The global ids.' } } },
+    pageInfoTypeOptions: { description: 'Where a page of a connection begins and ends.' },
+    hasNextPageFieldOptions: { description: 'Whether more follows this page.' },
+    hasPreviousPageFieldOptions: { description: 'Whether there is more before this page.' },
+    startCursorFieldOptions: { description: 'The cursor of the first item of this page; null if it is empty.' },
+    endCursorFieldOptions: { description: 'The cursor of the last item of this page, to go on after it; null if it is empty.' },
+    firstArgOptions: { description: 'How many, from the beginning or after `after`; 20 unless asked otherwise, and 100 at most.' },
+    lastArgOptions: { description: 'How many, from the end or before `before`; 100 at most.' },
+    afterArgOptions: { description: 'Only what comes after the item with this cursor.' },
+    beforeArgOptions: { description: 'Only what comes before the item with this cursor.' },
+    edgesFieldOptions: { description: 'What is on this page, each with its cursor.' },
+    nodeFieldOptions: { description: 'What is at this place.' },
+    cursorFieldOptions: { description: 'The place itself, to go on from here.' },
+    pageInfoFieldOptions: { description: 'Where this page begins and ends.' },
+    defaultConnectionTypeOptions: { description: 'One page of many.' },
+    defaultEdgeTypeOptions: { description: 'One of many, and its place among them.' },
+  },
+})
+
+/** What Pothos knows of this API. */
+export type SchemaTypes = typeof builder extends PothosSchemaTypes.SchemaBuilder<infer T> ? T : never
+
+builder.addScalarType('DateTime', DateTimeResolver)
+builder.queryType({ description: 'What can be asked. Everything but `viewer` asks that one has signed in.', authScopes: { signedIn: true } })
+builder.mutationType({ description: 'What can be done. Each takes effect exactly once; what was asked and cannot be done is answered by a type of its own, and then nothing has changed.' })
+
+/** The id behind a global id of this type. Throws InvalidInput if it is no such id; `field` says where it was found. */
+export function localId(typename: string, globalId: string, field: string): string {
+  const wanted = `Wanted is the id of a ${typename}, as a query gave it to you.`
+  let decoded: { typename: string; id: string }
+  try {
+    decoded = decodeGlobalID(globalId)
+  } catch {
+    throw new InvalidInput(field, `${field} is no global id. ${wanted}`)
+  }
+  if (decoded.typename !== typename) throw new InvalidInput(field, `${field} is the id of ${/^[A-Za-z]{1,40}$/.test(decoded.typename) ? `a ${decoded.typename}` : 'something else'}. ${wanted}`)
+  if (!/^[\w.-]{1,200}$/.test(decoded.id)) throw new InvalidInput(field, `${field} is no id that this server has given. ${wanted}`)
+  return decoded.id
+}

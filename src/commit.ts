@@ -1,0 +1,251 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Actor, Shape, Verb } from './aggregate.ts'
+import { type Carried, carry, type Request } from './batch.ts'
+import { sql, type Db } from './database/client.ts'
+import { isDisconnection, isLockTimeout, isRace, isTransient } from './database/conflict.ts'
+import { Busy, DomainError, OutcomeUnknown, Unavailable } from './errors.ts'
+
+/** What is asked, by whom, and under which key. */
+export interface Asked<Input> {
+  readonly actor: Actor
+  readonly input: Input
+  /** With a key, a request takes effect once however often it is sent; its answer is kept and given again. */
+  readonly key?: string | undefined
+  /** Only if the root is at this version. */
+  readonly expectedVersion?: number | undefined
+}
+
+/** What was committed. */
+export interface Committed<Answer> {
+  readonly answer: Answer
+  /** The root's version that the answer tells of. */
+  readonly version: number
+  /** Whether anything changed by this very request. */
+  readonly changed: boolean
+  /** The request was carried out before, under this key; this is the answer that it was given. */
+  readonly replayed: boolean
+}
+
+/** The way in: decides, commits, answers. Throws a DomainError if nothing was changed and the caller can know why; any other error means that nothing was changed and it is our fault. */
+export type Commit = <S extends Shape, Input, Answer extends object>(verb: Verb<S, Input, Answer>, asked: Asked<Input>) => Promise<Committed<Answer>>
+
+/** What happens on the way in; for metrics and logs. */
+export interface Watcher {
+  batch?(size: number, ms: number): void
+  settled?(verb: string, outcome: string): void
+  /** A race that was met and mended: a transaction done again, a batch split, a root read again, a lock waited for. */
+  met?(race: 'retry' | 'split' | 'reread' | 'lock-wait' | 'outcome-asked', detail: object): void
+  /** Something of this kind of root was changed. */
+  committed?(root: string): void
+  failed?(error: unknown, verbs: readonly string[]): void
+}
+
+export interface CommitOptions {
+  /** The most requests in a batch. */
+  readonly most?: number
+  /** Fewer roots than this aren't worth a batch of their own while others could take them along. */
+  readonly few?: number
+  /** The most batches of a kind of root in flight. */
+  readonly width?: number
+  /** The most stuck roots that are waited for at a time, each on a connection of its own. */
+  readonly patience?: number
+  /** The most attempts at one transaction. */
+  readonly attempts?: number
+  /** How long a caller of a stuck root waits before anybody waits for it with a connection; then it is Busy. */
+  readonly queueMs?: number
+  /** How long a transaction that can't reach the database is begun again. */
+  readonly outageMs?: number
+  /** How long it is asked what became of a commit whose connection was lost. */
+  readonly askMs?: number
+  readonly watch?: Watcher
+}
+
+interface Waiting extends Request {
+  readonly since: number
+  resolve(committed: Committed<never>): void
+  reject(error: unknown): void
+}
+
+/** What is asked of a kind of root and not yet in flight, in order of arrival. A root is in flight once at most. */
+class Queue {
+  waiting: Waiting[] = []
+  readonly busy = new Set<string>()
+  /** Roots that somebody else holds: each is waited for in a batch of its own. */
+  readonly held = new Set<string>()
+  flying = 0
+}
+
+/** The only place that opens a write transaction. Every commit is a batch: of one when its kind of root is idle, of all that arrived meanwhile when it is not. */
+export function commits(db: Db, options: CommitOptions = {}) {
+  const { most = 128, few = 12, width = 3, patience = 8, attempts = 8, queueMs = 12_000, outageMs = 5_000, askMs = 15_000, watch = {} } = options
+  const queues = new Map<string, Queue>()
+  let patient = 0
+  let pumping = false
+  let open = 0
+  let closed: (() => void) | undefined
+
+  const commit: Commit = (verb, asked) => {
+    const root = verb.root(asked.input)
+    const { root: kind } = verb.aggregate
+    let queue = queues.get(kind)
+    if (!queue) queues.set(kind, (queue = new Queue()))
+    open++
+    return new Promise<Committed<never>>((resolve, reject) => {
+      queue.waiting.push({ ...asked, verb: verb as Request['verb'], root, since: performance.now(), resolve, reject })
+      pump()
+    }).finally(() => {
+      if (--open === 0) closed?.()
+    })
+  }
+
+  /** Those that arrive in the same turn of the event loop go together. */
+  function pump() {
+    if (pumping) return
+    pumping = true
+    setImmediate(() => {
+      pumping = false
+      for (const queue of queues.values()) depart(queue)
+    })
+  }
+
+  function depart(queue: Queue) {
+    for (const root of queue.held) {
+      if (queue.busy.has(root)) continue
+      if (patient < patience) fly(queue, (request) => request.root === root, true)
+      else giveUp(queue, root)
+    }
+    while (queue.flying < width) {
+      const free = ({ root }: Waiting) => !queue.busy.has(root) && !queue.held.has(root)
+      const roots = new Set<string>()
+      for (const request of queue.waiting) if (free(request)) roots.add(request.root)
+      if (!roots.size) break
+      // Many at once share the free places: one batch is decided while PostgreSQL works on another. All requests of a root stay together.
+      const share = roots.size < 2 * few ? roots.size : Math.max(few, Math.ceil(roots.size / (width - queue.flying)))
+      const aboard = new Set([...roots].slice(0, share))
+      fly(queue, ({ root }) => aboard.has(root), false)
+    }
+  }
+
+  /** Callers of a stuck root that nobody could wait for, all places being taken. */
+  function giveUp(queue: Queue, root: string) {
+    const late = performance.now() - queueMs
+    queue.waiting = queue.waiting.filter((request) => {
+      if (request.root !== root || request.since > late) return true
+      settle(request, new Busy())
+      return false
+    })
+    if (!queue.waiting.some((request) => request.root === root)) queue.held.delete(root)
+  }
+
+  async function fly(queue: Queue, may: (request: Request) => boolean, wait: boolean) {
+    const batch: Waiting[] = []
+    queue.waiting = queue.waiting.filter((request) => !(batch.length < most && may(request) && batch.push(request)))
+    if (!batch.length) return
+
+    const roots = new Set(batch.map(({ root }) => root))
+    for (const root of roots) queue.busy.add(root)
+    if (wait) patient++
+    else queue.flying++
+    const stuck = await carryOut(batch, wait)
+    if (wait) patient--
+    else queue.flying--
+    for (const root of roots) {
+      queue.busy.delete(root)
+      queue.held.delete(root)
+    }
+    for (const { root } of stuck) queue.held.add(root)
+    if (stuck.length) queue.waiting = [...stuck, ...queue.waiting]
+    pump()
+  }
+
+  /** Settles every request but those whose root is held by somebody else, which it gives back. */
+  async function carryOut(batch: Waiting[], wait: boolean): Promise<Waiting[]> {
+    const verbs = () => [...new Set(batch.map(({ verb }) => verb.name))]
+    const begun = performance.now()
+    let doubt = false // an earlier attempt may have been committed
+    for (let attempt = 1; ; attempt++) {
+      let carried: Carried<Waiting> | undefined
+      const start = performance.now()
+      try {
+        await db.$transaction(async (tx) => {
+          carried = undefined
+          carried = await carry(tx, batch, wait)
+        })
+        watch.batch?.(batch.length, performance.now() - start)
+        return settleAll(carried!, batch[0]!.verb.aggregate.root)
+      } catch (error) {
+        // All had been written, and then the connection was lost: was it committed?
+        if (carried?.xid && isDisconnection(error)) {
+          const status = await outcomeOf(carried.xid)
+          watch.met?.('outcome-asked', { status, verbs: verbs() })
+          if (status === 'committed') return settleAll(carried, batch[0]!.verb.aggregate.root)
+          if (status === 'unknown') {
+            for (const request of batch) if (!request.key) settle(request, new OutcomeUnknown())
+            batch = batch.filter(({ key }) => key) // with a key, asking again is safe
+            if (!batch.length) return []
+            doubt = true
+          }
+        }
+        if (isDisconnection(error) ? performance.now() - begun < outageMs : again(error, attempt, batch.length, wait)) {
+          watch.met?.(isLockTimeout(error) ? 'lock-wait' : 'retry', { attempt, verbs: verbs(), roots: batch.slice(0, 3).map(({ root }) => root), error: String((error as Error).message).slice(0, 200) })
+          if (!isRace(error)) await sleep(Math.random() * 5 * 2 ** Math.min(attempt, 6))
+        } else if (batch.length > 1 && !isLockTimeout(error) && !isDisconnection(error)) {
+          watch.met?.('split', { size: batch.length, verbs: verbs() })
+          const half = batch.length >> 1 // the guilty one is found in log n steps, and order is kept
+          return [...(await carryOut(batch.slice(0, half), wait)), ...(await carryOut(batch.slice(half), wait))]
+        } else {
+          watch.failed?.(error, verbs())
+          const told = doubt ? new OutcomeUnknown() : isLockTimeout(error) || isTransient(error) ? new Busy() : isDisconnection(error) ? new Unavailable() : error
+          for (const request of batch) settle(request, told)
+          return []
+        }
+      }
+    }
+  }
+
+  function again(error: unknown, attempt: number, size: number, wait: boolean): boolean {
+    if (isLockTimeout(error)) return attempt < (wait ? 2 : attempts)
+    if (isRace(error)) return attempt < (size > 1 ? 3 : attempts) // in a batch, then bisected: it may be no race
+    return isTransient(error) && attempt < attempts
+  }
+
+  function settleAll({ outcomes, stuck, events, reread }: Carried<Waiting>, root: string): Waiting[] {
+    if (events) watch.committed?.(root)
+    if (reread) watch.met?.('reread', { roots: reread })
+    if (stuck.length) watch.met?.('lock-wait', { requests: stuck.length })
+    for (const [request, outcome] of outcomes) {
+      if ('error' in outcome) settle(request, outcome.error)
+      else {
+        watch.settled?.(request.verb.name, outcome.replayed ? 'replayed' : outcome.changed ? 'changed' : 'unchanged')
+        request.resolve(outcome as Committed<never>)
+      }
+    }
+    return stuck
+  }
+
+  function settle(request: Waiting, error: unknown) {
+    watch.settled?.(request.verb.name, error instanceof DomainError ? error.code : 'FAILED')
+    request.reject(error)
+  }
+
+  /** PostgreSQL remembers what became of a transaction, also through a crash. */
+  async function outcomeOf(xid: string): Promise<'committed' | 'aborted' | 'unknown'> {
+    const until = performance.now() + askMs
+    for (let pause = 20; performance.now() < until; pause = Math.min(pause * 2, 500)) {
+      try {
+        const [row] = await db.$queryRaw<{ status: string | null }[]>(sql`select pg_xact_status(${xid}::text::xid8) as status`)
+        if (row?.status === 'committed' || row?.status === 'aborted') return row.status
+        if (row?.status !== 'in progress') return 'unknown'
+      } catch (error) {
+        if (!isDisconnection(error)) return 'unknown' // it does not know the transaction: another server than the one that we spoke to
+      }
+      await sleep(pause)
+    }
+    return 'unknown'
+  }
+
+  /** Resolves when nothing is asked any more. */
+  const drained = () => new Promise<void>((resolve) => (open === 0 ? resolve() : (closed = resolve)))
+
+  return { commit, drained }
+}

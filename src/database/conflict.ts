@@ -1,0 +1,43 @@
+import { Prisma } from '../generated/prisma/client.ts'
+
+/** The SQLSTATE of a database error, in whichever of its shapes Prisma passed it on; 08006 for a connection that was lost. */
+export function sqlState(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined
+  const { code, meta, cause: bare } = error as Prismas
+  const cause = meta?.driverAdapterError?.cause ?? bare
+  if (cause?.originalCode) return cause.originalCode
+  if (code && /^[0-9A-Z]{5}$/.test(code) && !/^P2\d\d\d$/.test(code)) return code // pg's own
+  if (code === 'P2034' || cause?.kind === 'TransactionWriteConflict') return '40001'
+  if (code === 'P2002' || cause?.kind === 'UniqueConstraintViolation') return '23505'
+  if (code === 'P2028') return error.message.includes('Unable to start a transaction') ? '53300' : '25P03'
+  if (cause?.kind === 'TooManyConnections') return '53300'
+  if (LOST.test(error.message) || cause?.kind === 'DatabaseNotReachable' || cause?.kind === 'ConnectionClosed' || code === 'P1001' || code === 'P1017' || /^E(CONN|PIPE|TIMEDOUT|HOST)/.test(code ?? '')) return '08006'
+  return undefined
+}
+
+interface Prismas {
+  readonly code?: string
+  readonly meta?: { readonly driverAdapterError?: { readonly cause?: Cause } }
+  readonly cause?: Cause
+}
+interface Cause {
+  readonly originalCode?: string
+  readonly kind?: string
+}
+
+const LOST = /not queryable|Connection terminated|Connection ended|ECONNRE|ENOTFOUND|EPIPE|timeout exceeded when trying to connect|Client was closed|client has encountered a connection error|Can't reach database server/i
+
+/** Nothing is wrong with the work itself: the same transaction may succeed when it is begun again. */
+export const isTransient = (error: unknown) => ['40001', '40P01'].includes(sqlState(error)!)
+
+/** A lock was waited for in vain. */
+export const isLockTimeout = (error: unknown) => sqlState(error) === '55P03'
+
+/** Somebody else was first: begun again, the transaction will see what they wrote. */
+export const isRace = (error: unknown) => sqlState(error) === '23505'
+
+/** The connection was lost, could not be had, or the server is going or coming. */
+export const isDisconnection = (error: unknown) => /^(08...|57P0.|53300|25P0[34])$/.test(sqlState(error) ?? '')
+
+/** What Prisma itself says went wrong, for a log; never for a client. */
+export const isPrismaError = (error: unknown) => error instanceof Prisma.PrismaClientKnownRequestError || error instanceof Prisma.PrismaClientUnknownRequestError

@@ -1,0 +1,98 @@
+import pg from 'pg'
+
+/** How a process holds on to its database. Times in milliseconds unless named otherwise. */
+export interface PoolOptions {
+  /** How many connections are kept open when idle. */
+  readonly size: number
+  /** How many there may be at most. */
+  readonly max: number
+  /** A connection older than this is replaced when it is returned. */
+  readonly recycleSeconds: number
+  /** One that lay idle for longer is asked whether it still lives before it is handed out. */
+  readonly validateIdleSeconds: number
+  /** How long a caller waits for a connection. */
+  readonly waitMs: number
+  readonly lockTimeoutMs: number
+  readonly statementTimeoutMs: number
+  readonly idleTransactionTimeoutMs: number
+  readonly isolation: 'read-committed' | 'repeatable-read'
+}
+
+/** What the settings of the README amount to when nothing is set. */
+export const defaultPool: PoolOptions = {
+  size: 20,
+  max: 60,
+  recycleSeconds: 3_600,
+  validateIdleSeconds: 5,
+  waitMs: 10_000,
+  lockTimeoutMs: 4_000,
+  statementTimeoutMs: 10_000,
+  idleTransactionTimeoutMs: 15_000,
+  isolation: 'read-committed',
+}
+
+type Callback = Parameters<pg.Pool['connect']>[0]
+
+/** pg's pool, which validates a connection that was idle before it hands it out. */
+class ValidatingPool extends pg.Pool {
+  readonly #idleSince = new WeakMap<pg.PoolClient, number>()
+  readonly #validateIdleMs: number
+
+  constructor(config: pg.PoolConfig, validateIdleMs: number) {
+    super(config)
+    this.#validateIdleMs = validateIdleMs
+    this.on('release', (_, client) => this.#idleSince.set(client, performance.now()))
+    this.on('error', () => {}) // an idle connection was lost; it is no longer in the pool, and nobody had it
+  }
+
+  override connect(): Promise<pg.PoolClient>
+  override connect(callback: Callback): void
+  override connect(callback?: Callback): Promise<pg.PoolClient> | undefined {
+    const connected = this.#connect()
+    if (!callback) return connected
+    connected.then(
+      (client) => callback(undefined, client, client.release.bind(client)),
+      (error) => callback(error, undefined, () => {}),
+    )
+    return undefined
+  }
+
+  async #connect(): Promise<pg.PoolClient> {
+    for (;;) {
+      const client = await super.connect()
+      const since = this.#idleSince.get(client)
+      if (since === undefined || performance.now() - since < this.#validateIdleMs) return client
+      try {
+        await client.query('select 1')
+        return client
+      } catch (error) {
+        client.release(error as Error) // dead: the pool forgets it, and the next one is tried
+      }
+    }
+  }
+}
+
+/**
+ * Planning a statement anew takes longer than running it, so each is planned once a connection. That may be while a table is still empty, when to read all of
+ * it looks best, which it isn't once it has grown: hence never, where there is an index. Compiling (jit) never pays.
+ */
+export const PLANS = '-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c random_page_cost=1.1 -c jit=off'
+
+/** A pool whose sessions are in UTC and bound every statement and every wait. */
+export function createPool(url: string, options: PoolOptions): pg.Pool {
+  const config: pg.PoolConfig = {
+    connectionString: url,
+    min: options.size,
+    max: options.max,
+    idleTimeoutMillis: 30_000,
+    maxLifetimeSeconds: options.recycleSeconds,
+    connectionTimeoutMillis: options.waitMs,
+    lock_timeout: options.lockTimeoutMs,
+    statement_timeout: options.statementTimeoutMs,
+    idle_in_transaction_session_timeout: options.idleTransactionTimeoutMs,
+    application_name: 'lockstep',
+    keepAlive: true,
+    options: `-c TimeZone=UTC ${PLANS} -c default_transaction_isolation=${options.isolation.replace('-', '\\ ')}`,
+  }
+  return new ValidatingPool(config, options.validateIdleSeconds * 1_000)
+}

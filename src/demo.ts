@@ -1,0 +1,90 @@
+import pino from 'pino'
+import type { Actor } from './aggregate.ts'
+import { commits } from './commit.ts'
+import type { Config } from './config.ts'
+import { connect } from './database/client.ts'
+import { inSession } from './database/session.ts'
+import { registerUser } from './identity/registerUser.ts'
+import { startSession } from './identity/startSession.ts'
+import { hashOf } from './identity/userAggregate.ts'
+import { assignInstructor } from './learning/assignInstructor.ts'
+import { completeLesson } from './learning/completeLesson.ts'
+import type { LessonState } from './learning/courseAggregate.ts'
+import { idOf } from './learning/courseAggregate.ts'
+import { enroll } from './learning/enroll.ts'
+import { reviseCourse } from './learning/reviseCourse.ts'
+
+const people = [
+  ...['Ada', 'Bao', 'Chidi', 'Dana', 'Emil'].map((name, i) => ({ token: `demo-learner-${i + 1}`, name, role: 'LEARNER' as const })),
+  { token: 'demo-instructor', name: 'Inés', role: 'INSTRUCTOR' as const },
+  { token: 'demo-admin', name: 'Ama', role: 'ADMIN' as const },
+]
+
+/** Everybody knows these; they exist in the demo only. */
+export const demoTokens: readonly string[] = people.map(({ token }) => token)
+
+/** Whether the demo's users are in the database, and let in by their tokens. */
+export const isDemo = (url: string): Promise<boolean> =>
+  inSession(url, async (client) => {
+    const { rows } = await client.query<{ found: boolean }>('select exists (select from "Session" where "tokenHash" = any($1)) as found', [demoTokens.map(hashOf)])
+    return rows[0]!.found
+  })
+
+const system: Actor = { id: 'system', role: 'SYSTEM' }
+
+/** A small academy: two courses, an instructor, an admin and five learners, two of whom have begun. Safe to repeat. */
+export async function seedDemo(url: string, { pool }: Pick<Config, 'pool'>): Promise<void> {
+  const db = connect(url, pool)
+  const { commit } = commits(db, { watch: { failed: (error) => pino().error(error) } })
+  try {
+    await Promise.all(people.map(({ token, name, role }) => commit(registerUser, { actor: system, input: { userId: token, name, role } })))
+    const expiresAt = new Date(Date.now() + 10 * 365 * 86_400_000).toISOString()
+    await Promise.all(people.map(({ token }) => commit(startSession, { actor: system, input: { userId: token, tokenHash: hashOf(token), expiresAt } })))
+    for (const course of academy) {
+      await commit(reviseCourse, { actor: system, input: course })
+      await commit(assignInstructor, { actor: system, input: { courseId: course.courseId, userId: 'demo-instructor' } })
+    }
+    const [sketching] = academy
+    const { courseId } = sketching!
+    const first = Object.keys(sketching!.lessons)[0]!
+    for (const learnerId of ['demo-learner-2', 'demo-learner-3']) {
+      const actor: Actor = { id: learnerId, role: 'LEARNER' }
+      await commit(enroll, { actor, input: { learnerId, courseId } })
+      await commit(completeLesson, { actor, input: { learnerId, lessonId: first } })
+    }
+  } finally {
+    await db.$disconnect()
+  }
+}
+
+/** A course of lessons, each with what it requires among those before it. */
+function course(slug: string, title: string, description: string, lessons: readonly (readonly [slug: string, title: string, requires: readonly string[], exercise: string])[]) {
+  const courseId = idOf(`demo/${slug}`)
+  const lessonId = (lesson: string) => `${courseId}.${idOf(lesson)}`
+  const states = lessons.map(([lesson, title, requires, exercise], i): [string, LessonState] => {
+    const id = lessonId(lesson)
+    const contents = {
+      [`${id}.${idOf('read')}`]: { position: 1, title: `Read: ${title}`, kind: 'TEXT', active: true },
+      [`${id}.${idOf('do')}`]: { position: 2, title: exercise, kind: 'EXERCISE', active: true },
+    } as const
+    return [id, { slug: lesson, position: i + 1, title, active: true, requires: requires.map(lessonId), contents }]
+  })
+  return { courseId, slug, title, description, lessons: Object.fromEntries(states) }
+}
+
+const academy = [
+  course('sketching-with-code', 'Sketching with code', 'Draw, move and react: a first course in creative coding.', [
+    ['first-marks', 'First marks', [], 'Draw a house out of four shapes'],
+    ['color', 'Color', ['first-marks'], 'Paint a sunset with three colors'],
+    ['motion', 'Motion', ['first-marks'], 'Let a ball cross the canvas'],
+    ['loops', 'Loops', ['color', 'motion'], 'Fill the sky with a hundred stars'],
+    ['input', 'Reacting to people', ['motion'], 'Let a shape follow the pointer'],
+    ['portfolio', 'Your portfolio piece', ['loops', 'input'], 'Make something that you would hang on a wall'],
+  ]),
+  course('goalkeeping', 'Goalkeeping', 'Stance, footwork and handling, for academies.', [
+    ['stance', 'The ready stance', [], 'Hold the stance through ten feints'],
+    ['footwork', 'Footwork', ['stance'], 'Ladder drill, three rounds'],
+    ['handling', 'Handling', ['stance'], 'Forty catches, chest and above'],
+    ['diving', 'Diving', ['footwork', 'handling'], 'Ten dives to each side'],
+  ]),
+]

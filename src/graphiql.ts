@@ -1,0 +1,91 @@
+import type { GraphiQLOptions } from 'graphql-yoga'
+import { idOf } from './learning/courseAggregate.ts'
+
+const globalId = (typename: string, id: string) => Buffer.from(`${typename}:${id}`).toString('base64')
+const course = idOf('demo/sketching-with-code')
+const firstMarks = `${course}.${idOf('first-marks')}`
+
+const tab = (token: string, query: string, variables?: object) => ({
+  headers: JSON.stringify({ Authorization: `Bearer ${token}` }, null, 2),
+  query: query.trim(),
+  variables: variables ? JSON.stringify(variables, null, 2) : null,
+})
+
+/** Examples that run as they stand, from top to bottom, with the demo's tokens. */
+const examples = [
+  tab(
+    'demo-learner-1',
+    `
+# Welcome to Lockstep. Each tab is an example that runs as it stands (▶ or Ctrl-Enter), with one of the demo's tokens
+# among the headers below. This one: who am I, and which courses are there?
+query Catalog {
+  viewer { name role enrollments { edges { node { percent course { title } } } } }
+  courses { totalCount edges { node { id slug title description lessons { totalCount } } } }
+}`,
+  ),
+  tab(
+    'demo-learner-1',
+    `
+# Enroll. A second time it is a success that changes nothing.
+mutation Enroll($input: EnrollInput!) {
+  enroll(input: $input) {
+    __typename
+    ... on EnrollPayload { version replayed enrollment { id percent availableLessons { id title } } }
+    ... on DomainError { code message }
+  }
+}`,
+    { input: { courseId: globalId('Course', course), idempotencyKey: 'tour-enroll' } },
+  ),
+  tab(
+    'demo-learner-1',
+    `
+# Complete a lesson. Run it twice: the second answer is the first one's, replayed. Change the key: alreadyCompleted.
+mutation Complete($input: CompleteLessonInput!) {
+  completeLesson(input: $input) {
+    __typename
+    ... on CompleteLessonPayload {
+      version replayed alreadyCompleted courseCompleted
+      lessonProgress { status completedAt }
+      enrollment { completed total percent availableLessons { title } }
+    }
+    ... on PrerequisiteNotMet { message lessons { title } }
+    ... on DomainError { code message }
+  }
+}`,
+    { input: { lessonId: globalId('Lesson', firstMarks), idempotencyKey: 'tour-complete-1' } },
+  ),
+  tab(
+    'demo-learner-1',
+    `
+# Begin again. What was completed stays in the history; a late retry of the tab before does not undo this.
+mutation Reset($input: ResetProgressInput!) {
+  resetProgress(input: $input) {
+    __typename
+    ... on ResetProgressPayload { message reset version lessonProgress { status resets } enrollment { percent } }
+    ... on DomainError { code message }
+  }
+}`,
+    { input: { target: { lessonId: globalId('Lesson', firstMarks) } } },
+  ),
+  tab(
+    'demo-instructor',
+    `
+# An instructor sees the learners of the courses that they teach; a learner's token is refused here.
+query Learners {
+  course(slug: "sketching-with-code") {
+    title
+    enrollments { totalCount edges { node { learner { name } completed total percent completedAt } } }
+    lessons { edges { node { title requires { title } requiredBy { title } } } }
+  }
+}`,
+  ),
+]
+
+/** GraphiQL, from this server alone; with examples where there is a demo. */
+export const graphiqlOptions = (demo: boolean): GraphiQLOptions => ({
+  title: 'Lockstep',
+  defaultTabs: demo ? examples : [{ query: '# Welcome to Lockstep. Put your token among the headers below.\nquery Me {\n  viewer { name role }\n}', headers: '{\n  "Authorization": "Bearer "\n}' }],
+  defaultEditorToolsVisibility: 'headers',
+  schemaDescription: true,
+  inputValueDeprecation: true,
+})

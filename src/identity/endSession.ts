@@ -1,0 +1,16 @@
+import type { Verb } from '../aggregate.ts'
+import { Forbidden } from '../errors.ts'
+import { type Users, users } from './userAggregate.ts'
+
+/** A user's own session, or anybody's if an admin asks, ends at once. */
+export const endSession: Verb<Users, { userId: string; sessionId: string }> = {
+  name: 'endSession',
+  aggregate: users,
+  root: ({ userId }) => userId,
+
+  may({ id }, _, actor) {
+    if (actor.id !== id && actor.role !== 'ADMIN' && actor.role !== 'SYSTEM') throw new Forbidden('This session is not yours.')
+  },
+
+  decide: ({ sessions }, { sessionId }) => (sessions[sessionId] ? [{ kind: 'sessionEnded', sessionId }] : []),
+}

@@ -1,0 +1,15 @@
+import type { Verb } from '../aggregate.ts'
+import { mayAdminister, type Users, users } from './userAggregate.ts'
+
+/** Lets a user in with a token, of which only the hash is ever seen here. The same token twice is one session. */
+export const startSession: Verb<Users, { userId: string; tokenHash: string; expiresAt: string }> = {
+  name: 'startSession',
+  aggregate: users,
+  root: ({ userId }) => userId,
+  may: (_, __, actor) => mayAdminister(actor),
+
+  decide({ sessions }, { tokenHash, expiresAt }) {
+    const sessionId = tokenHash.slice(0, 16)
+    return sessions[sessionId] ? [] : [{ kind: 'sessionStarted', sessionId, tokenHash, expiresAt }]
+  },
+}

@@ -1,0 +1,12 @@
+import type { Verb } from '../aggregate.ts'
+import { enrollments, type Learning } from './enrollmentAggregate.ts'
+
+/** Brings an enrollment up to its course, which has changed: what is overdue happens before anything else is decided, and here there is nothing else. */
+export const catchUp: Verb<Learning, { enrollmentId: string }> = {
+  name: 'catchUp',
+  aggregate: enrollments,
+  root: ({ enrollmentId }) => enrollmentId,
+  slice: () => [],
+  may: () => {},
+  decide: () => [],
+}

@@ -1,0 +1,204 @@
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { EnvelopArmorPlugin } from '@escape.tech/graphql-armor'
+import { renderGraphiQL } from '@graphql-yoga/render-graphiql'
+import { GraphQLError } from 'graphql'
+import { createYoga, type Plugin } from 'graphql-yoga'
+import type { Logger } from 'pino'
+import { commits } from './commit.ts'
+import type { Config } from './config.ts'
+import { createContext } from './context.ts'
+import { connect } from './database/client.ts'
+import { isDisconnection } from './database/conflict.ts'
+import { migrationStatus } from './database/migrate.ts'
+import { DomainError, Unavailable } from './errors.ts'
+import { graphiqlOptions } from './graphiql.ts'
+import { viewers } from './identity/viewer.ts'
+import { keepCaughtUp } from './learning/overdueEnrollments.ts'
+import { metrics } from './metrics.ts'
+import { toSchema } from './schema.ts'
+
+/** A running server. */
+export interface Server {
+  readonly address: { readonly host: string; readonly port: number }
+  /** Connects to the database and becomes ready. */
+  open(options: { databaseUrl: string; demo: boolean }): Promise<void>
+  /** Is no longer ready, accepts no more, finishes what is under way, disconnects. */
+  drain(): Promise<void>
+}
+
+/** The most bytes of a request; a larger one is refused before it is read to its end. */
+const BODY_LIMIT = 1_048_576
+
+type Handle = (request: IncomingMessage, response: ServerResponse) => unknown
+interface Opened {
+  readonly graphql: Handle
+  ready(): Promise<string | undefined>
+  close(): Promise<void>
+}
+
+/** Listens at once, alive but not ready. Rejects if the address can't be had. */
+export async function startServer({ config, log }: { config: Config; log: Logger }): Promise<Server> {
+  const { registry, watch, http } = metrics(log)
+  let opened: Opened | undefined
+  let draining = false
+
+  const routes: Record<string, Handle> = {
+    '/livez': (_, response) => say(response, 200, 'alive'),
+    '/readyz': async (_, response) => {
+      const why = draining ? 'draining' : opened ? await opened.ready() : 'starting'
+      say(response, why ? 503 : 200, why ?? 'ready')
+    },
+    '/metrics': async (_, response) => response.writeHead(200, { 'content-type': registry.contentType }).end(await registry.metrics()),
+    '/graphql': (request, response) => (opened ? opened.graphql(request, response) : say(response, 503, 'starting')),
+    '/': (_, response) => response.writeHead(302, { location: '/graphql' }).end(),
+  }
+
+  const server = createServer((request, response) => {
+    const path = request.url!.split('?', 1)[0]!
+    const stop = http.startTimer()
+    response.once('close', () => stop({ path: routes[path] ? path : 'other', status: String(response.statusCode) }))
+    if (draining) response.setHeader('connection', 'close')
+    const handle = Object.hasOwn(routes, path) ? routes[path]! : () => say(response, 404, 'There is nothing here. GraphQL is at /graphql.')
+    Promise.resolve(handle(request, response)).catch((error) => {
+      log.error({ err: error, path }, 'A request failed.')
+      if (!response.headersSent) say(response, 500, 'Something went wrong on our side.')
+      else response.destroy()
+    })
+  })
+  server.requestTimeout = 30_000
+  server.headersTimeout = 10_000
+  server.listen(config.port, config.host)
+  await once(server, 'listening')
+  const { address: host, port } = server.address() as AddressInfo
+
+  async function open({ databaseUrl, demo }: { databaseUrl: string; demo: boolean }) {
+    const db = connect(databaseUrl, config.pool)
+    const { commit, drained } = commits(db, { watch: { ...watch, committed: (root) => root === 'Course' && catchingUp.ring() } })
+    const catchingUp = keepCaughtUp({ db, commit, log, everyMs: 2_000 })
+    const viewerOf = viewers(db)
+
+    const yoga = createYoga<{ requestId: string }>({
+      schema: toSchema(),
+      logging: { debug: () => {}, info: () => {}, warn: (...what) => log.warn(what.join(' ')), error: (...what) => log.error({ what }, 'GraphQL') },
+      graphqlEndpoint: '/graphql',
+      landingPage: false,
+      cors: config.corsOrigins.length ? { origin: [...config.corsOrigins], credentials: false } : false,
+      multipart: false,
+      batching: false,
+      graphiql: graphiqlOptions(demo),
+      renderGraphiQL,
+      context: async ({ request, requestId }) => createContext({ db, commit, log }, await viewerOf(request.headers.get('authorization')), requestId),
+      maskedErrors: { maskError: (error) => shown(error, log) },
+      plugins: [
+        EnvelopArmorPlugin({
+          maxDepth: { n: 14, flattenFragments: true },
+          maxAliases: { n: 30 },
+          maxTokens: { n: 2_000 },
+          maxDirectives: { n: 30 },
+          costLimit: { maxCost: 20_000, depthCostFactor: 1.3 },
+          blockFieldSuggestion: { enabled: false },
+        }) as Plugin,
+        codes,
+      ],
+    })
+
+    let answer: { at: number; why: Promise<string | undefined> } | undefined
+    opened = {
+      async graphql(request, response) {
+        const requestId = requestIdOf(request)
+        response.setHeader('x-request-id', requestId)
+        if (request.method === 'POST') {
+          // Only JSON: what a form on another site can send without asking is no way to change anything.
+          if (!/^application\/(graphql\+)?json\b/i.test(request.headers['content-type'] ?? '')) return fail(response, 415, 'UNSUPPORTED_MEDIA_TYPE', 'Send the operation as JSON, with the header `Content-Type: application/json`.')
+          const body = await bodyOf(request)
+          if (!body) return fail(response, 413, 'PAYLOAD_TOO_LARGE', `The request has more than ${BODY_LIMIT} bytes, which is the most that is read.`)
+          Object.assign(request, { body })
+        }
+        return yoga(request, response, { requestId })
+      },
+      /** Asked of the database at most once a second, however often it is asked of us. */
+      ready() {
+        if (!answer || Date.now() - answer.at > 1_000) answer = { at: Date.now(), why: readiness(databaseUrl) }
+        return answer.why
+      },
+      async close() {
+        await drained()
+        await catchingUp.stop()
+        await db.$disconnect()
+      },
+    }
+  }
+
+  async function drain() {
+    draining = true
+    const closed = new Promise((resolve) => server.close(resolve))
+    server.closeIdleConnections()
+    await closed
+    await opened?.close()
+  }
+
+  return { address: { host, port }, open, drain }
+}
+
+const say = (response: ServerResponse, status: number, text: string) => response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' }).end(`${text}\n`)
+
+function fail(response: ServerResponse, status: number, code: string, message: string) {
+  if (status === 413) response.setHeader('connection', 'close')
+  response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify({ errors: [{ message, extensions: { code } }] }))
+}
+
+/** A request's id: the client's own, if it is a plain one. */
+function requestIdOf({ headers }: IncomingMessage): string {
+  const given = headers['x-request-id']
+  return typeof given === 'string' && /^[\w.:-]{1,100}$/.test(given) ? given : randomUUID()
+}
+
+/** All of it, or undefined if it is too large; then the rest is not read. */
+async function bodyOf(request: IncomingMessage): Promise<Buffer | undefined> {
+  if (Number(request.headers['content-length'] ?? 0) > BODY_LIMIT) return undefined
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of request) {
+    size += (chunk as Buffer).length
+    if (size > BODY_LIMIT) return undefined
+    chunks.push(chunk as Buffer)
+  }
+  return Buffer.concat(chunks)
+}
+
+/** Why the database can't be worked with, if it can't. */
+async function readiness(url: string): Promise<string | undefined> {
+  try {
+    const pending = (await migrationStatus(url)).filter(({ state }) => state !== 'applied')
+    return pending.length ? `migrations: ${pending.map(({ name, state }) => `${name} ${state}`).join(', ')}` : undefined
+  } catch {
+    return 'the database cannot be reached'
+  }
+}
+
+/** What a client is told of an error that is no answer: a code and a sentence, and nothing of our insides. */
+function shown(error: unknown, log: Logger): Error {
+  const original = error instanceof GraphQLError ? error.originalError : error
+  if (original === undefined || original === null) return error as GraphQLError // GraphQL's own, or ours
+  const { path, nodes } = error instanceof GraphQLError ? error : {}
+  const domain = original instanceof DomainError ? original : isDisconnection(original) ? new Unavailable() : undefined
+  if (domain) return new GraphQLError(domain.message, { path, nodes, extensions: { code: domain.code } })
+  if (original instanceof GraphQLError) return original
+  log.error({ err: original, path }, 'A query failed.')
+  return new GraphQLError('Something went wrong on our side.', { path, nodes, extensions: { code: 'INTERNAL_SERVER_ERROR' } })
+}
+
+/** Errors of GraphQL's own (syntax, validation, a value that can't be coerced) have a code, too. */
+const codes: Plugin = {
+  onResultProcess({ result, setResult }) {
+    const all = Array.isArray(result) ? result : [result]
+    if (!all.some((one) => 'errors' in one && one.errors?.some((error) => !error.extensions?.code))) return
+    const coded = all.map((one) =>
+      'errors' in one && one.errors ? { ...one, errors: one.errors.map((error) => (error.extensions?.code ? error : new GraphQLError(error.message, { ...error, extensions: { ...error.extensions, code: 'BAD_REQUEST' } }))) } : one,
+    )
+    setResult((Array.isArray(result) ? coded : coded[0]) as never)
+  },
+}

@@ -1,0 +1,175 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { basename, join, posix } from 'node:path'
+import { describe, expect, test } from 'vitest'
+
+/** The files that may open a transaction. */
+const transactions = ['src/commit.ts']
+
+/** The folders of src/ that aren't modules. */
+const platform = ['command', 'database', 'journal', 'live', 'integrity', 'dashboard', 'generated']
+
+/** The files of src/ itself that carry out what the modules decide. */
+const wayIn = ['aggregate', 'batch', 'commit', 'save']
+
+/** Who may import those that nobody imports: only what stands above them. */
+const above: Record<string, readonly string[]> = {
+  main: [],
+  command: ['main', 'command'],
+  server: ['main', 'command'],
+  schema: ['main', 'command', 'server'],
+  live: ['main', 'command', 'server', 'schema', 'live'],
+  integrity: ['main', 'command', 'server', 'schema', 'integrity'],
+}
+
+interface Import {
+  readonly path: string
+  /** Erased when compiled: it is no part of a cycle. */
+  readonly erased: boolean
+}
+
+interface Source {
+  readonly path: string
+  /** Without comments. */
+  readonly code: string
+  /** The folder under src/, or the file's own name for those in src/ itself. */
+  readonly place: string
+  readonly module: string | undefined
+  readonly verb: boolean
+  readonly imports: readonly Import[]
+}
+
+const root = join(import.meta.dirname, '..')
+const paths = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
+  .map((path) => `src/${path.replaceAll('\\', '/')}`)
+  .filter((path) => /\.tsx?$/.test(path) && !/^src\/(generated|dashboard)\//.test(path))
+  .sort()
+const sources = new Map(paths.map((path) => [path, source(path)]))
+
+function source(path: string): Source {
+  const text = readFileSync(join(root, path), 'utf8')
+  const code = text.replace(
+    /('(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"|`(?:\\.|[^`\\])*`)|\/\*[\s\S]*?\*\/|\/\/[^\n]*/g,
+    (_, literal?: string) => literal ?? '',
+  )
+  const [, place = ''] = path.split('/')
+  const name = basename(path, '.ts')
+  const module = path.split('/').length > 2 && !platform.includes(place) ? place : undefined
+  const verb = module !== undefined && new RegExp(`export const ${name}\\b`).test(code) && /\bdecide\s*[(:]/.test(code)
+  return { path, code, place: basename(place, '.ts'), module, verb, imports: imports(path, code) }
+}
+
+function imports(path: string, code: string): Import[] {
+  const found = [...code.matchAll(/\b(?:import|export)\s+(type\s)?(?:[^'"`;]*?\sfrom\s+)?['"](\.[^'"\n]+)['"]|\bimport\(\s*['"](\.[^'"\n]+)['"]/g)]
+  return found.map(([, type, fixed, dynamic]) => ({
+    path: posix.join(posix.dirname(path), (fixed ?? dynamic)!),
+    erased: type !== undefined || fixed === undefined,
+  }))
+}
+
+/** Each import of src/ by src/ that breaks the rule, as a sentence. */
+function broken(rule: (from: Source, to: Source) => boolean): string[] {
+  return [...sources.values()].flatMap((from) =>
+    from.imports.flatMap(({ path }) => {
+      const to = sources.get(path)
+      return to && rule(from, to) ? [`${from.path} imports ${to.path}`] : []
+    }),
+  )
+}
+
+/** Each place in these files where what isn't meant to be there is there. */
+function occurrences(among: readonly Source[], pattern: RegExp): string[] {
+  return among.flatMap(({ path, code }) => [...code.matchAll(pattern)].map(([text]) => `${path}: ${text.trim()}`))
+}
+
+const files = [...sources.values()]
+const verbs = files.filter(({ verb }) => verb)
+
+describe('the arrows', () => {
+  test.each(Object.keys(above))('nobody below imports %s', (name) => {
+    expect(broken((from, to) => to.place === name && !above[name]!.includes(from.place))).toEqual([])
+  })
+
+  test("a module imports no verb of another module's", () => {
+    expect(broken((from, to) => from.module !== undefined && to.verb && from.module !== to.module)).toEqual([])
+  })
+
+  test('the journal knows no module', () => {
+    expect(
+      broken((from, to) => from.place === 'journal' && (to.module !== undefined || ['builder', 'commit', 'batch', 'save'].includes(to.place))),
+    ).toEqual([])
+  })
+
+  test('the database knows none of those that use it', () => {
+    expect(
+      broken((from, to) => from.place === 'database' && (to.module !== undefined || ['builder', 'journal', ...wayIn].includes(to.place))),
+    ).toEqual([])
+  })
+
+  test('the way in knows no module', () => {
+    expect(broken((from, to) => [...wayIn, 'errors', 'config'].includes(from.place) && (to.module !== undefined || to.place === 'builder'))).toEqual(
+      [],
+    )
+  })
+
+  test('live only reads', () => {
+    expect(broken((from, to) => from.place === 'live' && (to.verb || to.place === 'commit'))).toEqual([])
+  })
+
+  test('there are no import cycles', () => {
+    const state = new Map<string, 'open' | 'done'>()
+    const cycles: string[] = []
+    const visit = (path: string, trail: readonly string[]): void => {
+      if (state.get(path) === 'open') cycles.push([...trail.slice(trail.indexOf(path)), path].join(' → '))
+      if (state.has(path)) return
+      state.set(path, 'open')
+      for (const next of sources.get(path)?.imports ?? []) if (!next.erased) visit(next.path, [...trail, path])
+      state.set(path, 'done')
+    }
+    for (const path of paths) visit(path, [])
+    expect(cycles).toEqual([])
+  })
+})
+
+describe('the files', () => {
+  test('say by their names what is in them', () => {
+    const vague = /^(utils?|helpers?|commons?|shared|libs?|types?|constants?|misc|index)$|(service|repository|controller|manager)s?$/i
+    expect(
+      paths.flatMap((path) =>
+        path
+          .split('/')
+          .slice(1)
+          .filter((part) => vague.test(part.replace(/\.tsx?$/, '')))
+          .map((part) => `${path}: ${part}`),
+      ),
+    ).toEqual([])
+  })
+
+  test('open transactions in one place only', () => {
+    expect(
+      occurrences(
+        files.filter(({ path }) => !transactions.includes(path)),
+        /\$transaction\b/g,
+      ),
+    ).toEqual([])
+  })
+})
+
+describe('a verb', () => {
+  const never: Record<string, RegExp> = {
+    'has no SQL': /\bsql\s*[`(<]|\$(query|execute)Raw\w*|`\s*(select\b[^`]*\bfrom|insert\s+into|update\b[^`]*\bset|delete\s+from)\s/gi,
+    'catches nothing': /\btry\s*\{|\bcatch\s*[({]/g,
+    'has no clock': /\bnew Date\b|\bDate\s*[.(]|\bperformance\.now\b/g,
+    'waits for no time': /\bset(Timeout|Interval|Immediate)\b|\bsleep\(|node:timers/g,
+    'rolls no dice': /\bMath\.random\b|\brandom(UUID|Bytes|Int)\b/g,
+    'writes no log': /\bconsole\.|\blog(ger)?\.(trace|debug|info|warn|error|fatal)\b|from 'pino'/g,
+  }
+
+  test.each(Object.entries(never))('%s', (_, pattern) => {
+    expect(occurrences(verbs, pattern)).toEqual([])
+  })
+})
+
+test('the rules above look at something', () => {
+  expect(verbs.length).toBeGreaterThan(0)
+  expect(files.flatMap(({ imports }) => imports).length).toBeGreaterThan(0)
+})

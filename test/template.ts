@@ -1,0 +1,67 @@
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
+import type { TestProject } from 'vitest/node'
+import { startEmbedded } from '../src/database/embedded.ts'
+import { isAlive } from '../src/database/livingProcess.ts'
+import { migrate } from '../src/database/migrate.ts'
+import { inSession } from '../src/database/session.ts'
+
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** A migrated database for test files to clone; nobody connects to it. */
+    template: string
+  }
+}
+
+/** Test files name their folders in this way too, so that what a killed run leaves of them is removed with the rest. */
+const prefix = 'lockstep-test-'
+
+/** Once per run: a PostgreSQL, and in it the database that each test file clones. LOCKSTEP_TEST_KEEP=1 leaves both for a look at what a failed test left. */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  removeLeftovers()
+  const folder = mkdtempSync(path.join(os.tmpdir(), `${prefix}${process.pid}-`))
+  chmodSync(folder, 0o755) // as root, for the user postgres to get into
+  const embedded = await startEmbedded({ folder, fast: true, maxConnections: 300 })
+  const removeOurs = () => remove(folder)
+  process.once('exit', removeOurs) // an interrupted run gets here too, unless it is killed; the next run then removes it
+
+  const template = new URL(embedded.url)
+  template.pathname = '/template'
+  await inSession(embedded.url, (client) => client.query('create database template'))
+  await migrate(template.href)
+  project.provide('template', template.href)
+
+  return async () => {
+    if (process.env.LOCKSTEP_TEST_KEEP) {
+      process.off('exit', removeOurs)
+      console.log(`Left as it is: ${embedded.url} in ${folder}`)
+      return
+    }
+    await embedded.stop()
+  }
+}
+
+/** Of runs that were killed. */
+function removeLeftovers() {
+  for (const name of readdirSync(os.tmpdir())) {
+    const pid = name.startsWith(prefix) ? Number.parseInt(name.slice(prefix.length), 10) : Number.NaN
+    if (!Number.isNaN(pid) && !isAlive(pid)) remove(path.join(os.tmpdir(), name))
+  }
+}
+
+/** A PostgreSQL that still runs there is ended as a crash would: its data goes too. */
+function remove(folder: string) {
+  const place = path.join(folder, 'postgres')
+  try {
+    process.kill(Number.parseInt(readFileSync(path.join(place, 'postmaster.pid'), 'utf8'), 10), 'SIGQUIT')
+  } catch {
+    // none runs
+  }
+  try {
+    for (const each of [existsSync(place) ? realpathSync(place) : place, folder])
+      rmSync(each, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 })
+  } catch (error) {
+    console.warn(`${folder} could not be removed:`, error)
+  }
+}

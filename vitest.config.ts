@@ -1,0 +1,15 @@
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  resolve: { alias: [{ find: /^graphql$/, replacement: 'graphql/index.js' }] }, // as Node resolves it: there must be only one
+  test: {
+    include: ['test/**/*.test.ts'],
+    globalSetup: ['test/template.ts'],
+    // each file in a process of its own, with a database of its own
+    pool: 'forks',
+    // two files at once even where there are more cores: races are tested by racing, and need the cores themselves
+    maxWorkers: 2,
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+  },
+})
