@@ -1,32 +1,51 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { viaHttp } from './http.ts'
 import { type Variant, viaCommit, viaFunction, viaPrisma } from './variants.ts'
 import { createWorld, ENROLLMENTS, LESSONS } from './world.ts'
 
-const ROUNDS = Number(process.env.ROUNDS ?? 3)
-const SECONDS = Number(process.env.BENCH_SECONDS ?? 2)
-const world = await createWorld()
+// npm run bench [-- --rounds 5 --seconds 3]: completions per second and latency, of commit() beside three other ways to do the same work, all in one run.
+const option = (name: string, fallback: number) => Number(process.argv[process.argv.indexOf(`--${name}`) + 1] || fallback) || fallback
+const rounds = process.argv.includes('--rounds') ? option('rounds', 3) : 3
+const seconds = process.argv.includes('--seconds') ? option('seconds', 2) : 2
+const warmUpMs = 2_000
 
-const all: Record<string, () => Variant | Promise<Variant>> = {
-  'commit()': () => viaCommit(world.url, process.env.WIDTH ? { width: Number(process.env.WIDTH), few: Number(process.env.FEW ?? 12) } : {}),
-  'prisma tx a call': () => viaPrisma(world.url),
+const world = await createWorld()
+const variants: Record<string, () => Variant | Promise<Variant>> = {
+  'commit()': () => viaCommit(world.url),
+  'Prisma tx a call': () => viaPrisma(world.url),
   'plpgsql a call': () => viaFunction(world.url),
+  'over HTTP': () => viaHttp(world.url),
 }
-const only = process.env.ONLY?.split(',') ?? Object.keys(all)
+const cases = [
+  { name: '1 caller', callers: 1, hot: false },
+  { name: '16 distinct', callers: 16, hot: false },
+  { name: '64 distinct', callers: 64, hot: false },
+  { name: '100 on one', callers: 100, hot: true },
+]
+interface Result {
+  readonly rate: number
+  readonly p50: number
+  readonly p99: number
+}
 
 let n = 0
 function next({ call }: Variant, hot: boolean) {
   n++
-  return call(randomUUID(), hot ? 'u0' : `u${1 + ((n * 7919) % ENROLLMENTS)}`, `c.l${1 + (n % LESSONS)}`)
+  return call(randomUUID(), hot ? 'u0' : `u${1 + ((n * 7_919) % ENROLLMENTS)}`, `c.l${1 + (n % LESSONS)}`)
 }
-const percentile = (sorted: number[], p: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * p))] ?? Number.NaN
+const at = (sorted: readonly number[], share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
+const measured = (latency: number[], elapsed: number): Result => {
+  latency.sort((a, b) => a - b)
+  return { rate: (latency.length / elapsed) * 1_000, p50: at(latency, 0.5), p99: at(latency, 0.99) }
+}
 
-async function closed(variant: Variant, callers: number, hot: boolean, ms: number) {
+/** Each caller asks again as soon as it is answered. */
+async function closedLoop(variant: Variant, callers: number, hot: boolean, ms: number): Promise<Result> {
   const latency: number[] = []
   let stop = false
   const start = performance.now()
-  const before = process.cpuUsage()
-  const workers = Array.from({ length: callers }, async () => {
+  const working = Array.from({ length: callers }, async () => {
     while (!stop) {
       const asked = performance.now()
       await next(variant, hot)
@@ -34,31 +53,81 @@ async function closed(variant: Variant, callers: number, hot: boolean, ms: numbe
     }
   })
   await sleep(ms)
-  const done = latency.length
-  const elapsed = performance.now() - start
-  const { user, system } = process.cpuUsage(before)
+  const result = measured([...latency], performance.now() - start)
   stop = true
-  await Promise.all(workers)
-  latency.sort((a, b) => a - b)
-  return { rate: Math.round((done / elapsed) * 1000), p50: percentile(latency, 0.5), p99: percentile(latency, 0.99), cpu: Math.round((user + system) / done), batch: variant.batch?.() }
+  await Promise.all(working)
+  return result
 }
 
-const cases: [string, number, boolean][] = [['1 caller', 1, false], ['16 distinct', 16, false], ['64 distinct', 64, false], ['100 on one', 100, true]]
-const results: Record<string, Record<string, Awaited<ReturnType<typeof closed>>[]>> = {}
-for (let round = 0; round < ROUNDS; round++)
-  for (const [label, callers, hot] of cases.filter(([l]) => !process.env.CASE || l.startsWith(process.env.CASE)))
-    for (const name of only) {
-      await world.reset()
-      const variant = await all[name]!()
-      await closed(variant, callers, hot, Number(process.env.WARM ?? 2500))
-      const result = await closed(variant, callers, hot, SECONDS * 1000)
-      ;((results[label] ??= {})[name] ??= []).push(result)
-      await variant.close()
-      console.log(round, label.padEnd(12), name.padEnd(18), JSON.stringify(result), (await world.consistent()) ? '' : 'INCONSISTENT')
-    }
-const med = (xs: number[]) => xs.sort((a, b) => a - b)[xs.length >> 1]!
-for (const label in results) {
-  const r = Object.fromEntries(Object.entries(results[label]!).map(([k, v]) => [k, { rate: med(v.map((x) => x.rate)), p50: med(v.map((x) => x.p50)) }]))
-  console.log(label.padEnd(12), Object.entries(r).map(([k, v]) => `${k} ${v.rate}/s p50 ${v.p50.toFixed(2)}`).join(' | '), only.slice(1).map((o) => `x${(r[only[0]!]!.rate / r[o]!.rate).toFixed(2)} p50 x${(r[only[0]!]!.p50 / r[o]!.p50).toFixed(2)}`).join(' '))
+/** Requests arrive when they do (Poisson), and a latency counts from when one was due, not from when we came to send it. */
+async function openLoop(variant: Variant, rate: number, hot: boolean, ms: number): Promise<Result> {
+  const latency: number[] = []
+  const flying: Promise<void>[] = []
+  const start = performance.now()
+  let due = start
+  while (due < start + ms) {
+    due += (-Math.log(1 - Math.random()) / rate) * 1_000
+    if (due > performance.now() + 1) await sleep(due - performance.now())
+    else if (flying.length % 32 === 0) await new Promise(setImmediate)
+    const asked = due
+    flying.push(next(variant, hot).then(() => void latency.push(performance.now() - asked)))
+  }
+  await Promise.all(flying)
+  return measured(latency, performance.now() - start)
 }
+
+const show = ({ rate, p50, p99 }: Result) => `${String(Math.round(rate)).padStart(6)}/s  p50 ${p50.toFixed(2).padStart(6)}  p99 ${p99.toFixed(1).padStart(6)} ms`
+const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[values.length >> 1]!
+const medians = (results: readonly Result[]): Result => ({ rate: median(results.map(({ rate }) => rate)), p50: median(results.map(({ p50 }) => p50)), p99: median(results.map(({ p99 }) => p99)) })
+
+const found = new Map<string, Result>()
+const results = new Map<string, Result[]>()
+async function measure(label: string, name: string, hot: boolean, work: (variant: Variant) => Promise<Result>, warmUp: number) {
+  await world.reset()
+  const variant = await variants[name]!()
+  await closedLoop(variant, warmUp, hot, warmUpMs)
+  const result = await work(variant)
+  await variant.close()
+  const key = `${label} | ${name}`
+  results.set(key, [...(results.get(key) ?? []), result])
+  found.set(key, medians(results.get(key)!))
+  if (!(await world.consistent())) throw new Error(`${key}: counters, rows, journal and keys do not agree`)
+  console.log(`  ${label.padEnd(22)} ${name.padEnd(17)} ${show(result)}`)
+}
+
+console.log(`${rounds} rounds of ${seconds} s each, after ${warmUpMs / 1_000} s of warm-up; durable (fsync); callers in one process, on ${ENROLLMENTS} enrollments.\n`)
+for (let round = 1; round <= rounds; round++) {
+  console.log(`round ${round} of ${rounds}, closed loop`)
+  for (const { name: label, callers, hot } of cases) for (const name of Object.keys(variants)) await measure(label, name, hot, (variant) => closedLoop(variant, callers, hot, seconds * 1_000), callers)
+}
+for (let round = 1; round <= rounds; round++) {
+  console.log(`round ${round} of ${rounds}, open loop`)
+  for (const hot of [false, true]) {
+    const label = hot ? 'one enrollment' : 'distinct'
+    const peak = (name: string) => found.get(`${hot ? '100 on one' : '64 distinct'} | ${name}`)!.rate
+    for (const name of Object.keys(variants)) {
+      await measure(`${label}, half its peak`, name, hot, (variant) => openLoop(variant, peak(name) / 2, hot, seconds * 1_000), 16)
+      if (name !== 'Prisma tx a call') await measure(`${label}, half of tx`, name, hot, (variant) => openLoop(variant, peak('Prisma tx a call') / 2, hot, seconds * 1_000), 16)
+      else results.set(`${label}, half of tx | ${name}`, results.get(`${label}, half its peak | ${name}`)!), found.set(`${label}, half of tx | ${name}`, found.get(`${label}, half its peak | ${name}`)!)
+    }
+  }
+}
+
+console.log('\nMedians\n')
+for (const [key, result] of found) console.log(`  ${key.padEnd(44)} ${show(result)}`)
+
+const ratio = (label: string, other: string, field: keyof Result) => found.get(`${label} | commit()`)![field] / found.get(`${label} | ${other}`)![field]
+const goals: [string, number, boolean, number][] = [
+  ['64 distinct: completions, commit() / Prisma tx', ratio('64 distinct', 'Prisma tx a call', 'rate'), true, 8],
+  ['64 distinct: completions, commit() / plpgsql', ratio('64 distinct', 'plpgsql a call', 'rate'), true, 2.5],
+  ['100 on one: completions, commit() / Prisma tx', ratio('100 on one', 'Prisma tx a call', 'rate'), true, 15],
+  ['100 on one: completions, commit() / plpgsql', ratio('100 on one', 'plpgsql a call', 'rate'), true, 5],
+  ['1 caller: p50, commit() / Prisma tx', ratio('1 caller', 'Prisma tx a call', 'p50'), false, 1.3],
+  ['open loop, distinct, each at half its peak: p99, commit() / Prisma tx', ratio('distinct, half its peak', 'Prisma tx a call', 'p99'), false, 1],
+  ['open loop, distinct, same rate: p99, commit() / Prisma tx', ratio('distinct, half of tx', 'Prisma tx a call', 'p99'), false, 1],
+  ['open loop, one enrollment, each at half its peak: p99, commit() / Prisma tx', ratio('one enrollment, half its peak', 'Prisma tx a call', 'p99'), false, 1],
+  ['open loop, one enrollment, same rate: p99, commit() / Prisma tx', ratio('one enrollment, half of tx', 'Prisma tx a call', 'p99'), false, 1],
+]
+console.log('\nRatios\n')
+for (const [what, value, more, goal] of goals) console.log(`  ${value.toFixed(2).padStart(6)}  ${what}; wanted: at ${more ? 'least' : 'most'} ${goal}${(more ? value >= goal : value <= goal) ? '' : '  ← not reached here'}`)
 await world.close()

@@ -9,7 +9,8 @@ begin
   select * into used from "IdempotencyKey" where actor = actor_ and key = key_;
   if found then
     if used.request <> request_ then raise 'IDEMPOTENCY_KEY_REUSED'; end if;
-    return used.answer || '{"replayed": true}';
+    select view into shown from "Event" where "rootType" = 'Enrollment' and "rootId" = enrollment_ and version = used.version;
+    return used.answer || jsonb_build_object('enrollment', shown, 'replayed', true);
   end if;
   select "lessonsVersion" into course_version from "Course" where id = e."courseId";
   if course_version <> e."courseVersion" then raise 'not in this bench'; end if;
@@ -20,13 +21,13 @@ begin
   if not found then raise 'not in this bench'; end if;
   e.version := e.version + 1;
   e.completed := e.completed + 1;
-  progress := jsonb_build_object('enrollmentId', enrollment_, 'lessonId', lesson_, 'status', 'COMPLETED', 'openedAt', t, 'completedAt', t, 'resets', 0);
-  shown := to_jsonb(e);
+  progress := jsonb_build_object('lessonId', lesson_, 'status', 'COMPLETED', 'openedAt', t, 'completedAt', t, 'resets', 0);
+  shown := jsonb_build_object('id', e.id, 'version', e.version, 'courseVersion', e."courseVersion", 'completed', e.completed, 'total', e.total, 'attempt', e.attempt, 'enrolledAt', e."enrolledAt", 'completedAt', e."completedAt");
   insert into "Event" ("rootType", "rootId", version, topic, kind, data, view, actor, at)
     values ('Enrollment', enrollment_, e.version, 'Course:' || e."courseId", 'lessonCompleted', jsonb_build_object('lessonId', lesson_), shown || jsonb_build_object('lesson', progress), actor_, t);
   if e.completed = e.total and e."completedAt" is null then raise 'not in this bench'; end if;
   update "Enrollment" set version = e.version, completed = e.completed where id = enrollment_;
-  answer := jsonb_build_object('enrollment', shown, 'lessonProgress', progress, 'alreadyCompleted', false, 'courseCompleted', false);
-  insert into "IdempotencyKey" values (actor_, key_, request_, jsonb_build_object('answer', answer, 'version', e.version), t);
-  return answer || '{"replayed": false}';
+  answer := jsonb_build_object('lessonProgress', progress, 'alreadyCompleted', false, 'courseCompleted', false);
+  insert into "IdempotencyKey" values (actor_, key_, request_, e.version, answer, t);
+  return answer || jsonb_build_object('enrollment', shown, 'replayed', false);
 end $$;

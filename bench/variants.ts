@@ -40,22 +40,21 @@ export const viaPrisma = (url: string): Variant => {
           exists (select from "LessonProgress" p where p."enrollmentId" = e.id and p."lessonId" = l.id) as done
           from "Enrollment" e join "Course" c on c.id = e."courseId" join "Lesson" l on l.id = ${lesson} and l.active where e.id = ${id}`
         if (!s || s.open || s.done || s.used || s.courseNow !== s.courseVersion || s.completed + 1 === s.total) throw new Error('not in this bench')
-        const { version, learnerId, courseId, courseVersion, completed, total, attempt, enrolledAt, completedAt } = s
-        const enrollment = { id, version: version + 1, learnerId, courseId, courseVersion, completed: completed + 1, total, attempt, enrolledAt, completedAt }
-        const lessonProgress = { enrollmentId: id, lessonId: lesson, status: 'COMPLETED', openedAt: now, completedAt: now, resets: 0 }
-        const answer = { enrollment, lessonProgress, alreadyCompleted: false, courseCompleted: false }
+        const { version, courseId, courseVersion, completed, total, attempt, enrolledAt, completedAt } = s
+        const enrollment = { id, version: version + 1, courseVersion, completed: completed + 1, total, attempt, enrolledAt, completedAt }
+        const lessonProgress = { lessonId: lesson, status: 'COMPLETED', openedAt: now, completedAt: now, resets: 0 }
+        const answer = { lessonProgress, alreadyCompleted: false, courseCompleted: false }
         await tx.$executeRaw`with p as (insert into "LessonProgress" values (${id}, ${lesson}, 'COMPLETED', ${now}::timestamptz, ${now}::timestamptz, 0)),
           u as (update "Enrollment" set version = ${version + 1}, completed = ${completed + 1} where id = ${id}),
           j as (insert into "Event" ("rootType", "rootId", version, topic, kind, data, view, actor, at) values ('Enrollment', ${id}, ${version + 1}, ${`Course:${courseId}`}, 'lessonCompleted',
             jsonb_build_object('lessonId', ${lesson}::text), ${JSON.stringify({ ...enrollment, lesson: lessonProgress })}::jsonb, ${learner}, ${now}::timestamptz))
-          insert into "IdempotencyKey" values (${learner}, ${key}, 'h', ${JSON.stringify({ answer, version: version + 1 })}::jsonb, ${now}::timestamptz)`
-        return answer
+          insert into "IdempotencyKey" values (${learner}, ${key}, 'h', ${version + 1}, ${JSON.stringify(answer)}::jsonb, ${now}::timestamptz)`
+        return { enrollment, ...answer }
       }),
   }
 }
 interface Seen {
   version: number
-  learnerId: string
   courseId: string
   courseVersion: number
   courseNow: number

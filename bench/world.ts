@@ -2,6 +2,8 @@ import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import pg from 'pg'
+import { startEmbedded } from '../src/database/embedded.ts'
+import { migrate } from '../src/database/migrate.ts'
 
 /** A durable database of the bench's own (fsync and synchronous_commit are on), with one large course and many enrollments. */
 export interface World {
@@ -20,26 +22,20 @@ export const ENROLLMENTS = 20_000
 export async function createWorld(): Promise<World> {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'lockstep-bench-'))
   fs.chmodSync(folder, 0o755)
-  let url = process.env.BENCH_URL
-  let stop = async () => {}
-  if (!url) {
-    const { startEmbedded } = await import('../src/database/embedded.ts')
-    const embedded = await startEmbedded({ folder, maxConnections: 150 })
-    url = embedded.url
-    stop = embedded.stop
-    const { migrate } = await import('../src/database/migrate.ts')
-    await migrate(url)
-  }
+  const { url, stop } = await startEmbedded({ folder, maxConnections: 150 })
+  await migrate(url)
   const admin = new pg.Client({ connectionString: url })
   admin.on('error', () => {})
   await admin.connect()
   await admin.query(`
-    insert into "User" (id, version, name, role, "createdAt") select 'u' || n, 1, 'Learner ' || n, 'LEARNER', now() from generate_series(0, ${ENROLLMENTS}) n on conflict do nothing;
-    insert into "Course" (id, version, "lessonsVersion", slug, title, description, "createdAt") values ('c', 1, 1, 'bench', 'Bench', '', now()) on conflict do nothing;
-    insert into "Lesson" (id, "courseId", slug, position, title, active) select 'c.l' || n, 'c', 'l' || n, n, 'Lesson ' || n, true from generate_series(0, ${LESSONS}) n on conflict (id) do nothing;
-    insert into "LessonPrerequisite" select 'c.l' || n, 'c.l0' from generate_series(1, ${LESSONS}) n on conflict do nothing;
+    insert into "User" (id, version, name, role, "createdAt") select 'u' || n, 1, 'Learner ' || n, 'LEARNER', now() from generate_series(0, ${ENROLLMENTS}) n;
+    insert into "Session" (id, "userId", "tokenHash", "createdAt", "expiresAt")
+      select 's' || n, 'u' || n, translate(encode(sha256(('token-u' || n)::bytea), 'base64'), '+/=', '-_'), now(), now() + interval '1 day' from generate_series(0, ${ENROLLMENTS}) n;
+    insert into "Course" (id, version, "lessonsVersion", slug, title, description, "createdAt") values ('c', 1, 1, 'bench', 'Bench', '', now());
+    insert into "Lesson" (id, "courseId", slug, position, title, active) select 'c.l' || n, 'c', 'l' || n, n, 'Lesson ' || n, true from generate_series(0, ${LESSONS}) n;
+    insert into "LessonPrerequisite" select 'c.l' || n, 'c.l0' from generate_series(1, ${LESSONS}) n;
     insert into "Enrollment" (id, version, "learnerId", "courseId", "courseVersion", completed, total, attempt, "enrolledAt")
-      select 'u' || n || '.c', 1, 'u' || n, 'c', 1, 1, ${LESSONS + 1}, 1, now() from generate_series(0, ${ENROLLMENTS}) n on conflict do nothing`)
+      select 'u' || n || '.c', 1, 'u' || n, 'c', 1, 1, ${LESSONS + 1}, 1, now() from generate_series(0, ${ENROLLMENTS}) n`)
   await admin.query(fs.readFileSync(new URL('complete_lesson.sql', import.meta.url), 'utf8'))
 
   const reset = async () => {

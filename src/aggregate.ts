@@ -25,6 +25,8 @@ export interface Aggregate<S extends Shape> {
   readonly root: string
   /** The tables below it with their primary keys, parents first. */
   readonly tables: Readonly<Record<string, readonly string[]>>
+  /** By table, the columns of its other unique keys. They are written only where they change: an update that names one locks FOR UPDATE, and every insert of a child waits. */
+  readonly alternateKeys?: Readonly<Record<string, readonly string[]>>
   /** The query that reads all roots of a batch at once: one column of JSON, which `load` turns into states. */
   read(wanted: Wanted): Sql
   /** What `read` returned, as states. A root that isn't there may be left out or, where its creation needs facts, have version 0. */
@@ -58,7 +60,7 @@ export interface Actor {
 }
 
 /** Something that can be asked of a root. */
-export interface Verb<S extends Shape, Input, Answer extends object = S['view']> {
+export interface Verb<S extends Shape, Input, Answer extends object = object> {
   readonly name: string
   readonly aggregate: Aggregate<S>
   /** Which root the input is about. */
@@ -71,7 +73,7 @@ export interface Verb<S extends Shape, Input, Answer extends object = S['view']>
   may(state: S['state'], input: Input, actor: Actor): void
   /** Pure: what happens; nothing, if nothing changes; or a domain error thrown. */
   decide(state: S['state'], input: Input, by: By): readonly S['event'][]
-  /** What the caller is told, from the state as it will be committed and as it was before; without this, its view. */
+  /** What the caller is told besides the root's view, from the state as it will be committed and as it was before. */
   answer?(state: S['state'], input: Input, events: readonly S['event'][], before: S['state']): Answer
 }
 
@@ -85,5 +87,8 @@ export interface By {
 export function instant(text: string): string
 export function instant(text: string | null): string | null
 export function instant(text: string | null): string | null {
-  return text === null ? null : new Date(text).toISOString()
+  if (text === null) return null
+  if (!text.endsWith('+00:00')) return new Date(text).toISOString()
+  const local = text.slice(0, -6) // sessions are in UTC, so that there is nothing to convert; only the milliseconds may be short
+  return local.length === 19 ? `${local}.000Z` : `${local.padEnd(23, '0')}Z`
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import type { Actor, Aggregate, Shape, Verb, Wanted } from './aggregate.ts'
 import { raw, sql, type Tx } from './database/client.ts'
 import { IdempotencyKeyReused, VersionConflict } from './errors.ts'
@@ -17,7 +17,7 @@ export interface Request {
 }
 
 /** What became of a request: its answer, or why not. */
-export type Outcome = { readonly answer: object; readonly version: number; readonly changed: boolean; readonly replayed: boolean } | { readonly error: unknown }
+export type Outcome = { readonly view: object; readonly answer: object; readonly version: number; readonly changed: boolean; readonly replayed: boolean } | { readonly error: unknown }
 
 /** What became of a batch, if its transaction commits. */
 export interface Carried<R> {
@@ -38,7 +38,7 @@ export interface Carried<R> {
 export async function carry<R extends Request>(tx: Tx, requests: readonly R[], wait: boolean): Promise<Carried<R>> {
   const { aggregate } = requests[0]!.verb
   const wanted = roots(requests)
-  const { locked, states, used, reread } = await hold(tx, requests, wanted, wait)
+  const { locked, states, used, reread, xid } = await hold(tx, requests, wanted, wait)
 
   const at = new Date().toISOString() // after the lock: whoever waited for it must not be older than whom he waited for
 
@@ -63,17 +63,18 @@ export async function carry<R extends Request>(tx: Tx, requests: readonly R[], w
   }
 
   const changes: Change[] = []
-  for (const [id, state] of after) {
+  for (const id of [...after.keys()].sort()) { // new roots are locked by being inserted: by ascending id, like the others
+    const state = after.get(id)!
     const before = found.get(id)
     changes.push({ before: before?.version ? aggregate.rows(before) : {}, after: aggregate.rows(state) })
   }
   const tables = Object.entries({ [aggregate.root]: ['id'], ...aggregate.tables })
-  const xid = await save(tx, [
-    ...tables.flatMap(([table, key]) => changed(table, key, changes)),
+  const saved = await save(tx, [
+    ...tables.flatMap(([table, key]) => changed(table, key, changes, aggregate.alternateKeys?.[table])),
     { operation: 'insert', table: 'Event', key: [], rows: events },
     { operation: 'insert', table: 'IdempotencyKey', key: [], rows: kept },
   ])
-  return { outcomes, stuck, events: events.length, reread, xid }
+  return { outcomes, stuck, events: events.length, reread, xid: saved ? xid : undefined }
 
   function decide(request: Request): Outcome {
     const { verb, root, actor, key, input, expectedVersion } = request
@@ -84,7 +85,8 @@ export async function carry<R extends Request>(tx: Tx, requests: readonly R[], w
     const known = key && used.get(keyOf(actor.id, key))
     if (known) {
       if (known.request !== fingerprint) throw new IdempotencyKeyReused(key)
-      return { ...(known.answer as { answer: object; version: number }), changed: false, replayed: true }
+      const { view, answer, version } = known
+      return { view, answer, version, changed: false, replayed: true }
     }
 
     if (state.version === 0 && !verb.creates) throw aggregate.missing(state)
@@ -94,25 +96,26 @@ export async function carry<R extends Request>(tx: Tx, requests: readonly R[], w
     const told: Shape['event'][] = []
     const rows: object[] = []
     const tell = (event: Shape['event']) => {
-      state = { ...aggregate.evolve(state, event, at), version: state.version + 1 }
+      const version = state.version + 1
+      state = Object.assign(aggregate.evolve(state, event, at), { version })
       const { kind, ...data } = event
-      const { version } = state
       rows.push({ rootType: aggregate.root, rootId: root, version, topic: aggregate.topic(state), kind, data, view: aggregate.view(state, event), actor: actor.id, at })
       told.push(event)
     }
     for (const event of aggregate.overdue?.(state) ?? []) tell(event)
     for (const event of verb.decide(state, input, { actor, now: at })) tell(event)
 
-    const answer = verb.answer ? verb.answer(state, input, told, before) : aggregate.view(state)
     const { version } = state
+    const view = aggregate.view(state)
+    const answer = verb.answer?.(state, input, told, before) ?? {}
     if (key) {
-      const keep = { actor: actor.id, key, request: fingerprint!, answer: { answer, version }, at }
-      used.set(keyOf(actor.id, key), keep)
+      const keep = { actor: actor.id, key, request: fingerprint!, version, answer, at }
+      used.set(keyOf(actor.id, key), { ...keep, view })
       kept.push(keep)
     }
     if (rows.length) after.set(root, state)
     for (const row of rows) events.push(row)
-    return { answer, version, changed: rows.length > 0, replayed: false }
+    return { view, answer, version, changed: rows.length > 0, replayed: false }
   }
 }
 
@@ -122,12 +125,17 @@ interface Held {
   readonly states: readonly State[]
   readonly used: Map<string, Known>
   readonly reread: number
+  /** The transaction, which its locks have made a writing one. */
+  readonly xid: string
 }
 interface Known {
   readonly actor: string
   readonly key: string
   readonly request: string
+  readonly version: number
   readonly answer: object
+  /** The root at that version. */
+  readonly view: object
 }
 
 /**
@@ -142,10 +150,12 @@ async function hold(tx: Tx, requests: readonly Request[], wanted: Wanted, wait: 
   const { aggregate } = requests[0]!.verb
   const keyed = requests.filter(({ key }) => key)
   const keys = keyed.length
-    ? sql`(select json_agg(k) from unnest(${keyed.map(({ actor }) => actor.id)}::text[], ${keyed.map(({ key }) => key)}::text[]) as x (a, b)
-        cross join lateral (select * from "IdempotencyKey" k where k.actor = x.a and k.key = x.b offset 0) k)::text`
+    ? sql`(select json_agg(json_build_object('actor', k.actor, 'key', k.key, 'request', k.request, 'version', k.version, 'answer', k.answer, 'view', e.view))
+        from unnest(${keyed.map(({ actor }) => actor.id)}::text[], ${keyed.map(({ key }) => key)}::text[], ${keyed.map(({ root }) => root)}::text[]) as x (a, b, r)
+        cross join lateral (select * from "IdempotencyKey" k where k.actor = x.a and k.key = x.b offset 0) k
+        left join lateral (select view from "Event" e where e."rootType" = ${aggregate.root} and e."rootId" = x.r and e.version = k.version offset 0) e on true)::text`
     : sql`null::text`
-  const reading = sql`(select json_agg(s.row) from (${aggregate.read(wanted)}) s)::text as states, ${keys} as keys`
+  const reading = sql`pg_current_xact_id()::text as xid, (select json_agg(s.row) from (${aggregate.read(wanted)}) s)::text as states, ${keys} as keys`
   const locking = sql`select id, version from ${raw(`"${aggregate.root}"`)} where id = any(${wanted.ids}::text[]) order by id for no key update`
 
   if (wait) {
@@ -166,13 +176,14 @@ async function hold(tx: Tx, requests: readonly Request[], wanted: Wanted, wait: 
 }
 
 interface Read {
+  readonly xid: string
   readonly states: string | null
   readonly keys: string | null
 }
 
-function parse(aggregate: Aggregate<Shape>, { states, keys }: Read) {
+function parse(aggregate: Aggregate<Shape>, { xid, states, keys }: Read) {
   const known = JSON.parse(keys ?? '[]') as Known[]
-  return { states: aggregate.load(JSON.parse(states ?? '[]') as never), used: new Map(known.map((key) => [keyOf(key.actor, key.key), key])) }
+  return { xid, states: aggregate.load(JSON.parse(states ?? '[]') as never), used: new Map(known.map((key) => [keyOf(key.actor, key.key), key])) }
 }
 
 /** Each root once, in order, with all that its requests need of it. */
@@ -190,10 +201,18 @@ const keyOf = (actor: string, key: string) => `${actor}\0${key}`
 
 /** The same operation with the same arguments, in whatever order they were written. */
 function fingerprintOf({ verb, input, expectedVersion }: Request): string {
-  return createHash('sha256')
-    .update(JSON.stringify([verb.name, input, expectedVersion], ordered))
-    .digest('base64url')
+  return hash('sha256', `${verb.name} ${expectedVersion} ${canonical(input)}`, 'base64url').slice(0, 22)
 }
 
-const ordered = (_: string, value: unknown) =>
-  value && typeof value === 'object' && !Array.isArray(value) ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))) : value
+/** JSON with its fields in order. */
+function canonical(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null'
+  if (Array.isArray(value)) return `[${value.map(canonical).join()}]`
+  const fields = Object.keys(value).sort()
+  let text = '{'
+  for (const field of fields) {
+    const inner = (value as Record<string, unknown>)[field]
+    if (inner !== undefined) text += `${JSON.stringify(field)}:${canonical(inner)},`
+  }
+  return `${text}}`
+}

@@ -16,7 +16,10 @@ export interface Asked<Input> {
 }
 
 /** What was committed. */
-export interface Committed<Answer> {
+export interface Committed<View, Answer> {
+  /** The root as it was committed. */
+  readonly view: View
+  /** What else the verb has to tell. */
   readonly answer: Answer
   /** The root's version that the answer tells of. */
   readonly version: number
@@ -27,7 +30,7 @@ export interface Committed<Answer> {
 }
 
 /** The way in: decides, commits, answers. Throws a DomainError if nothing was changed and the caller can know why; any other error means that nothing was changed and it is our fault. */
-export type Commit = <S extends Shape, Input, Answer extends object>(verb: Verb<S, Input, Answer>, asked: Asked<Input>) => Promise<Committed<Answer>>
+export type Commit = <S extends Shape, Input, Answer extends object>(verb: Verb<S, Input, Answer>, asked: Asked<Input>) => Promise<Committed<S['view'], Answer>>
 
 /** What happens on the way in; for metrics and logs. */
 export interface Watcher {
@@ -62,7 +65,7 @@ export interface CommitOptions {
 
 interface Waiting extends Request {
   readonly since: number
-  resolve(committed: Committed<never>): void
+  resolve(committed: Committed<never, never>): void
   reject(error: unknown): void
 }
 
@@ -90,11 +93,9 @@ export function commits(db: Db, options: CommitOptions = {}) {
     let queue = queues.get(kind)
     if (!queue) queues.set(kind, (queue = new Queue()))
     open++
-    return new Promise<Committed<never>>((resolve, reject) => {
+    return new Promise<Committed<never, never>>((resolve, reject) => {
       queue.waiting.push({ ...asked, verb: verb as Request['verb'], root, since: performance.now(), resolve, reject })
       pump()
-    }).finally(() => {
-      if (--open === 0) closed?.()
     })
   }
 
@@ -159,7 +160,7 @@ export function commits(db: Db, options: CommitOptions = {}) {
   }
 
   /** Settles every request but those whose root is held by somebody else, which it gives back. */
-  async function carryOut(batch: Waiting[], wait: boolean): Promise<Waiting[]> {
+  async function carryOut(batch: Waiting[], wait: boolean, tries = attempts): Promise<Waiting[]> {
     const verbs = () => [...new Set(batch.map(({ verb }) => verb.name))]
     const begun = performance.now()
     let doubt = false // an earlier attempt may have been committed
@@ -186,13 +187,22 @@ export function commits(db: Db, options: CommitOptions = {}) {
             doubt = true
           }
         }
-        if (isDisconnection(error) ? performance.now() - begun < outageMs : again(error, attempt, batch.length, wait)) {
+        // Something below a root, or one that isn't there yet, is held: whose it is can't be told, so that each root is waited for by itself.
+        if (!wait && isLockTimeout(error)) {
+          watch.met?.('lock-wait', { requests: batch.length, verbs: verbs() })
+          return batch
+        }
+        if (isDisconnection(error) ? performance.now() - begun < outageMs : again(error, attempt, batch.length, tries)) {
           watch.met?.(isLockTimeout(error) ? 'lock-wait' : 'retry', { attempt, verbs: verbs(), roots: batch.slice(0, 3).map(({ root }) => root), error: String((error as Error).message).slice(0, 200) })
           if (!isRace(error)) await sleep(Math.random() * 5 * 2 ** Math.min(attempt, 6))
         } else if (batch.length > 1 && !isLockTimeout(error) && !isDisconnection(error)) {
           watch.met?.('split', { size: batch.length, verbs: verbs() })
           const half = batch.length >> 1 // the guilty one is found in log n steps, and order is kept
-          return [...(await carryOut(batch.slice(0, half), wait)), ...(await carryOut(batch.slice(half), wait))]
+          const fewer = Math.max(2, tries >> 1) // what doesn't pass is given up in bounded time, too
+          const stuck = await carryOut(batch.slice(0, half), wait, fewer)
+          const held = new Set(stuck.map(({ root }) => root)) // nor may the second half overtake the first
+          const [behind, free] = [true, false].map((is) => batch.slice(half).filter(({ root }) => held.has(root) === is)) as [Waiting[], Waiting[]]
+          return [...stuck, ...behind, ...(free.length ? await carryOut(free, wait, fewer) : [])]
         } else {
           watch.failed?.(error, verbs())
           const told = doubt ? new OutcomeUnknown() : isLockTimeout(error) || isTransient(error) ? new Busy() : isDisconnection(error) ? new Unavailable() : error
@@ -203,10 +213,10 @@ export function commits(db: Db, options: CommitOptions = {}) {
     }
   }
 
-  function again(error: unknown, attempt: number, size: number, wait: boolean): boolean {
-    if (isLockTimeout(error)) return attempt < (wait ? 2 : attempts)
+  function again(error: unknown, attempt: number, size: number, tries: number): boolean {
+    if (isLockTimeout(error)) return attempt < 2
     if (isRace(error)) return attempt < (size > 1 ? 3 : attempts) // in a batch, then bisected: it may be no race
-    return isTransient(error) && attempt < attempts
+    return isTransient(error) && attempt < tries
   }
 
   function settleAll({ outcomes, stuck, events, reread }: Carried<Waiting>, root: string): Waiting[] {
@@ -217,7 +227,8 @@ export function commits(db: Db, options: CommitOptions = {}) {
       if ('error' in outcome) settle(request, outcome.error)
       else {
         watch.settled?.(request.verb.name, outcome.replayed ? 'replayed' : outcome.changed ? 'changed' : 'unchanged')
-        request.resolve(outcome as Committed<never>)
+        settled()
+        request.resolve(outcome as Committed<never, never>)
       }
     }
     return stuck
@@ -225,7 +236,12 @@ export function commits(db: Db, options: CommitOptions = {}) {
 
   function settle(request: Waiting, error: unknown) {
     watch.settled?.(request.verb.name, error instanceof DomainError ? error.code : 'FAILED')
+    settled()
     request.reject(error)
+  }
+
+  function settled() {
+    if (--open === 0) closed?.()
   }
 
   /** PostgreSQL remembers what became of a transaction, also through a crash. */

@@ -12,7 +12,7 @@ const tab = (token: string, query: string, variables?: object) => ({
 })
 
 /** Examples that run as they stand, from top to bottom, with the demo's tokens. */
-const examples = [
+export const examples = [
   tab(
     'demo-learner-1',
     `

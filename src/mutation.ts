@@ -17,7 +17,7 @@ import {
 } from './errors.ts'
 
 type InputBuilder = PothosSchemaTypes.InputFieldBuilder<SchemaTypes, 'InputObject'>
-type PayloadBuilder<Answer> = PothosSchemaTypes.ObjectFieldBuilder<SchemaTypes, Committed<Answer>>
+type PayloadBuilder<View, Answer> = PothosSchemaTypes.ObjectFieldBuilder<SchemaTypes, Committed<View, Answer>>
 type ErrorClass = new (...args: never[]) => DomainError
 
 interface MutationOptions<S extends Shape, Input, Answer extends object, Fields extends InputFieldMap> {
@@ -29,12 +29,12 @@ interface MutationOptions<S extends Shape, Input, Answer extends object, Fields 
   readonly input: (t: InputBuilder) => Fields
   /** The verb's input; throws InvalidInput. */
   ask(given: InputShapeFromFields<Fields>, viewer: Actor): Input
-  readonly payload: (t: PayloadBuilder<Answer>) => FieldMap
+  readonly payload: (t: PayloadBuilder<S['view'], Answer>) => FieldMap
   readonly errors: readonly ErrorClass[]
   /** It adds up or creates, so that without a key a lost answer could make it happen twice. */
   readonly keyRequired?: true
   /** What is answered if the change could not be made for want of a database, where that is better than an error. */
-  degrade?(input: Input, error: DomainError, context: Context): Committed<Answer> | undefined
+  degrade?(input: Input, error: DomainError, context: Context): Committed<S['view'], Answer> | undefined
 }
 
 /** What every mutation may be answered with. */
@@ -57,10 +57,10 @@ export function mutation<S extends Shape, Input, Answer extends object, Fields e
     }),
   })
 
-  const payload = builder.objectRef<Committed<Answer>>(`${Name}Payload`).implement({
+  const payload = builder.objectRef<Committed<S['view'], Answer>>(`${Name}Payload`).implement({
     description: `What ${name} did, as it was committed.`,
     fields: (t) => ({
-      ...options.payload(t as PayloadBuilder<Answer>),
+      ...options.payload(t as PayloadBuilder<S['view'], Answer>),
       version: t.exposeInt('version', { description: 'The version that this request made, or, if it changed nothing, found.' }),
       replayed: t.exposeBoolean('replayed', { description: 'True: this request had been carried out before, under the same key, and this is the answer it was given then.' }),
     }),
@@ -106,6 +106,13 @@ const DomainErrorInterface = builder.interfaceRef<DomainError>('DomainError').im
   }),
 })
 
+const shownRoots = new Map<string, (view: never) => object>()
+
+/** Says how a kind of root is shown, from its view, wherever it isn't known which kind it is. */
+export function showRoot<View>(rootType: string, shown: (view: View) => object): void {
+  shownRoots.set(rootType, shown)
+}
+
 type ErrorFields<E extends DomainError> = (t: PothosSchemaTypes.ObjectFieldBuilder<SchemaTypes, E>) => FieldMap
 
 /** Shows a domain error as a type of the API, with fields of its own where it has any. */
@@ -135,7 +142,7 @@ showError(VersionConflict, 'The caller saw another version than the one that is 
   current: t.field({
     type: builder.nodeInterfaceRef(),
     nullable: true,
-    description: 'What is there now, as it was committed.',
-    resolve: ({ rootType, current }) => ({ ...current, __typename: rootType }) as never,
+    description: 'What is there now, as it was committed; null if there is nothing, which is version 0.',
+    resolve: ({ rootType, current, currentVersion }) => (currentVersion ? ({ ...shownRoots.get(rootType)?.(current as never), __typename: rootType } as never) : null),
   }),
 }))

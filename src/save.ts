@@ -14,37 +14,38 @@ export interface Write {
   /** The primary key's columns. */
   readonly key: readonly string[]
   readonly rows: readonly object[]
+  /** Columns that have not changed and are not to be named in an update. */
+  readonly unnamed?: readonly string[]
 }
 
 /**
  * All of it in one statement, the last of its transaction: one round trip, whatever there is to write. Each write's rows travel as one JSON
- * parameter, so that the statement's text, and its plan, is the same however many they are. Answers with the transaction's id.
+ * parameter, so that the statement's text, and its plan, is the same however many they are. False: there was nothing to write.
  * Throws if not every row was there to write.
  */
-export async function save(tx: Tx, writes: readonly Write[]): Promise<string | undefined> {
+export async function save(tx: Tx, writes: readonly Write[]): Promise<boolean> {
   const some = writes.filter(({ rows }) => rows.length)
-  if (!some.length) return undefined
-  const [done] = await tx.$queryRawUnsafe<{ written: number[]; xid: string }[]>(textOf(some), ...some.map(({ rows }) => JSON.stringify(rows)))
-  if (some.some(({ rows }, i) => rows.length !== done!.written[i])) {
-    throw new Error(`Integrity: ${some.map(({ operation, table, rows }, i) => `${operation} "${table}" ${done!.written[i]} of ${rows.length}`).join(', ')}`)
-  }
-  return done!.xid
+  if (!some.length) return false
+  const counts = JSON.stringify(some.map(({ rows }) => rows.length))
+  const written = await tx.$executeRawUnsafe(textOf(some), ...some.map(({ rows }) => JSON.stringify(rows)), counts)
+  if (written !== 1) throw new Error(`Integrity: not every row was there to write, of ${some.map(({ operation, table, rows }) => `${operation} "${table}" ${rows.length}`).join(', ')}`)
+  return true
 }
 
 const texts = new Map<string, string>()
 
 function textOf(writes: readonly Write[]): string {
-  const name = writes.map(({ operation, table }) => `${operation} ${table}`).join()
+  const name = writes.map(({ operation, table, unnamed = [] }) => `${operation} ${table} ${unnamed.join(' ')}`).join()
   const known = texts.get(name)
   if (known) return known
   const parts = writes.map((write, i) => `w${i} as (${partOf(write, i + 1)} returning 1)`)
-  const counts = writes.map((_, i) => `(select count(*)::int from w${i})`)
-  const text = `with ${parts.join(', ')} select array[${counts.join(', ')}] as written, pg_current_xact_id()::text as xid`
+  const counts = writes.map((_, i) => `(select count(*) from w${i})`)
+  const text = `with ${parts.join(', ')} select where jsonb_build_array(${counts.join(', ')}) = $${writes.length + 1}::jsonb` // one row if all was written
   texts.set(name, text)
   return text
 }
 
-function partOf({ operation, table, key, rows }: Write, parameter: number): string {
+function partOf({ operation, table, key, rows, unnamed = [] }: Write, parameter: number): string {
   const names = Object.keys(rows[0]!)
   const columns = list(names)
   const from = `from jsonb_populate_recordset(null::"${table}", $${parameter}::jsonb)`
@@ -52,8 +53,8 @@ function partOf({ operation, table, key, rows }: Write, parameter: number): stri
   const insert = `insert into "${table}" (${columns}) select ${columns} ${from}`
   if (operation === 'insert') return insert
   // Met by the primary key: UPDATE … FROM would join, and PostgreSQL, which guesses that a recordset has 100 rows, might scan a small table for it.
-  // Without the key among what is set: naming it would lock FOR UPDATE, and every insert of a child would wait.
-  const others = names.filter((name) => !key.includes(name))
+  // Without keys among what is set: naming one would lock FOR UPDATE, and every insert of a child would wait.
+  const others = names.filter((name) => !key.includes(name) && !unnamed.includes(name))
   return `${insert} on conflict (${list(key)}) do update set ${others.map((name) => `"${name}" = excluded."${name}"`).join(', ')}`
 }
 
@@ -62,30 +63,36 @@ const list = (columns: readonly string[]) => columns.map((column) => `"${column}
 /** What differs in one table between before and after, over all roots of a batch. */
 export function changed(table: string, key: readonly string[], changes: readonly Change[]): Write[] {
   const [added, altered, gone]: [Row[], Row[], Row[]] = [[], [], []]
-  const keyOf = key.length === 1 ? (row: Row) => row[key[0]!] : (row: Row) => key.map((column) => row[column]).join('\0')
   for (const { before, after } of changes) {
-    const now = after[table] ?? []
     const was = before[table] ?? []
-    if (!now.length && !was.length) continue
-    const old = new Map(was.map((row) => [keyOf(row), row]))
-    for (const row of now) {
-      const before = old.get(keyOf(row))
-      if (!before) added.push(row)
+    const is = after[table] ?? []
+    const find = finder(is.length > 8 ? was : [], key)
+    const met = new Set<Row>()
+    for (const row of is) {
+      const old = is.length > 8 ? find(row) : was.find((other) => key.every((column) => other[column] === row[column]))
+      if (!old) added.push(row)
       else {
-        old.delete(keyOf(row))
-        for (const column in row) {
-          if (row[column] !== before[column]) {
-            altered.push(row)
-            break
-          }
-        }
+        met.add(old)
+        if (differs(old, row)) altered.push(row)
       }
     }
-    gone.push(...old.values())
+    if (met.size < was.length) gone.push(...was.filter((row) => !met.has(row)))
   }
   return [
     { operation: 'insert', table, key, rows: added },
     { operation: 'update', table, key, rows: altered },
     { operation: 'delete', table, key, rows: gone },
   ]
+}
+
+/** Rows by their key, for where there are too many to look through. */
+function finder(rows: readonly Row[], key: readonly string[]) {
+  const keyOf = (row: Row) => key.map((column) => row[column]).join('\0')
+  const byKey = new Map(rows.map((row) => [keyOf(row), row]))
+  return (row: Row) => byKey.get(keyOf(row))
+}
+
+function differs(one: Row, other: Row): boolean {
+  for (const column in one) if (one[column] !== other[column]) return true
+  return false
 }

@@ -11,7 +11,7 @@ import { commits } from './commit.ts'
 import type { Config } from './config.ts'
 import { createContext } from './context.ts'
 import { connect } from './database/client.ts'
-import { isDisconnection } from './database/conflict.ts'
+import { isDisconnection, isImpossibleText } from './database/conflict.ts'
 import { migrationStatus } from './database/migrate.ts'
 import { DomainError, Unavailable } from './errors.ts'
 import { graphiqlOptions } from './graphiql.ts'
@@ -125,8 +125,8 @@ export async function startServer({ config, log }: { config: Config; log: Logger
         return answer.why
       },
       async close() {
-        await drained()
         await catchingUp.stop()
+        await drained()
         await db.$disconnect()
       },
     }
@@ -186,7 +186,8 @@ function shown(error: unknown, log: Logger): Error {
   const { path, nodes } = error instanceof GraphQLError ? error : {}
   const domain = original instanceof DomainError ? original : isDisconnection(original) ? new Unavailable() : undefined
   if (domain) return new GraphQLError(domain.message, { path, nodes, extensions: { code: domain.code } })
-  if (original instanceof GraphQLError) return original
+  if (original instanceof GraphQLError) return new GraphQLError(original.message, { path, nodes, extensions: original.extensions })
+  if (isImpossibleText(original)) return new GraphQLError('An argument contains the character NUL, which nothing here does.', { path, nodes, extensions: { code: 'BAD_REQUEST' } })
   log.error({ err: original, path }, 'A query failed.')
   return new GraphQLError('Something went wrong on our side.', { path, nodes, extensions: { code: 'INTERNAL_SERVER_ERROR' } })
 }

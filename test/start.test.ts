@@ -21,7 +21,9 @@ beforeAll(() => {
   for (const name of ['node_modules', 'prisma', 'package.json']) fs.symlinkSync(path.join(project, name), path.join(built, name))
   const output = ['--outDir', path.join(built, 'dist'), '--tsBuildInfoFile', path.join(built, 'dist', '.tsbuildinfo')]
   // a mistake in types is told by the type check; here it is enough that it runs
-  spawnSync(process.execPath, [path.join(project, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.build.json', ...output], { cwd: project })
+  spawnSync(process.execPath, [path.join(project, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.build.json', ...output], {
+    cwd: project,
+  })
   expect(fs.existsSync(main)).toBe(true)
 })
 
@@ -143,6 +145,7 @@ describe('lockstep start', () => {
     expect(await response.json()).toEqual({ data: { __typename: 'Query' } })
     const page = await fetch(run.graphiql, { headers: { accept: 'text/html' } })
     expect(page.headers.get('content-type')).toMatch(/^text\/html/)
+    expect(await page.text()).toContain('</html>')
     expect(run.demoTokens.length).toBeGreaterThan(0)
     await stopped(run)
     expect(postmasterPid(folder)).toBeUndefined()

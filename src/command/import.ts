@@ -10,7 +10,14 @@ import { isDisconnection } from '../database/conflict.ts'
 import { migrate, migrationStatus, refuse } from '../database/migrate.ts'
 import { Busy, DomainError, OutcomeUnknown, Unavailable } from '../errors.ts'
 import { courses } from '../learning/courseAggregate.ts'
-import { type CourseDifference, type CoursePlan, importCourse as importDefinition, type LessonChange, planFrom, planImport } from '../learning/courseImport.ts'
+import {
+  type CourseDifference,
+  type CoursePlan,
+  importCourse as importDefinition,
+  type LessonChange,
+  planFrom,
+  planImport,
+} from '../learning/courseImport.ts'
 import { InvalidTrack, largestTrack, readTrack } from '../learning/exercism.ts'
 import { catchUpAll } from '../learning/overdueEnrollments.ts'
 import type { CourseDefinition } from '../learning/reviseCourse.ts'
@@ -97,7 +104,11 @@ async function tell(config: Config, definition: CourseDefinition): Promise<Impor
   }
 }
 
-const isVacant = (folder: string) => readdir(path.join(folder, 'postgres')).then((names) => names.length === 0, (error: NodeJS.ErrnoException) => error.code === 'ENOENT')
+const isVacant = (folder: string) =>
+  readdir(path.join(folder, 'postgres')).then(
+    (names) => names.length === 0,
+    (error: NodeJS.ErrnoException) => error.code === 'ENOENT',
+  )
 
 /** First the course, then the enrollments. A Ctrl-C between two of them ends it in order; what is left, a server does, or the next import. */
 async function carryOut(config: Config, definition: CourseDefinition): Promise<Imported> {
@@ -119,7 +130,9 @@ async function carryOut(config: Config, definition: CourseDefinition): Promise<I
         try {
           const { signal } = interrupted
           const { reevaluated, left } = await catchUpAll({ db, commit, courseId: definition.courseId, onProgress: progress.update, signal })
-          stopIfTold(`Interrupted. The course was imported; of its enrollments, ${reevaluated} were evaluated anew. A server that runs does the others, or the same import again.`)
+          stopIfTold(
+            `Interrupted. The course was imported; of its enrollments, ${number(reevaluated)} were evaluated anew. A server that runs does the others, or the same import again.`,
+          )
           return { dryRun: false, ...plan, enrollments: { reevaluated, left: left.length } }
         } finally {
           progress.stop()
@@ -142,8 +155,10 @@ async function using<T>(url: string, config: Config, work: (way: Way) => Promise
   try {
     return await work({ db, commit })
   } catch (error) {
-    if (error instanceof Unavailable || isDisconnection(error)) throw new OperatorError('The database went away. What was committed stays; run the same import again.', exitCode.unavailable)
-    if (error instanceof Busy || error instanceof OutcomeUnknown) throw new OperatorError(`${error.message} Run the same import again.`, exitCode.temporary)
+    if (error instanceof Unavailable || isDisconnection(error))
+      throw new OperatorError('The database went away. What was committed stays; run the same import again.', exitCode.unavailable)
+    if (error instanceof Busy || error instanceof OutcomeUnknown)
+      throw new OperatorError(`${error.message} Run the same import again.`, exitCode.temporary)
     if (error instanceof DomainError) throw new OperatorError(error.message, exitCode.data)
     throw error
   } finally {
@@ -160,7 +175,9 @@ const lineEveryMs = 5_000
 
 /** A bar in a terminal, a line now and then elsewhere; nothing where it is over in no time. */
 function showProgress() {
-  const bar = process.stderr.isTTY ? new SingleBar({ format: '  Enrollments  {bar} {value}/{total}  {eta_formatted} left', clearOnComplete: true, hideCursor: true }) : undefined
+  const bar = process.stderr.isTTY
+    ? new SingleBar({ format: '  Enrollments  {bar} {value}/{total}  {eta_formatted} left', clearOnComplete: true, hideCursor: true })
+    : undefined
   let told = performance.now()
   let begun = false
   return {
@@ -187,19 +204,39 @@ const listed = 10
 
 function said({ dryRun, course, difference, graph, enrollments }: Imported, file: string): string {
   const { state, fields, added, deactivated, reactivated, changed, moved } = difference
-  const verb = { created: dryRun ? 'would be created' : 'was created', changed: dryRun ? 'would be changed' : 'was changed', unchanged: 'is as the file says' }[state]
+  const verb = {
+    created: dryRun ? 'would be created' : 'was created',
+    changed: dryRun ? 'would be changed' : 'was changed',
+    unchanged: 'is as the file says',
+  }[state]
   const head = `${course.title} ${verb}${state === 'unchanged' ? '' : ` from ${file}`}.`
   const counts = [
-    [added, 'added'], [changed, 'changed'], [deactivated, 'deactivated'], [reactivated, 'active again'], [moved, 'moved'],
+    [added, 'added'],
+    [changed, 'changed'],
+    [deactivated, 'deactivated'],
+    [reactivated, 'active again'],
+    [moved, 'moved'],
   ].flatMap(([lessons, what]) => (lessons!.length ? [`${number(lessons!.length)} ${what}`] : []))
   const rows = [
     ...(fields.length ? [['Course', fields.join(', ')]] : []),
     ['Lessons', counts.join(', ') || 'nothing to do'],
-    ['Unlocking', `${counted(graph.active, 'active lesson')} (${number(graph.inactive)} inactive), ${counted(graph.requirements, 'requirement')}, ${number(graph.open)} open from the start`],
-    ['Enrollments', `${number(enrollments.reevaluated)} ${dryRun ? 'to be evaluated anew' : 'evaluated anew'}${enrollments.left ? `, ${number(enrollments.left)} were busy: a server that runs does them, or the same import again` : ''}`],
+    [
+      'Unlocking',
+      `${counted(graph.active, 'active lesson')} (${number(graph.inactive)} inactive), ${counted(graph.requirements, 'requirement')}, ${number(graph.open)} open from the start`,
+    ],
+    [
+      'Enrollments',
+      `${number(enrollments.reevaluated)} ${dryRun ? 'to be evaluated anew' : 'evaluated anew'}${enrollments.left ? `, ${number(enrollments.left)} were busy: a server that runs does them, or the same import again` : ''}`,
+    ],
   ]
   const details = state === 'created' ? [] : detailsOf(difference)
-  return [head, '', columns(rows.map(([name, text]) => [`  ${name}`, text!])), ...(details.length ? ['', ...details] : []), ...(dryRun ? ['', 'A dry run: nothing was changed.'] : [])].join('\n')
+  return [
+    head,
+    '',
+    columns(rows.map(([name, text]) => [`  ${name}`, text!])),
+    ...(details.length ? ['', ...details] : []),
+    ...(dryRun ? ['', 'A dry run: nothing was changed.'] : []),
+  ].join('\n')
 }
 
 function detailsOf({ added, changed, deactivated, reactivated }: CourseDifference): string[] {

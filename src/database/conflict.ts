@@ -39,5 +39,8 @@ export const isRace = (error: unknown) => sqlState(error) === '23505'
 /** The connection was lost, could not be had, or the server is going or coming. */
 export const isDisconnection = (error: unknown) => /^(08...|57P0.|53300|25P0[34])$/.test(sqlState(error) ?? '')
 
+/** A text that PostgreSQL can't hold, since it has the character NUL: whatever was asked with it can't be meant. */
+export const isImpossibleText = (error: unknown) => sqlState(error) === '22021'
+
 /** What Prisma itself says went wrong, for a log; never for a client. */
 export const isPrismaError = (error: unknown) => error instanceof Prisma.PrismaClientKnownRequestError || error instanceof Prisma.PrismaClientUnknownRequestError

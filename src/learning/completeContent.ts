@@ -5,7 +5,7 @@ import { mutation, showError } from '../mutation.ts'
 import { CourseNotFound, courseOf, lessonOf } from './courseAggregate.ts'
 import { ContentItem } from './contentItem.ts'
 import { Enrollment, shownEnrollment } from './enrollment.ts'
-import { type EnrollmentView, enrollmentOf, enrollments, type Learning, LessonNotFound, type LessonProgressView, lessonIn, mayTouch, NotEnrolled, PrerequisiteNotMet, progressIn, requirementsMet } from './enrollmentAggregate.ts'
+import { enrollmentOf, enrollments, type Learning, LessonNotFound, type LessonProgressView, lessonIn, mayTouch, NotEnrolled, PrerequisiteNotMet, progressIn, requirementsMet } from './enrollmentAggregate.ts'
 import { LessonProgress, shownProgress } from './lessonProgress.ts'
 
 /** The lesson has no such content, or has it no longer. */
@@ -28,8 +28,8 @@ mutation('completeContent', {
   input: (t) => ({ contentItemId: t.id({ description: 'The piece of content.' }) }),
   ask: ({ contentItemId }, { id }) => ({ learnerId: id, contentItemId: localId('ContentItem', contentItemId, 'input.contentItemId') }),
   payload: (t) => ({
-    enrollment: t.field({ type: Enrollment, description: 'The enrollment, as it was committed.', resolve: ({ answer }) => shownEnrollment(answer.enrollment) }),
-    lessonProgress: t.field({ type: LessonProgress, description: 'What was done in the lesson, as it was committed.', resolve: ({ answer }) => shownProgress(answer.lessonProgress) }),
+    enrollment: t.field({ type: Enrollment, description: 'The enrollment, as it was committed.', resolve: ({ view }) => shownEnrollment(view) }),
+    lessonProgress: t.field({ type: LessonProgress, description: 'What was done in the lesson, as it was committed.', resolve: ({ view, answer }) => shownProgress(view, answer.lessonProgress) }),
     contentItem: t.prismaField({
       type: ContentItem,
       nullable: true,
@@ -44,7 +44,6 @@ mutation('completeContent', {
 
 export interface CompleteContentAnswer {
   readonly contentItemId: string
-  readonly enrollment: EnrollmentView
   readonly lessonProgress: LessonProgressView
   /** When the learner completed it, first. */
   readonly completedAt: string
@@ -72,7 +71,6 @@ export const completeContent: Verb<Learning, { learnerId: string; contentItemId:
 
   answer: (state, { contentItemId }, events) => ({
     contentItemId,
-    enrollment: enrollments.view(state),
     lessonProgress: progressIn(state, lessonOf(contentItemId)),
     completedAt: state.contents[contentItemId]!,
     alreadyCompleted: !events.some(({ kind }) => kind === 'contentCompleted'),

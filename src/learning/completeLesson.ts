@@ -3,7 +3,7 @@ import { localId } from '../builder.ts'
 import { mutation } from '../mutation.ts'
 import { CourseNotFound, courseOf } from './courseAggregate.ts'
 import { Enrollment, shownEnrollment } from './enrollment.ts'
-import { completion, type EnrollmentView, enrollmentOf, enrollments, type Learning, LessonNotFound, type LessonProgressView, lessonIn, mayTouch, NotEnrolled, PrerequisiteNotMet, progressIn, requirementsMet } from './enrollmentAggregate.ts'
+import { completion, enrollmentOf, enrollments, type Learning, LessonNotFound, type LessonProgressView, lessonIn, mayTouch, NotEnrolled, PrerequisiteNotMet, progressIn, requirementsMet } from './enrollmentAggregate.ts'
 import { LessonProgress, shownProgress } from './lessonProgress.ts'
 
 mutation('completeLesson', {
@@ -13,8 +13,8 @@ mutation('completeLesson', {
   input: (t) => ({ lessonId: t.id({ description: 'The lesson.' }) }),
   ask: ({ lessonId }, { id }) => ({ learnerId: id, lessonId: localId('Lesson', lessonId, 'input.lessonId') }),
   payload: (t) => ({
-    enrollment: t.field({ type: Enrollment, description: 'The enrollment, as it was committed.', resolve: ({ answer }) => shownEnrollment(answer.enrollment) }),
-    lessonProgress: t.field({ type: LessonProgress, description: 'What was done in the lesson, as it was committed.', resolve: ({ answer }) => shownProgress(answer.lessonProgress) }),
+    enrollment: t.field({ type: Enrollment, description: 'The enrollment, as it was committed.', resolve: ({ view }) => shownEnrollment(view) }),
+    lessonProgress: t.field({ type: LessonProgress, description: 'What was done in the lesson, as it was committed.', resolve: ({ view, answer }) => shownProgress(view, answer.lessonProgress) }),
     alreadyCompleted: t.boolean({ description: 'True: it had been completed before, and nothing was changed.', resolve: ({ answer }) => answer.alreadyCompleted }),
     courseCompleted: t.boolean({ description: 'True: this request completed the course. It is so for exactly one key, and its replays, each time a course is completed.', resolve: ({ answer }) => answer.courseCompleted }),
   }),
@@ -22,7 +22,6 @@ mutation('completeLesson', {
 })
 
 export interface CompleteLessonAnswer {
-  readonly enrollment: EnrollmentView
   readonly lessonProgress: LessonProgressView
   readonly alreadyCompleted: boolean
   readonly courseCompleted: boolean
@@ -45,7 +44,6 @@ export const completeLesson: Verb<Learning, { learnerId: string; lessonId: strin
   },
 
   answer: (state, { lessonId }, events) => ({
-    enrollment: enrollments.view(state),
     lessonProgress: progressIn(state, lessonId),
     alreadyCompleted: !events.some(({ kind }) => kind === 'lessonCompleted'),
     courseCompleted: events.some(({ kind }) => kind === 'courseCompleted'),

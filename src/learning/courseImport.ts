@@ -51,7 +51,7 @@ export interface CourseGraph {
 
 /** What an import would do, or has done. */
 export interface CoursePlan {
-  readonly course: CourseText & { readonly id: string; readonly version: number }
+  readonly course: CourseText & { readonly id: string; readonly version: number; readonly lessonsVersion: number }
   readonly difference: CourseDifference
   readonly graph: CourseGraph
   /** How many enrollments are then behind their course. */
@@ -62,7 +62,15 @@ export interface CoursePlan {
 const system: Actor = { id: 'system', role: 'SYSTEM' }
 
 /** Makes a course what a definition says; where it is that already, nothing is committed. What is told is exactly what was committed: if the course changed meanwhile, the plan is made anew. */
-export async function importCourse({ db, commit, definition }: { readonly db: Db; readonly commit: Commit; readonly definition: CourseDefinition }): Promise<CoursePlan> {
+export async function importCourse({
+  db,
+  commit,
+  definition,
+}: {
+  readonly db: Db
+  readonly commit: Commit
+  readonly definition: CourseDefinition
+}): Promise<CoursePlan> {
   const key = `import ${randomUUID()}` // so that a connection lost at the commit leaves no doubt
   for (;;) {
     const plan = await planImport(db, definition)
@@ -85,7 +93,9 @@ export async function planImport(db: Db, definition: CourseDefinition): Promise<
   if (row!.other) throw new CourseSlugTaken(slug, row!.other)
   const [before] = courses.load(JSON.parse(row!.states ?? '[]') as never)
   const plan = planFrom(before ?? courses.blank(courseId), definition)
-  const [found] = await db.$queryRaw<{ count: number }[]>(sql`select count(*)::int as count from "Enrollment" where "courseId" = ${courseId} and "courseVersion" < ${plan.course.version}`)
+  const [found] = await db.$queryRaw<{ count: number }[]>(
+    sql`select count(*)::int as count from "Enrollment" where "courseId" = ${courseId} and "courseVersion" < ${plan.course.lessonsVersion}`,
+  )
   return { ...plan, overdue: found!.count }
 }
 
@@ -93,13 +103,22 @@ export async function planImport(db: Db, definition: CourseDefinition): Promise<
 export function planFrom(before: CourseState, definition: CourseDefinition): CoursePlan {
   const at = new Date(0).toISOString() // shown to nobody
   const events = reviseCourse.decide(before, definition, { actor: system, now: at })
-  const after = events.reduce<CourseState>((state, event: CourseEvent) => ({ ...courses.evolve(state, event, at), version: state.version + 1 }), before)
-  const { id, version, slug, title, description } = after
-  return { course: { id, version, slug, title, description }, difference: difference(before, after), graph: graphOf(after), overdue: 0 }
+  const after = events.reduce<CourseState>(
+    (state, event: CourseEvent) => ({ ...courses.evolve(state, event, at), version: state.version + 1 }),
+    before,
+  )
+  const { id, version, lessonsVersion, slug, title, description } = after
+  return { course: { id, version, lessonsVersion, slug, title, description }, difference: difference(before, after), graph: graphOf(after), overdue: 0 }
 }
 
 function difference(before: CourseState, after: CourseState): CourseDifference {
-  const found = { added: [] as LessonChange[], deactivated: [] as LessonChange[], reactivated: [] as LessonChange[], changed: [] as LessonChange[], moved: [] as LessonChange[] }
+  const found = {
+    added: [] as LessonChange[],
+    deactivated: [] as LessonChange[],
+    reactivated: [] as LessonChange[],
+    changed: [] as LessonChange[],
+    moved: [] as LessonChange[],
+  }
   for (const [id, lesson] of Object.entries(after.lessons).sort(([, a], [, b]) => a.position - b.position)) {
     const { slug } = lesson
     const was = before.lessons[id]
@@ -109,11 +128,21 @@ function difference(before: CourseState, after: CourseState): CourseDifference {
     }
     const fields = (Object.keys(lesson) as (keyof LessonState)[]).filter((field) => !isDeepStrictEqual(lesson[field], was[field]))
     if (!fields.length) continue
-    const kind = fields.includes('active') ? (lesson.active ? 'reactivated' : 'deactivated') : fields.length === 1 && fields[0] === 'position' ? 'moved' : 'changed'
+    const kind = fields.includes('active')
+      ? lesson.active
+        ? 'reactivated'
+        : 'deactivated'
+      : fields.length === 1 && fields[0] === 'position'
+        ? 'moved'
+        : 'changed'
     found[kind].push({ id, slug, fields })
   }
   const fields = (['slug', 'title', 'description'] as const).filter((field) => before[field] !== after[field])
-  return { state: before.version === 0 ? 'created' : before.version === after.version ? 'unchanged' : 'changed', fields: before.version ? fields : [], ...found }
+  return {
+    state: before.version === 0 ? 'created' : before.version === after.version ? 'unchanged' : 'changed',
+    fields: before.version ? fields : [],
+    ...found,
+  }
 }
 
 function graphOf({ lessons }: CourseState): CourseGraph {

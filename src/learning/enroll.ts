@@ -12,7 +12,7 @@ mutation('enroll', {
   input: (t) => ({ courseId: t.id({ description: 'The course.' }) }),
   ask: ({ courseId }, { id }) => ({ learnerId: id, courseId: localId('Course', courseId, 'input.courseId') }),
   payload: (t) => ({
-    enrollment: t.field({ type: Enrollment, description: 'The enrollment.', resolve: ({ answer }) => shownEnrollment(answer) }),
+    enrollment: t.field({ type: Enrollment, description: 'The enrollment.', resolve: ({ view }) => shownEnrollment(view) }),
   }),
   errors: [CourseNotFound],
 })

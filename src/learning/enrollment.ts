@@ -2,8 +2,8 @@ import { builder, localId } from '../builder.ts'
 import type { Load } from '../context.ts'
 import { sql } from '../database/client.ts'
 import type { Enrollment as EnrollmentRow, Lesson as LessonRow } from '../generated/prisma/client.ts'
-import { showError } from '../mutation.ts'
-import { type EnrollmentView, LessonNotFound, NotEnrolled, PrerequisiteNotMet } from './enrollmentAggregate.ts'
+import { showError, showRoot } from '../mutation.ts'
+import { courseIn, type EnrollmentView, LessonNotFound, learnerOf, NotEnrolled, PrerequisiteNotMet } from './enrollmentAggregate.ts'
 import { Lesson } from './lesson.ts'
 import { visibleTo } from './visibility.ts'
 
@@ -63,9 +63,13 @@ const availableLessons: Load<string, LessonRow[]> = async (enrollmentIds, { db }
 /** An enrollment as it was committed, as the API shows it. */
 export const shownEnrollment = ({ lesson: _, enrolledAt, completedAt, ...view }: EnrollmentView): EnrollmentRow => ({
   ...view,
+  learnerId: learnerOf(view.id),
+  courseId: courseIn(view.id),
   enrolledAt: new Date(enrolledAt),
   completedAt: completedAt ? new Date(completedAt) : null,
 })
+
+showRoot('Enrollment', shownEnrollment)
 
 builder.queryField('enrollment', (t) =>
   t.prismaField({

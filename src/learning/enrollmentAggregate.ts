@@ -88,10 +88,9 @@ export type EnrollmentEvent =
 
 /** An enrollment as answers and subscribers are shown it; the event's view also bears the lesson that it touched. */
 export interface EnrollmentView {
+  /** `<learner>.<course>`: it says whose it is, and of what. */
   readonly id: string
   readonly version: number
-  readonly learnerId: string
-  readonly courseId: string
   readonly courseVersion: number
   readonly completed: number
   readonly total: number
@@ -101,7 +100,6 @@ export interface EnrollmentView {
   readonly lesson?: LessonProgressView
 }
 export interface LessonProgressView extends Progress {
-  readonly enrollmentId: string
   readonly lessonId: string
 }
 
@@ -119,13 +117,15 @@ export const EVERYTHING = '*'
 export const enrollmentOf = (learnerId: string, courseId: string) => `${learnerId}.${courseId}`
 /** Whose enrollment it is. */
 export const learnerOf = (enrollmentId: string) => enrollmentId.slice(0, enrollmentId.indexOf('.'))
-const courseIn = (enrollmentId: string) => enrollmentId.slice(enrollmentId.indexOf('.') + 1)
+/** Of which course it is. */
+export const courseIn = (enrollmentId: string) => enrollmentId.slice(enrollmentId.indexOf('.') + 1)
 
 const untouched: Progress = { status: 'NOT_STARTED', openedAt: null, completedAt: null, resets: 0 }
 
 /** What a learner did in a lesson, as it will be committed. */
-export function progressIn({ id, progress }: EnrollmentState, lessonId: string): LessonProgressView {
-  return { enrollmentId: id, lessonId, ...(progress[lessonId] ?? untouched) }
+export function progressIn({ progress }: EnrollmentState, lessonId: string): LessonProgressView {
+  const { status, openedAt, completedAt, resets } = progress[lessonId] ?? untouched
+  return { lessonId, status, openedAt, completedAt, resets }
 }
 
 /** Only the learner touches their progress; an admin may reset it. */
@@ -157,13 +157,15 @@ function read({ ids, slices }: Wanted) {
   const emptied = new Pairs()
   const wholes: string[] = []
   for (const id of ids) {
+    const seen = new Set<string>()
     for (const part of slices.get(id) ?? []) {
       if (part === EVERYTHING) {
         wholes.push(id)
         continue
       }
       const lesson = lessonOf(part)
-      lessons.add(id, lesson)
+      if (!seen.has(lesson)) lessons.add(id, lesson)
+      seen.add(lesson)
       if (part.endsWith('.')) emptied.add(id, lesson)
       else if (part !== lesson) items.add(id, part)
     }
@@ -225,39 +227,65 @@ class Pairs {
 
 type Progressed = readonly [status: Progress['status'] | null, openedAt: string | null, completedAt: string | null, resets: number | null]
 type RootRow = readonly [0, id: string, version: number, courseVersion: number, completed: number, total: number, attempt: number, enrolledAt: string, completedAt: string | null, courseNow: number | null, counts: readonly [total: number, completed: number] | null]
-type LessonRow = readonly [1, e: string, id: string, active: boolean, ...Progressed, requires: string | null, requiredActive: boolean, ...Progressed]
+type LessonRow = readonly [1, e: string, id: string, active: boolean, ...Progressed, requires?: string | null, requiredActive?: boolean, ...done: Partial<Progressed>]
 type ItemRow = readonly [2, e: string, id: string, active: boolean, completedAt: string | null]
 type ContentRow = readonly [3, e: string, id: string, completedAt: string]
 
+interface Filling extends EnrollmentState {
+  readonly lessons: Record<string, { readonly active: boolean; readonly requires: string[] }>
+  readonly progress: Record<string, Progress>
+  readonly items: Record<string, { readonly active: boolean }>
+  readonly contents: Record<string, string>
+}
+
+/** The rows of roots come first, as UNION ALL keeps its order; the others fill in what those have. */
 function load(rows: readonly (RootRow | LessonRow | ItemRow | ContentRow)[]): EnrollmentState[] {
-  const facts = new Map<string, { lessons: Record<string, { active: boolean; requires: string[] }>; progress: Record<string, Progress>; items: Record<string, { active: boolean }>; contents: Record<string, string> }>()
-  const states: EnrollmentState[] = []
-  // the rows of roots come first, as UNION ALL keeps its order; the others fill in what those have
+  const states = new Map<string, Filling>()
   for (const row of rows) {
-    if (row[0] === 0) {
-      const [, id, version, courseVersion, completed, total, attempt, enrolledAt, completedAt, courseNow, counts] = row
-      const own = { lessons: {}, progress: {}, items: {}, contents: {} }
-      facts.set(id, own)
-      const course = counts && courseNow !== null ? { version: courseNow, total: counts[0], completed: counts[1] } : null
-      const blank = enrollments.blank(id)
-      states.push(version ? { ...blank, version, courseVersion, completed, total, attempt, enrolledAt: instant(enrolledAt), completedAt: instant(completedAt), course, ...own } : { ...blank, course, ...own })
-      continue
-    }
-    const { lessons, progress, items, contents } = facts.get(row[1])!
-    if (row[0] === 1) {
-      const [, , id, active, status, openedAt, completedAt, resets, required, requiredActive, ...done] = row
-      const lesson = (lessons[id] ??= { active, requires: [] })
-      if (status) progress[id] ??= { status, openedAt: instant(openedAt), completedAt: instant(completedAt), resets: resets! }
-      if (!required) continue
-      lesson.requires.push(required)
-      lessons[required] ??= { active: requiredActive, requires: [] }
-      if (done[0]) progress[required] ??= { status: done[0], openedAt: instant(done[1]), completedAt: instant(done[2]), resets: done[3]! }
-    } else if (row[0] === 2) {
-      items[row[2]] = { active: row[3] }
-      if (row[4]) contents[row[2]] = instant(row[4])
-    } else contents[row[2]] = instant(row[3])
+    const state = states.get(row[1])
+    if (row[0] === 0) states.set(row[1], root(row))
+    else if (row[0] === 1) fillLesson(state!, row)
+    else if (row[0] === 2) {
+      state!.items[row[2]] = { active: row[3] }
+      if (row[4]) state!.contents[row[2]] = instant(row[4])
+    } else state!.contents[row[2]] = instant(row[3])
   }
-  return states
+  return [...states.values()]
+}
+
+function root(row: RootRow): Filling {
+  const id = row[1]
+  const version = row[2]
+  const counts = row[10]
+  return {
+    id,
+    version,
+    learnerId: learnerOf(id),
+    courseId: courseIn(id),
+    courseVersion: version ? row[3] : 0,
+    completed: version ? row[4] : 0,
+    total: version ? row[5] : 0,
+    attempt: version ? row[6] : 1,
+    enrolledAt: version ? instant(row[7]) : '',
+    completedAt: version ? instant(row[8]) : null,
+    course: counts && row[9] !== null ? { version: row[9], total: counts[0], completed: counts[1] } : null,
+    lessons: {},
+    progress: {},
+    items: {},
+    contents: {},
+    completions: [],
+  }
+}
+
+function fillLesson({ lessons, progress }: Filling, row: LessonRow) {
+  const id = row[2]
+  lessons[id] ??= { active: row[3], requires: [] }
+  if (row[4]) progress[id] ??= { status: row[4], openedAt: instant(row[5]), completedAt: instant(row[6]), resets: row[7]! }
+  const required = row[8]
+  if (!required) return
+  lessons[id].requires.push(required)
+  lessons[required] ??= { active: row[9]!, requires: [] }
+  if (row[10]) progress[required] ??= { status: row[10], openedAt: instant(row[11]!), completedAt: instant(row[12]!), resets: row[13]! }
 }
 
 /** An attempt ends when every active lesson is completed; a course without any is never completed. */
@@ -322,8 +350,8 @@ export const enrollments: Aggregate<Learning> = {
   },
 
   view(state, event) {
-    const { id, version, learnerId, courseId, courseVersion, completed, total, attempt, enrolledAt, completedAt } = state
-    const view = { id, version, learnerId, courseId, courseVersion, completed, total, attempt, enrolledAt, completedAt }
+    const { id, version, courseVersion, completed, total, attempt, enrolledAt, completedAt } = state
+    const view = { id, version, courseVersion, completed, total, attempt, enrolledAt, completedAt }
     const lessonId = !event ? undefined : 'lessonId' in event ? event.lessonId : event.kind === 'contentCompleted' ? lessonOf(event.contentItemId) : undefined
     return lessonId ? { ...view, lesson: progressIn(state, lessonId) } : view
   },

@@ -53,7 +53,10 @@ export function readTrack(bytes: Uint8Array): CourseDefinition {
       { title: 'Exercise', kind: 'EXERCISE' },
     ]
     const contents = Object.fromEntries(items.map((item, index) => [`${id}.${idOf(item.title)}`, { position: index + 1, ...item, active: true }]))
-    return [id, { slug, position: index + 1, title: name, active: isActive(exercise), requires: requires.map((slug) => ids.get(slug)!).sort(), contents }]
+    return [
+      id,
+      { slug, position: index + 1, title: name, active: isActive(exercise), requires: requires.map((slug) => ids.get(slug)!).sort(), contents },
+    ]
   })
   return { courseId, slug: track.slug, title: track.language, description: track.blurb, lessons: Object.fromEntries(lessons) }
 }
@@ -72,9 +75,17 @@ function decode(bytes: Uint8Array): string {
   return new TextDecoder().decode(bytes)
 }
 
-const kebab = z.string().max(255).regex(/^[a-z0-9]+(-[a-z0-9]+)*$/)
+const kebab = z
+  .string()
+  .max(255)
+  .regex(/^[a-z0-9]+(-[a-z0-9]+)*$/)
 /** What PostgreSQL can't store, or would store as something else, is refused: NUL, and halves of surrogate pairs. */
-const text = (longest: number) => z.string().max(longest).regex(/\S/).regex(/^[^\0\p{Surrogate}]*$/u)
+const text = (longest: number) =>
+  z
+    .string()
+    .max(longest)
+    .regex(/\S/)
+    .regex(/^[^\0\p{Surrogate}]*$/u)
 const uuid = z.string().regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/)
 
 const exercise = {
@@ -120,7 +131,10 @@ function parse(text: string): Track {
   if (!text.trim()) throw failed('', 'The file is empty')
   const value = parseJson(text)
   if (value === null || typeof value !== 'object' || !('exercises' in value)) {
-    throw failed('', "The file is JSON, but not a track's config.json: it has no `exercises`. Is it an exercise's own .meta/config.json, or another program's")
+    throw failed(
+      '',
+      "The file is JSON, but not a track's config.json: it has no `exercises`. Is it an exercise's own .meta/config.json, or another program's",
+    )
   }
   const { data, error } = track.safeParse(value, { error: why })
   if (error) throw new InvalidTrack(error.issues.map(({ path, message }) => ({ where: spelled(path), why: message })))
@@ -128,10 +142,11 @@ function parse(text: string): Track {
   const { concept, practice } = data.exercises
   const teachers = new Map<string, string[]>()
   for (const { slug, concepts } of concept) for (const taught of concepts) teachers.set(taught, [...(teachers.get(taught) ?? []), slug])
-  const requires = (prerequisites: readonly string[]) => [...new Set(prerequisites.flatMap((concept) => teachers.get(concept) ?? []))]
+  const requires = ({ slug, prerequisites }: { slug: string; prerequisites: readonly string[] }) =>
+    [...new Set(prerequisites.flatMap((concept) => teachers.get(concept) ?? []))].filter((teacher) => teacher !== slug)
   const all: Exercise[] = [
-    ...concept.map((one, i) => ({ ...one, where: `exercises.concept[${i}]`, teaches: one.concepts, requires: requires(one.prerequisites) })),
-    ...practice.map((one, i) => ({ ...one, where: `exercises.practice[${i}]`, teaches: undefined, requires: requires(one.prerequisites) })),
+    ...concept.map((one, i) => ({ ...one, where: `exercises.concept[${i}]`, teaches: one.concepts, requires: requires(one) })),
+    ...practice.map((one, i) => ({ ...one, where: `exercises.practice[${i}]`, teaches: undefined, requires: requires(one) })),
   ]
   return { ...data, concepts: new Set(data.concepts.map(({ slug }) => slug)), teachers, all }
 }
@@ -142,7 +157,8 @@ function parseJson(text: string): unknown {
   } catch {
     const at = jsonBreak(text) ?? text.length
     const { line, column } = placeOf(text, at)
-    const found = text[at] === undefined ? 'The file ends in the middle: it was cut short' : `The file is not JSON: ${JSON.stringify(text[at])} cannot be here`
+    const found =
+      text[at] === undefined ? 'The file ends in the middle: it was cut short' : `The file is not JSON: ${JSON.stringify(text[at])} cannot be here`
     throw failed(`line ${line}, column ${column}`, found)
   }
 }
@@ -150,7 +166,10 @@ function parseJson(text: string): unknown {
 /** What zod found, in words; a path is told beside it. */
 function why(issue: z.core.$ZodRawIssue): string {
   const found = issue.input === undefined ? 'is missing' : `is ${shown(issue.input)}`
-  if (issue.code === 'invalid_type') return issue.input === undefined ? 'is missing' : `must be ${issue.expected === 'object' ? 'an' : issue.expected === 'array' ? 'an' : 'a'} ${issue.expected}, and ${found}`
+  if (issue.code === 'invalid_type')
+    return issue.input === undefined
+      ? 'is missing'
+      : `must be ${issue.expected === 'object' ? 'an' : issue.expected === 'array' ? 'an' : 'a'} ${issue.expected}, and ${found}`
   if (issue.code === 'too_big') return `must have at most ${issue.maximum} characters`
   if (issue.code === 'invalid_value') return `must be ${issue.values.map((value) => JSON.stringify(value)).join(' or ')}, and ${found}`
   if (issue.code === 'invalid_format' && 'pattern' in issue) {
@@ -167,7 +186,8 @@ function shown(value: unknown): string {
   return text.length > 60 ? `${text.slice(0, 60)}…` : text
 }
 
-const spelled = (path: readonly PropertyKey[]) => path.reduce<string>((before, part) => (typeof part === 'number' ? `${before}[${part}]` : before ? `${before}.${String(part)}` : String(part)), '')
+const spelled = (path: readonly PropertyKey[]) =>
+  path.reduce<string>((before, part) => (typeof part === 'number' ? `${before}[${part}]` : before ? `${before}.${String(part)}` : String(part)), '')
 
 /** Everything that is well written and can't be so. */
 function contradictions({ all, concepts, teachers }: Track): TrackProblem[] {
@@ -178,11 +198,17 @@ function contradictions({ all, concepts, teachers }: Track): TrackProblem[] {
     const first = new Map<string, Exercise>()
     for (const exercise of all) {
       const other = first.get(exercise[field])
-      if (other) tell(`${exercise.where}.${field}`, `${JSON.stringify(exercise[field])} is also the ${field} of ${other.where}${field === 'uuid' ? ` (${other.slug})` : ''}`)
+      if (other)
+        tell(
+          `${exercise.where}.${field}`,
+          `${JSON.stringify(exercise[field])} is also the ${field} of ${other.where}${field === 'uuid' ? ` (${other.slug})` : ''}`,
+        )
       else first.set(exercise[field], exercise)
     }
   }
-  for (const { slug, where, teaches = [], prerequisites } of all) {
+  for (const exercise of all) {
+    if (!isActive(exercise)) continue // unfinished: tracks have such exercises that need concepts which are not there yet
+    const { slug, where, teaches = [], prerequisites } = exercise
     for (const [i, concept] of teaches.entries()) {
       if (!concepts.has(concept)) tell(`${where}.concepts[${i}]`, `${slug} teaches ${JSON.stringify(concept)}, which is not among the concepts`)
     }
@@ -193,7 +219,7 @@ function contradictions({ all, concepts, teachers }: Track): TrackProblem[] {
       else if (teaches.includes(concept)) tell(place, `${slug} needs ${JSON.stringify(concept)}, which it teaches itself`)
     }
   }
-  const graph = new Map(all.map(({ slug, requires }) => [slug, requires.filter((required) => required !== slug)]))
+  const graph = new Map(all.map(({ slug, requires }) => [slug, requires]))
   const bySlug = new Map(all.map((exercise) => [exercise.slug, exercise]))
   for (const cycle of unlockOrder(graph).cycles) {
     tell(`${bySlug.get(cycle[0]!)!.where}.prerequisites`, `Exercises need each other in a circle, and none could be begun: ${cycle.join(' → ')}`)
@@ -203,19 +229,22 @@ function contradictions({ all, concepts, teachers }: Track): TrackProblem[] {
 }
 
 /**
- * The order of the course, in which each exercise comes after those that it requires. Exercism has two, both that of the file: concept exercises in the order in which they are meant to be
- * solved, practice exercises as they are recommended. Here they are one: a practice exercise follows the last of the concept exercises that unlock it, and those that
- * need nothing (hello-world) come first. What is inactive and belongs nowhere comes last.
+ * The order of the course, in which each exercise comes after those that it requires. Exercism has two, both that of the file: concept exercises in the order in
+ * which they are meant to be solved, practice exercises as they are recommended. Here they are one: a practice exercise follows the last of the concept exercises
+ * that unlock it, and those that need nothing (hello-world) come first. What is inactive and needs nothing comes last.
  */
 function inOrder({ all }: Track): Exercise[] {
-  const places = new Map(all.filter(({ teaches }) => teaches).map(({ slug }, place) => [slug, place]))
-  const placeOf = (exercise: Exercise) => {
-    const { slug, requires } = exercise
-    if (places.has(slug)) return places.get(slug)!
-    if (!requires.length) return isActive(exercise) ? -1 : places.size
+  const { order } = unlockOrder(new Map(all.filter(({ teaches }) => teaches).map(({ slug, requires }) => [slug, requires])))
+  const places = new Map(order.map((slug, place) => [slug, place]))
+  const placeOf = (exercise: Exercise): number => {
+    const { slug, teaches, requires } = exercise
+    if (teaches) return places.get(slug)!
+    if (!requires.length) return isActive(exercise) ? -1 : order.length
     return Math.max(...requires.map((required) => places.get(required)!))
   }
-  const wished = all.map((exercise) => ({ exercise, place: placeOf(exercise) })).sort((a, b) => a.place - b.place) // stable: of the same place, the concept exercise is first
-  const bySlug = new Map(wished.map(({ exercise }) => [exercise.slug, exercise]))
-  return unlockOrder(new Map([...bySlug].map(([slug, { requires }]) => [slug, requires]))).order.map((slug) => bySlug.get(slug)!)
+  // the sort is stable: concept exercises are first among those of one place
+  return all
+    .map((exercise) => ({ exercise, place: placeOf(exercise) }))
+    .sort((a, b) => a.place - b.place)
+    .map(({ exercise }) => exercise)
 }

@@ -16,8 +16,9 @@ type Next = 'value' | 'item' | 'name' | 'field' | 'colon' | 'comma' | 'nothing'
 
 const space = /[ \t\n\r]*/y
 const word = /true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y
-const plain = /[^"\\\u0000-\u001f]*/y // biome-ignore lint/suspicious/noControlCharactersInRegex: JSON forbids them in strings
-const escape = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y
+// biome-ignore lint/suspicious/noControlCharactersInRegex: JSON forbids them in strings
+const plain = /[^"\\\u0000-\u001f]*/y
+const escaped = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y
 
 /**
  * Where a text stops being JSON: at the first character that can't be there, or at its end, where there should be more; undefined if it is JSON. `JSON.parse` says
@@ -36,7 +37,7 @@ export function jsonBreak(text: string): number | undefined {
   const string = () => {
     at++
     do take(plain)
-    while (take(escape))
+    while (take(escaped))
     return text[at++] === '"'
   }
   const after = (): Next => (open.length ? 'comma' : 'nothing')

@@ -6,7 +6,11 @@ export class InvalidCourse extends DomainError {
   /** Everything that is wrong with it, in sentences. */
   readonly problems: readonly string[]
   constructor(problems: readonly string[]) {
-    super(problems.length === 1 ? `The course cannot be like this. ${problems[0]}` : `The course cannot be like this, for ${problems.length} reasons. ${problems.join(' ')}`)
+    super(
+      problems.length === 1
+        ? `The course cannot be like this. ${problems[0]}`
+        : `The course cannot be like this, for ${problems.length} reasons. ${problems.join(' ')}`,
+    )
     this.problems = problems
   }
 }
@@ -30,7 +34,8 @@ export function problemsIn(courseId: string, lessons: Lessons, all: Lessons = le
   }
   const graph = new Map<string, readonly string[]>()
   for (const [id, { slug, title, requires, contents }] of Object.entries(lessons)) {
-    if (!id.startsWith(`${courseId}.`) || lessonOf(id) !== id) problems.push(`The lesson ${name(id)} has the id ${id}, which is none of the course ${courseId}.`)
+    if (!id.startsWith(`${courseId}.`) || lessonOf(id) !== id)
+      problems.push(`The lesson ${name(id)} has the id ${id}, which is none of the course ${courseId}.`)
     if (!slug.trim()) problems.push(`The lesson ${id} has no slug.`)
     if (!title.trim()) problems.push(`The lesson ${name(id)} has no title.`)
     for (const item in contents) {

@@ -1,7 +1,7 @@
 import { builder } from '../builder.ts'
 import type { LessonProgress as LessonProgressRow } from '../generated/prisma/client.ts'
 import { LessonStatus } from '../generated/prisma/enums.ts'
-import { learnerOf, type LessonProgressView } from './enrollmentAggregate.ts'
+import { type EnrollmentView, learnerOf, type LessonProgressView } from './enrollmentAggregate.ts'
 import { visibleTo } from './visibility.ts'
 
 const Status = builder.enumType('LessonStatus', {
@@ -34,8 +34,9 @@ export const LessonProgress = builder.prismaNode('LessonProgress', {
 })
 
 /** Progress as it was committed, as the API shows it. */
-export const shownProgress = ({ openedAt, completedAt, ...view }: LessonProgressView): LessonProgressRow => ({
+export const shownProgress = (enrollment: EnrollmentView, { openedAt, completedAt, ...view }: LessonProgressView): LessonProgressRow => ({
   ...view,
+  enrollmentId: enrollment.id,
   openedAt: openedAt ? new Date(openedAt) : null,
   completedAt: completedAt ? new Date(completedAt) : null,
 })

@@ -4,7 +4,7 @@ import { mutation } from '../mutation.ts'
 import { Busy, OperationFailed, Unavailable } from '../errors.ts'
 import { CourseNotFound, courseOf } from './courseAggregate.ts'
 import { Enrollment, shownEnrollment } from './enrollment.ts'
-import { type EnrollmentView, enrollmentOf, enrollments, type Learning, LessonNotFound, type LessonProgressView, lessonIn, mayTouch, NotEnrolled, PrerequisiteNotMet, progressIn, requirementsMet } from './enrollmentAggregate.ts'
+import { enrollmentOf, enrollments, type Learning, LessonNotFound, type LessonProgressView, lessonIn, mayTouch, NotEnrolled, PrerequisiteNotMet, progressIn, requirementsMet } from './enrollmentAggregate.ts'
 import { Lesson } from './lesson.ts'
 import { LessonProgress, shownProgress } from './lessonProgress.ts'
 
@@ -21,26 +21,25 @@ mutation('openLesson', {
       description: 'The lesson, to be shown; null only if it cannot be read either.',
       resolve: (query, { answer }, _, { db }) => db.lesson.findUnique({ ...query, where: { id: answer.lessonId } }),
     }),
-    tracked: t.boolean({ description: 'False: that it was opened could not be recorded. Nothing is lost; opening it again records it.', resolve: ({ answer }) => answer.enrollment !== null }),
-    enrollment: t.field({ type: Enrollment, nullable: true, description: 'The enrollment, as it was committed; null if it could not be.', resolve: ({ answer }) => answer.enrollment && shownEnrollment(answer.enrollment) }),
+    tracked: t.boolean({ description: 'False: that it was opened could not be recorded. Nothing is lost; opening it again records it.', resolve: ({ answer }) => answer.lessonProgress !== null }),
+    enrollment: t.field({ type: Enrollment, nullable: true, description: 'The enrollment, as it was committed; null if it could not be.', resolve: ({ view, answer }) => answer.lessonProgress && shownEnrollment(view) }),
     lessonProgress: t.field({
       type: LessonProgress,
       nullable: true,
       description: 'What was done in the lesson, as it was committed; null if it could not be.',
-      resolve: ({ answer }) => answer.lessonProgress && shownProgress(answer.lessonProgress),
+      resolve: ({ view, answer }) => answer.lessonProgress && shownProgress(view, answer.lessonProgress),
     }),
   }),
   errors: [LessonNotFound, NotEnrolled, CourseNotFound, PrerequisiteNotMet],
   degrade: ({ lessonId }, error) =>
     error instanceof Busy || error instanceof Unavailable || error instanceof OperationFailed
-      ? { answer: { lessonId, enrollment: null, lessonProgress: null }, version: 0, changed: false, replayed: false }
+      ? { view: enrollments.view(enrollments.blank('')), answer: { lessonId, lessonProgress: null }, version: 0, changed: false, replayed: false }
       : undefined,
 })
 
 export interface OpenLessonAnswer {
   readonly lessonId: string
   /** Null where it could not be recorded. */
-  readonly enrollment: EnrollmentView | null
   readonly lessonProgress: LessonProgressView | null
 }
 
@@ -59,5 +58,5 @@ export const openLesson: Verb<Learning, { learnerId: string; lessonId: string },
     return [{ kind: 'lessonOpened', lessonId }]
   },
 
-  answer: (state, { lessonId }) => ({ lessonId, enrollment: enrollments.view(state), lessonProgress: progressIn(state, lessonId) }),
+  answer: (state, { lessonId }) => ({ lessonId, lessonProgress: progressIn(state, lessonId) }),
 }

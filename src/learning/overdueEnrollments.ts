@@ -127,7 +127,11 @@ export function keepCaughtUp({ db, commit, everyMs = 3_000, log }: KeepCaughtUpO
       if (failures) log?.info({ failures }, 'Enrollments are caught up again.')
       failures = 0
       if (reevaluated) log?.info({ reevaluated }, 'Courses changed; their enrollments were evaluated anew.')
-      if (left.length) log?.warn({ err: left[0]!.error, left: left.length, enrollmentId: left[0]!.enrollmentId }, 'Some enrollments could not be evaluated anew; trying again later.')
+      if (left.length)
+        log?.warn(
+          { err: left[0]!.error, left: left.length, enrollmentId: left[0]!.enrollmentId },
+          'Some enrollments could not be evaluated anew; trying again later.',
+        )
     } catch (error) {
       if (failures++ === 0) log?.warn({ err: error, everyMs }, 'Enrollments could not be caught up with their courses; trying again until they can.')
     }

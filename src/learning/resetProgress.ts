@@ -3,7 +3,7 @@ import { builder, localId } from '../builder.ts'
 import { mutation } from '../mutation.ts'
 import { CourseNotFound, courseOf } from './courseAggregate.ts'
 import { Enrollment, shownEnrollment } from './enrollment.ts'
-import { EVERYTHING, type EnrollmentView, enrollmentOf, enrollments, type Learning, LessonNotFound, type LessonProgressView, lessonIn, mayTouch, NotEnrolled, progressIn } from './enrollmentAggregate.ts'
+import { EVERYTHING, enrollmentOf, enrollments, type Learning, LessonNotFound, type LessonProgressView, lessonIn, mayTouch, NotEnrolled, progressIn } from './enrollmentAggregate.ts'
 import { LessonProgress, shownProgress } from './lessonProgress.ts'
 
 const ResetTargetInput = builder.inputType('ResetTarget', {
@@ -23,12 +23,12 @@ mutation('resetProgress', {
   ask: ({ target: { lessonId, enrollmentId } }, { id }) =>
     lessonId != null ? { learnerId: id, lessonId: localId('Lesson', lessonId, 'input.target.lessonId') } : { enrollmentId: localId('Enrollment', enrollmentId!, 'input.target.enrollmentId') },
   payload: (t) => ({
-    enrollment: t.field({ type: Enrollment, description: 'The enrollment, as it was committed.', resolve: ({ answer }) => shownEnrollment(answer.enrollment) }),
+    enrollment: t.field({ type: Enrollment, description: 'The enrollment, as it was committed.', resolve: ({ view }) => shownEnrollment(view) }),
     lessonProgress: t.field({
       type: LessonProgress,
       nullable: true,
       description: 'The lesson that was reset, as it was committed; null where the whole enrollment was.',
-      resolve: ({ answer }) => answer.lessonProgress && shownProgress(answer.lessonProgress),
+      resolve: ({ view, answer }) => answer.lessonProgress && shownProgress(view, answer.lessonProgress),
     }),
     reset: t.boolean({ description: 'False: there was no progress, and nothing was changed.', resolve: ({ answer }) => answer.reset }),
     message: t.string({
@@ -46,7 +46,6 @@ mutation('resetProgress', {
 export type ResetTarget = { readonly learnerId: string; readonly lessonId: string } | { readonly enrollmentId: string }
 
 export interface ResetProgressAnswer {
-  readonly enrollment: EnrollmentView
   /** Of the lesson that was reset; null for a whole enrollment. */
   readonly lessonProgress: LessonProgressView | null
   /** False: there was nothing to reset. */
@@ -73,7 +72,6 @@ export const resetProgress: Verb<Learning, ResetTarget, ResetProgressAnswer> = {
   },
 
   answer: (state, target, events) => ({
-    enrollment: enrollments.view(state),
     lessonProgress: 'lessonId' in target ? progressIn(state, target.lessonId) : null,
     reset: events.some(({ kind }) => kind === 'lessonReset' || kind === 'enrollmentReset'),
   }),

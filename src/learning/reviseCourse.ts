@@ -12,7 +12,6 @@ export interface CourseDefinition extends CourseText {
 
 /** What a revision changed. */
 export interface ReviseCourseAnswer {
-  readonly course: ReturnType<typeof courses.view>
   readonly created: boolean
   readonly added: readonly string[]
   readonly changed: readonly string[]
@@ -42,7 +41,6 @@ export const reviseCourse: Verb<Courses, CourseDefinition, ReviseCourseAnswer> =
   answer(state, _, events, before) {
     const touched = events.flatMap((event) => (event.kind === 'courseRevised' ? Object.keys(event.lessons ?? {}) : []))
     return {
-      course: courses.view(state),
       created: before.version === 0,
       added: touched.filter((id) => !before.lessons[id]),
       changed: touched.filter((id) => before.lessons[id]),
@@ -51,8 +49,12 @@ export const reviseCourse: Verb<Courses, CourseDefinition, ReviseCourseAnswer> =
   },
 }
 
-const removed = (state: CourseState, lessons: CourseDefinition['lessons']) =>
-  Object.fromEntries(Object.entries(state.lessons).flatMap(([id, lesson]) => (id in lessons ? [] : [[id, { ...lesson, active: false }]])))
+/** Lessons that are no longer wanted, inactive; one whose slug another lesson now has gives it up. */
+function removed(state: CourseState, lessons: CourseDefinition['lessons']): Record<string, LessonState> {
+  const taken = new Set(Object.values(lessons).map(({ slug }) => slug))
+  const gone = Object.entries(state.lessons).filter(([id]) => !(id in lessons))
+  return Object.fromEntries(gone.map(([id, lesson]) => [id, { ...lesson, active: false, slug: taken.has(lesson.slug) ? `${lesson.slug}-${id.slice(-6)}` : lesson.slug }]))
+}
 
 const without = (before: LessonState | undefined, { contents }: LessonState) =>
   Object.fromEntries(Object.entries(before?.contents ?? {}).flatMap(([id, item]) => (id in contents ? [] : [[id, { ...item, active: false }]])))

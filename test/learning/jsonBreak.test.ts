@@ -12,7 +12,9 @@ const isJson = (text: string) => {
 }
 
 describe('where a text stops being JSON', () => {
-  const texts = fc.tuple(fc.jsonValue(), fc.constantFrom(undefined, 2, '\t\r')).map(([value, indent]) => JSON.stringify(value, null, indent === '\t\r' ? '\t' : indent))
+  const texts = fc
+    .tuple(fc.jsonValue(), fc.constantFrom(undefined, 2, '\t\r'))
+    .map(([value, indent]) => JSON.stringify(value, null, indent === '\t\r' ? '\t' : indent))
 
   test('is nowhere, if it is JSON', () => {
     fc.assert(
@@ -23,7 +25,9 @@ describe('where a text stops being JSON', () => {
   })
 
   test('is found exactly where JSON.parse fails', () => {
-    const broken = fc.tuple(texts, fc.nat(), fc.constantFrom('', ...'{}[]:,"\\ 1e-.tn\u0000')).map(([text, at, put]) => text.slice(0, at % text.length) + put + text.slice((at % text.length) + 1))
+    const broken = fc
+      .tuple(texts, fc.nat(), fc.constantFrom('', ...'{}[]:,"\\ 1e-.tn\u0000'))
+      .map(([text, at, put]) => text.slice(0, at % text.length) + put + text.slice((at % text.length) + 1))
     fc.assert(
       fc.property(broken, (text) => {
         expect(jsonBreak(text) === undefined).toBe(isJson(text))
@@ -43,7 +47,19 @@ describe('where a text stops being JSON', () => {
   })
 
   test.each([
-    ['', 0], ['{"a": 1,\n "b"; 2}', 13], ['{"a": 1}}', 8], ['[1, 2,]', 6], ['{"a": 1,}', 8], ["{'a': 1}", 1], ['{"a": tru', 6], ['{"a": "b', 8], ['["\\x"]', 2], ['["a\nb"]', 3], ['{"a" 1}', 5], ['01', 1], ['nope', 0],
+    ['', 0],
+    ['{"a": 1,\n "b"; 2}', 13],
+    ['{"a": 1}}', 8],
+    ['[1, 2,]', 6],
+    ['{"a": 1,}', 8],
+    ["{'a': 1}", 1],
+    ['{"a": tru', 6],
+    ['{"a": "b', 8],
+    ['["\\x"]', 2],
+    ['["a\nb"]', 3],
+    ['{"a" 1}', 5],
+    ['01', 1],
+    ['nope', 0],
   ])('%j: %i', (text, at) => expect(jsonBreak(text)).toBe(at))
 
   test('is told as editors count', () => {

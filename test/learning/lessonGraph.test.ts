@@ -3,7 +3,15 @@ import { describe, expect, test } from 'vitest'
 import type { LessonState } from '../../src/learning/courseAggregate.ts'
 import { checkLessons, InvalidCourse, problemsIn, unlockOrder } from '../../src/learning/lessonGraph.ts'
 
-const lesson = (slug: string, requires: string[] = [], more: Partial<LessonState> = {}): LessonState => ({ slug, position: 1, title: slug.toUpperCase(), active: true, requires, contents: {}, ...more })
+const lesson = (slug: string, requires: string[] = [], more: Partial<LessonState> = {}): LessonState => ({
+  slug,
+  position: 1,
+  title: slug.toUpperCase(),
+  active: true,
+  requires,
+  contents: {},
+  ...more,
+})
 
 describe('the lessons of a course', () => {
   test('may require each other as long as there is a way in', () => {
@@ -49,7 +57,9 @@ describe('the lessons of a course', () => {
 
   test('may not take the slug of one that the course keeps, inactive', () => {
     const lessons = { 'c.b': lesson('a') }
-    expect(problemsIn('c', lessons, { ...lessons, 'c.a': lesson('a', [], { active: false }) })).toEqual(['Two lessons have the slug "a": c.b and c.a.'])
+    expect(problemsIn('c', lessons, { ...lessons, 'c.a': lesson('a', [], { active: false }) })).toEqual([
+      'Two lessons have the slug "a": c.b and c.a.',
+    ])
   })
 })
 
@@ -57,12 +67,18 @@ describe('the order in which lessons can be done', () => {
   /** Each lesson requires some of those before it; then they are shuffled. */
   const acyclic = fc
     .integer({ min: 1, max: 40 })
-    .chain((size) => fc.tuple(fc.array(fc.array(fc.nat(), { maxLength: 4 }), { minLength: size, maxLength: size }), fc.shuffledSubarray([...Array(size).keys()], { minLength: size })))
+    .chain((size) =>
+      fc.tuple(
+        fc.array(fc.array(fc.nat(), { maxLength: 4 }), { minLength: size, maxLength: size }),
+        fc.shuffledSubarray([...Array(size).keys()], { minLength: size }),
+      ),
+    )
     .map(([picks, shuffled]) => {
       const requires = picks.map((picks, i) => (i === 0 ? [] : [...new Set(picks.map((pick) => pick % i))]))
       return new Map(shuffled.map((i) => [`c.${i}`, requires[i]!.map((j) => `c.${j}`)]))
     })
-  const lessonsOf = (graph: ReadonlyMap<string, readonly string[]>) => Object.fromEntries([...graph].map(([id, requires]) => [id, lesson(id, [...requires])]))
+  const lessonsOf = (graph: ReadonlyMap<string, readonly string[]>) =>
+    Object.fromEntries([...graph].map(([id, requires]) => [id, lesson(id, [...requires])]))
 
   test('puts each after those that it requires, and refuses none that has such an order', () => {
     fc.assert(

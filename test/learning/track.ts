@@ -68,5 +68,10 @@ export const knots = (slug = 'knots') =>
       concept('climbing', ['rescue'], ['loops', 'joining', 'friction'], 'beta'),
       concept('macrame', ['ornament'], ['loops'], 'wip'),
     ],
-    [practice('hello-rope'), practice('shoe-lace', ['loops']), practice('old-splice', [], 'deprecated'), practice('rescue-knot', ['rescue', 'basics'])],
+    [
+      practice('hello-rope'),
+      practice('shoe-lace', ['loops']),
+      practice('old-splice', [], 'deprecated'),
+      practice('rescue-knot', ['rescue', 'basics']),
+    ],
   )

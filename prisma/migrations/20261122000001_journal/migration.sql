@@ -20,11 +20,12 @@ create table "IdempotencyKey" (
   actor   text not null,
   key     text not null,
   request text not null,
+  version integer not null,
   answer  jsonb not null,
   at      timestamptz(3) not null,
   primary key (actor, key)
 );
-create index "IdempotencyKey_at_idx" on "IdempotencyKey" (at);
+create index "IdempotencyKey_at_idx" on "IdempotencyKey" using brin (at);
 
 -- A root that is deleted takes its history with it: nothing is remembered of a person who asked to be forgotten, and a root
 -- that is made again begins at version 1.
