@@ -80,7 +80,7 @@ class Queue {
 
 /** The only place that opens a write transaction. Every commit is a batch: of one when its kind of root is idle, of all that arrived meanwhile when it is not. */
 export function commits(db: Db, options: CommitOptions = {}) {
-  const { most = 128, few = 12, width = 3, patience = 8, attempts = 8, queueMs = 12_000, outageMs = 5_000, askMs = 15_000, watch = {} } = options
+  const { most = 128, few = 12, width = 2, patience = 8, attempts = 8, queueMs = 12_000, outageMs = 5_000, askMs = 15_000, watch = {} } = options
   const queues = new Map<string, Queue>()
   let patient = 0
   let pumping = false

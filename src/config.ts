@@ -40,7 +40,7 @@ function oneOf<const T extends string>(variable: string, fallback: T, values: re
 const isPostgresUrl = (value: string) => URL.canParse(value) && /^postgres(ql)?:$/.test(new URL(value).protocol)
 
 const parsed = {
-  port: whole('PORT', 4_000, 0, 65_535, 'Where HTTP, WebSocket and SSE are served. 0: any free port.'),
+  port: whole('PORT', 4_000, 0, 65_535, 'Where HTTP is served. 0: any free port.'),
   host: text({
     variable: 'HOST',
     fallback: '127.0.0.1',

@@ -16,11 +16,20 @@ export const examples = [
   tab(
     'demo-learner-1',
     `
-# Welcome to Lockstep. Each tab is an example that runs as it stands (▶ or Ctrl-Enter), with one of the demo's tokens
-# among the headers below. This one: who am I, and which courses are there?
+# Welcome to Lockstep. Each tab is an example that runs
+# as it stands (▶ or Ctrl-Enter), with one of the demo's
+# tokens among the headers below.
+# This one: who am I, and which courses are there?
 query Catalog {
-  viewer { name role enrollments { edges { node { percent course { title } } } } }
-  courses { totalCount edges { node { id slug title description lessons { totalCount } } } }
+  viewer {
+    name
+    role
+    enrollments { edges { node { percent course { title } } } }
+  }
+  courses {
+    totalCount
+    edges { node { id slug title description lessons { totalCount } } }
+  }
 }`,
   ),
   tab(
@@ -39,7 +48,9 @@ mutation Enroll($input: EnrollInput!) {
   tab(
     'demo-learner-1',
     `
-# Complete a lesson. Run it twice: the second answer is the first one's, replayed. Change the key: alreadyCompleted.
+# Complete a lesson. Run it twice: the second answer is
+# the first one's, replayed. Change the key among the
+# variables: alreadyCompleted.
 mutation Complete($input: CompleteLessonInput!) {
   completeLesson(input: $input) {
     __typename
@@ -57,7 +68,8 @@ mutation Complete($input: CompleteLessonInput!) {
   tab(
     'demo-learner-1',
     `
-# Begin again. What was completed stays in the history; a late retry of the tab before does not undo this.
+# Begin again. What was completed stays in the history;
+# a late retry of the tab before does not undo this.
 mutation Reset($input: ResetProgressInput!) {
   resetProgress(input: $input) {
     __typename
@@ -70,21 +82,35 @@ mutation Reset($input: ResetProgressInput!) {
   tab(
     'demo-instructor',
     `
-# An instructor sees the learners of the courses that they teach; a learner's token is refused here.
+# An instructor sees the learners of the courses that
+# they teach; a learner's token is refused here.
 query Learners {
   course(slug: "sketching-with-code") {
     title
-    enrollments { totalCount edges { node { learner { name } completed total percent completedAt } } }
-    lessons { edges { node { title requires { title } requiredBy { title } } } }
+    enrollments {
+      totalCount
+      edges { node { learner { name } completed total percent } }
+    }
+    lessons {
+      edges { node { title requires { title } requiredBy { title } } }
+    }
   }
 }`,
   ),
 ]
 
+const welcome = [tab('', `
+# Welcome to Lockstep. Put your token among the headers below.
+query Me {
+  viewer { name role }
+}`)]
+
 /** GraphiQL, from this server alone; with examples where there is a demo. */
 export const graphiqlOptions = (demo: boolean): GraphiQLOptions => ({
   title: 'Lockstep',
-  defaultTabs: demo ? examples : [{ query: '# Welcome to Lockstep. Put your token among the headers below.\nquery Me {\n  viewer { name role }\n}', headers: '{\n  "Authorization": "Bearer "\n}' }],
+  defaultTabs: demo ? examples : welcome,
+  headers: (demo ? examples : welcome)[0]!.headers, // of the tab that is open first, which GraphiQL doesn't take from the tabs
+  defaultHeaders: (demo ? examples : welcome)[0]!.headers,
   defaultEditorToolsVisibility: 'headers',
   schemaDescription: true,
   inputValueDeprecation: true,

@@ -61,8 +61,9 @@ function partOf({ operation, table, key, rows, unnamed = [] }: Write, parameter:
 const list = (columns: readonly string[]) => columns.map((column) => `"${column}"`).join(', ')
 
 /** What differs in one table between before and after, over all roots of a batch. */
-export function changed(table: string, key: readonly string[], changes: readonly Change[]): Write[] {
+export function changed(table: string, key: readonly string[], changes: readonly Change[], alternateKeys: readonly string[] = []): Write[] {
   const [added, altered, gone]: [Row[], Row[], Row[]] = [[], [], []]
+  let unnamed = alternateKeys
   for (const { before, after } of changes) {
     const was = before[table] ?? []
     const is = after[table] ?? []
@@ -73,14 +74,16 @@ export function changed(table: string, key: readonly string[], changes: readonly
       if (!old) added.push(row)
       else {
         met.add(old)
-        if (differs(old, row)) altered.push(row)
+        if (!differs(old, row)) continue
+        altered.push(row)
+        if (unnamed.some((column) => row[column] !== old[column])) unnamed = unnamed.filter((column) => row[column] === old[column])
       }
     }
     if (met.size < was.length) gone.push(...was.filter((row) => !met.has(row)))
   }
   return [
     { operation: 'insert', table, key, rows: added },
-    { operation: 'update', table, key, rows: altered },
+    { operation: 'update', table, key, rows: altered, unnamed },
     { operation: 'delete', table, key, rows: gone },
   ]
 }

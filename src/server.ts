@@ -82,7 +82,7 @@ export async function startServer({ config, log }: { config: Config; log: Logger
 
     const yoga = createYoga<{ requestId: string }>({
       schema: toSchema(),
-      logging: { debug: () => {}, info: () => {}, warn: (...what) => log.warn(what.join(' ')), error: (...what) => log.error({ what }, 'GraphQL') },
+      logging: false, // what a client is told is the client's; what went wrong on our side is logged where it is masked
       graphqlEndpoint: '/graphql',
       landingPage: false,
       cors: config.corsOrigins.length ? { origin: [...config.corsOrigins], credentials: false } : false,
@@ -192,14 +192,16 @@ function shown(error: unknown, log: Logger): Error {
   return new GraphQLError('Something went wrong on our side.', { path, nodes, extensions: { code: 'INTERNAL_SERVER_ERROR' } })
 }
 
-/** Errors of GraphQL's own (syntax, validation, a value that can't be coerced) have a code, too. */
+/** Errors of GraphQL's own (syntax, validation, limits, a value that can't be coerced) have a code, too; and where nothing was executed, status 400, except for clients that want 200 with `application/json`. */
 const codes: Plugin = {
   onResultProcess({ result, setResult }) {
     const all = Array.isArray(result) ? result : [result]
     if (!all.some((one) => 'errors' in one && one.errors?.some((error) => !error.extensions?.code))) return
-    const coded = all.map((one) =>
-      'errors' in one && one.errors ? { ...one, errors: one.errors.map((error) => (error.extensions?.code ? error : new GraphQLError(error.message, { ...error, extensions: { ...error.extensions, code: 'BAD_REQUEST' } }))) } : one,
-    )
+    const coded = all.map((one) => {
+      if (!('errors' in one) || !one.errors) return one
+      const extensions = { code: 'BAD_REQUEST', ...(!('data' in one) && { http: { status: 400, spec: true } }) }
+      return { ...one, errors: one.errors.map((error) => (error.extensions?.code ? error : new GraphQLError(error.message, { ...error, extensions: { ...extensions, ...error.extensions } }))) }
+    })
     setResult((Array.isArray(result) ? coded : coded[0]) as never)
   },
 }

@@ -24,8 +24,8 @@ export interface TestCourse {
   readonly slug: string
   lesson(n: number): string
   item(n: number, m?: number): string
-  /** Makes it so: how many lessons, what each requires (by number), which are inactive. */
-  revise(lessons: number, requires?: Record<number, readonly number[]>, inactive?: readonly number[]): Promise<number>
+  /** Makes it so: how many lessons, what each requires (by number), which are inactive; through which process. */
+  revise(lessons: number, requires?: Record<number, readonly number[]>, inactive?: readonly number[], by?: Commit): Promise<number>
 }
 
 /** People and courses for a test, made as the product makes them. */
@@ -48,13 +48,13 @@ export function academy(commit: Commit) {
       slug,
       lesson,
       item,
-      async revise(count, needs = {}, inactive = []) {
+      async revise(count, needs = {}, inactive = [], by = commit) {
         const states = Array.from({ length: count }, (_, i): [string, LessonState] => {
           const n = i + 1
           const contents = Object.fromEntries([1, 2].map((m) => [item(n, m), { position: m, title: `Item ${m}`, kind: 'TEXT' as const, active: true }]))
           return [lesson(n), { slug: `lesson-${n}`, position: n, title: `Lesson ${n}`, active: !inactive.includes(n), requires: (needs[n] ?? []).map(lesson), contents }]
         })
-        const { version } = await commit(reviseCourse, { actor: system, input: { courseId: id, slug, title: slug, description: '', lessons: Object.fromEntries(states) } })
+        const { version } = await by(reviseCourse, { actor: system, input: { courseId: id, slug, title: slug, description: '', lessons: Object.fromEntries(states) } })
         return version
       },
     }

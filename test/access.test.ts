@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { endSession } from '../src/identity/endSession.ts'
+import { registerUser } from '../src/identity/registerUser.ts'
 import { startSession } from '../src/identity/startSession.ts'
 import { hashOf } from '../src/identity/userAggregate.ts'
 import { enrollmentOf } from '../src/learning/enrollmentAggregate.ts'
@@ -17,7 +18,9 @@ const Who = graphql(`query Who { viewer { id name role } }`)
 const EnrollmentById = graphql(`query EnrollmentById($id: ID!) { enrollment(id: $id) { id percent learner { name } } }`)
 const AnyNode = graphql(`query AnyNode($id: ID!) { node(id: $id) { __typename id } }`)
 const AnyNodes = graphql(`query AnyNodes($ids: [ID!]!) { nodes(ids: $ids) { __typename id } }`)
-const Roster = graphql(`query Roster($slug: String!) { course(slug: $slug) { title enrollments { totalCount edges { node { id learner { id name } progress { edges { node { status } } } } } } } }`)
+const Roster = graphql(
+  `query Roster($slug: String!) { course(slug: $slug) { title enrollments { totalCount edges { node { id learner { id name } progress { edges { node { status } } } } } } } }`,
+)
 const OwnEnrollments = graphql(`query OwnEnrollments { viewer { enrollments { totalCount edges { node { id } } } } }`)
 const Colleagues = graphql(`query Colleagues($slug: String!) { course(slug: $slug) { instructors { name role enrollments { totalCount } } } }`)
 
@@ -52,7 +55,10 @@ describe('an enrollment', () => {
 
   test('in a course: its instructors and admins see who takes it; a learner is refused that field, and answered the rest', async () => {
     for (const { token } of [teaches, admin]) {
-      expect((await api.get(Roster, { slug: taken.slug }, token)).course!.enrollments).toMatchObject({ totalCount: 1, edges: [{ node: { id: enrollmentId, learner: { name: 'learner' }, progress: { edges: [{ node: { status: 'COMPLETED' } }] } } }] })
+      expect((await api.get(Roster, { slug: taken.slug }, token)).course!.enrollments).toMatchObject({
+        totalCount: 1,
+        edges: [{ node: { id: enrollmentId, learner: { name: 'learner' }, progress: { edges: [{ node: { status: 'COMPLETED' } }] } } }],
+      })
     }
     for (const { token } of [learner, teachesAnother]) {
       const { status, data, errors } = await api.ask(Roster, { slug: taken.slug }, token)
@@ -72,12 +78,16 @@ describe('an enrollment', () => {
   })
 
   test('of others is not among one’s own', async () => {
-    expect((await api.get(OwnEnrollments, {}, learner.token)).viewer!.enrollments).toMatchObject({ totalCount: 1, edges: [{ node: { id: enrollmentId } }] })
+    expect((await api.get(OwnEnrollments, {}, learner.token)).viewer!.enrollments).toMatchObject({
+      totalCount: 1,
+      edges: [{ node: { id: enrollmentId } }],
+    })
     expect((await api.get(OwnEnrollments, {}, teaches.token)).viewer!.enrollments).toMatchObject({ totalCount: 0 })
   })
 
   test('of others is not changed: a mutation by its id is Forbidden, and nothing happens', async () => {
-    for (const { token } of [other, teaches, teachesAnother]) expect(await api.reset(token, enrollmentOf(learner.id, taken.id))).toMatchObject({ __typename: 'Forbidden', code: 'FORBIDDEN' })
+    for (const { token } of [other, teaches, teachesAnother])
+      expect(await api.reset(token, enrollmentOf(learner.id, taken.id))).toMatchObject({ __typename: 'Forbidden', code: 'FORBIDDEN' })
     expect(await w.history('Enrollment', enrollmentOf(learner.id, taken.id))).toHaveLength(2)
   })
 })
@@ -124,7 +134,10 @@ describe('those who are not signed in', () => {
       'with a session that has expired',
       async () => {
         const { id } = await person()
-        await commit(startSession, { actor: system, input: { userId: id, tokenHash: hashOf('expired'), expiresAt: new Date(Date.now() - 1_000).toISOString() } })
+        await commit(startSession, {
+          actor: system,
+          input: { userId: id, tokenHash: hashOf('expired'), expiresAt: new Date(Date.now() - 1_000).toISOString() },
+        })
         return 'expired'
       },
     ],
@@ -148,11 +161,22 @@ describe('those who are not signed in', () => {
   ]
   test.each(strangers)('%s: mutations are answered Unauthenticated, queries UNAUTHENTICATED, the viewer is null', async (_, tokenOf) => {
     const token = (await tokenOf()) as string
-    for (const answer of [api.enroll(token, taken.id), api.open(token, taken.lesson(1)), api.content(token, taken.item(1)), api.complete(token, taken.lesson(1)), api.resetLesson(token, taken.lesson(1)), api.reset(token, enrollmentOf(learner.id, taken.id))]) {
+    for (const answer of [
+      api.enroll(token, taken.id),
+      api.open(token, taken.lesson(1)),
+      api.content(token, taken.item(1)),
+      api.complete(token, taken.lesson(1)),
+      api.resetLesson(token, taken.lesson(1)),
+      api.reset(token, enrollmentOf(learner.id, taken.id)),
+    ]) {
       expect(await answer).toMatchObject({ __typename: 'Unauthenticated', code: 'UNAUTHENTICATED' })
     }
     expect(await api.get(Who, {}, token)).toEqual({ viewer: null })
-    const asked = [api.ask(EnrollmentById, { id: enrollmentId }, token), api.ask(AnyNode, { id: enrollmentId }, token), api.ask(Roster, { slug: taken.slug }, token)]
+    const asked = [
+      api.ask(EnrollmentById, { id: enrollmentId }, token),
+      api.ask(AnyNode, { id: enrollmentId }, token),
+      api.ask(Roster, { slug: taken.slug }, token),
+    ]
     for (const { data, errors } of await Promise.all(asked)) {
       expect(Object.values(data)).toEqual([null])
       expect(errors).toMatchObject([{ extensions: { code: 'UNAUTHENTICATED' } }])
@@ -166,13 +190,25 @@ test('the viewer is who the token belongs to', async () => {
 })
 
 test('a token is stored nowhere: no text in the whole database contains it, only its hash', async () => {
-  const tables = await w.query<{ table: string }>(`select table_name as table from information_schema.tables where table_schema = 'public' and table_type = 'BASE TABLE'`)
+  const tables = await w.query<{ table: string }>(
+    `select table_name as table from information_schema.tables where table_schema = 'public' and table_type = 'BASE TABLE'`,
+  )
   const found = async (text: string) => {
     const where: string[] = []
-    for (const { table } of tables) if ((await w.query(`select from "${table}" t where strpos(to_jsonb(t)::text, $1) > 0 limit 1`, [text])).length) where.push(table)
+    for (const { table } of tables)
+      if ((await w.query(`select from "${table}" t where strpos(to_jsonb(t)::text, $1) > 0 limit 1`, [text])).length) where.push(table)
     return where
   }
   expect(tables.length).toBeGreaterThan(10)
   expect(await found(learner.token)).toEqual([])
   expect(await found(hashOf(learner.token))).toContain('Session')
+})
+
+test('nobody is registered by an id that could be taken for a part of another id', async () => {
+  for (const userId of [`${learner.id}.x`, 'a~b', 'a b', '', 'x'.repeat(101)]) {
+    await expect(commit(registerUser, { actor: system, input: { userId, name: 'x', role: 'LEARNER' } })).rejects.toMatchObject({
+      code: 'INVALID_INPUT',
+      field: 'userId',
+    })
+  }
 })

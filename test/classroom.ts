@@ -66,7 +66,8 @@ export function recorder() {
     settled: (verb, outcome) => settled.push(`${verb} ${outcome}`),
   }
   const clear = () => {
-    for (const list of [sizes, failures, settled, ...Object.values(met)]) list.length = 0
+    for (const list of [sizes, failures, settled]) list.length = 0
+    for (const race of Object.keys(met)) delete met[race as keyof typeof met]
   }
   const times = (race: keyof typeof met) => met[race]?.length ?? 0
   return { sizes, met, failures, settled, times, watch, clear }
@@ -92,13 +93,16 @@ export async function outsiders(w: World) {
   /** Somebody else's session with a transaction open; ended with the test at the latest. */
   async function outsider() {
     const client = await w.psql.connect()
-    client.on('error', () => {})
+    client.on('error', ignore)
     await client.query('begin')
     const [{ pid }] = (await client.query<{ pid: number }>('select pg_backend_pid() as pid')).rows as [{ pid: number }]
     let ended: Promise<void> | undefined
     const end = (how: 'commit' | 'rollback' = 'rollback') =>
       (ended ??= client.query(how).then(
-        () => client.release(),
+        () => {
+          client.off('error', ignore)
+          client.release()
+        },
         (error) => client.release(error),
       ))
     undo.push(() => end())
@@ -141,6 +145,7 @@ export async function outsiders(w: World) {
   return { undo, outsider, gate, holds, blocked, untilBlocked, course: academy }
 }
 
+const ignore = () => {}
 export const patience = { timeout: 10_000, interval: 5 }
 
 /** Whether it is settled by now. */

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { Prisma } from '../src/generated/prisma/client.ts'
-import type { Verb } from '../src/aggregate.ts'
 import { sqlState } from '../src/database/conflict.ts'
 import { completeLesson } from '../src/learning/completeLesson.ts'
 import { enrollments } from '../src/learning/enrollmentAggregate.ts'
@@ -73,21 +72,20 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
       await expectWhole(w, ada.enrollmentId)
     })
 
-    test('three batches are in flight at most, and every root in one of them at most', async () => {
+    test.each([1, 3])('%i batches are in flight at most, if so many are allowed, and every root in one of them at most', async (width) => {
+      const { commit: by, record } = recorded(w, { isolation }, { width })
       const all = await learners(w, commit, 100, course)
-      record.clear()
       const shut = await gate()
-      const answers = all.map((learner) => learner.complete(1))
-      await shut.reached(3)
-      const more = all.map((learner) => learner.complete(3))
+      const answers = all.map((learner) => learner.complete(1, { by }))
+      await shut.reached(width)
+      const more = all.map((learner) => learner.complete(3, { by }))
       const connections = await w.query(`select from pg_stat_activity where datname = current_database() and application_name = 'lockstep' and state <> 'idle'`)
-      expect(connections).toHaveLength(3)
-      expect(await shut.waiting()).toHaveLength(3)
+      expect(connections).toHaveLength(width)
+      expect(await shut.waiting()).toHaveLength(width)
       await shut.open()
       await Promise.all([...answers, ...more])
       expect(record.sizes.reduce((sum, size) => sum + size)).toBe(200)
-      expect(record.sizes.slice(0, 3).sort()).toEqual([32, 34, 34])
-      expect(record.sizes.length).toBeLessThanOrEqual(6)
+      expect(record.sizes.length).toBeLessThanOrEqual(2 * width)
       expect(record.met).toEqual({})
       for (const { enrollmentId } of all.slice(0, 5)) await expectWhole(w, enrollmentId)
     })
@@ -126,8 +124,8 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
 
     test.each([['one', [37]], ['three', [0, 31, 63]]] as const)('of 64 in a batch, %s that the database rejects fail alone, found by halving', async (_, guilty) => {
       const all = await learners(w, commit, 64, course)
-      record.clear()
-      const answers = await race(64, (i) => outcome(all[i]!.complete(guilty.includes(i as never) ? 9 : 1)))
+      const { commit: by, record } = recorded(w, { isolation }, { width: 1 })
+      const answers = await race(64, (i) => outcome(all[i]!.complete(guilty.includes(i as never) ? 9 : 1, { by })))
       const failed = answers.flatMap((answer, i) => (answer instanceof Error ? [i] : []))
       expect(failed).toEqual(guilty)
       expect(record.failures.map(sqlState)).toEqual(guilty.map(() => 'ZZ001'))
@@ -137,7 +135,7 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
     })
 
     test('of one root, what was asked before and after the rejected request stands, in order', async () => {
-      const answers = await race(5, (i) => outcome([() => ada.complete(1), () => ada.complete(2), () => ada.complete(9), () => ada.complete(3), () => ada.reset()][i]!()))
+      const answers = await race(5, (i) => outcome([() => ada.complete(1), () => ada.complete(2), () => ada.complete(9), () => ada.complete(3), (): Promise<{ version: number }> => ada.reset()][i]!()))
       expect(answers.map((answer) => (answer instanceof Error ? sqlState(answer) : answer.version))).toEqual([2, 3, 'ZZ001', 4, 5])
       expect(await kinds(ada)).toEqual(['enrolled', 'lessonCompleted', 'lessonCompleted', 'lessonCompleted', 'enrollmentReset'])
     })
@@ -191,10 +189,12 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
       await them.query(`insert into "LessonProgress" values ($1, $2, 'NOT_STARTED', null, null, 0)`, ids) // the row that we shall write
       const ours = ada.complete(1)
       await untilBlocked()
-      await them.query('update "Enrollment" set total = total where id = $1', [ada.enrollmentId]) // the root that we have locked
-      expect(record.times('retry')).toBe(1)
+      // the root that we have locked: PostgreSQL ends one of us
+      const theirs = await them.query('update "Enrollment" set total = total where id = $1', [ada.enrollmentId]).then(() => 'through', (error) => error.code)
       await them.end()
       expect(await ours).toMatchObject({ version: 2, changed: true })
+      if (theirs === 'through') expect(record.times('retry')).toBe(1)
+      else expect(theirs).toBe('40P01')
       expect(await kinds(ada)).toEqual(['enrolled', 'lessonCompleted'])
     })
 
@@ -356,10 +356,10 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
 
   describe('nothing is decided on what was read before the lock', () => {
     // completeLesson, whose read waits at gate 2 with its snapshot taken
-    const slowly: typeof completeLesson = {
+    const slowly = {
       ...completeLesson,
       aggregate: { ...enrollments, read: (wanted) => Prisma.sql`select r.row from (${enrollments.read(wanted)}) r cross join (select pg_advisory_xact_lock_shared(2)::text offset 0) g` },
-    } satisfies Verb<never, never, never> as never
+    } satisfies typeof completeLesson
     const askSlowly = (learner: Learner, key?: string) => commit(slowly, { actor: learner.actor, key, input: { learnerId: learner.id, lessonId: course.lesson(1) } })
 
     test('who waited for a lock decides on what its holder committed', async () => {

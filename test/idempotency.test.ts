@@ -40,7 +40,9 @@ describe('one key', () => {
     const other = await serve(w)
     for (let round = 0; round < 8; round++) {
       const { learner, taken, id } = await enrolled(1)
-      const answers = await race(8, async (i) => payload(await (i % 2 ? api : other).complete(learner.token, taken.lesson(1), { idempotencyKey: 'once' })))
+      const answers = await race(8, async (i) =>
+        payload(await (i % 2 ? api : other).complete(learner.token, taken.lesson(1), { idempotencyKey: 'once' })),
+      )
       expect(answers.filter(({ replayed }) => !replayed)).toHaveLength(1)
       expect(answers.every(({ courseCompleted }) => courseCompleted)).toBe(true)
       expect(await replays(w, id)).toHaveLength(3)
@@ -70,16 +72,29 @@ describe('one key', () => {
     const { learner, taken, id } = await enrolled(3)
     payload(await api.complete(learner.token, taken.lesson(1), { idempotencyKey: 'k' }))
     const lessonId = globalId('Lesson', taken.lesson(2))
-    expect((await api.get(KeyRefused, { input: { lessonId, idempotencyKey: 'k' } }, learner.token)).completeLesson).toMatchObject({ __typename: 'IdempotencyKeyReused', code: 'IDEMPOTENCY_KEY_REUSED', idempotencyKey: 'k' })
-    expect(await api.complete(learner.token, taken.lesson(1), { idempotencyKey: 'k', expectedVersion: 2 })).toMatchObject({ __typename: 'IdempotencyKeyReused' })
+    expect((await api.get(KeyRefused, { input: { lessonId, idempotencyKey: 'k' } }, learner.token)).completeLesson).toMatchObject({
+      __typename: 'IdempotencyKeyReused',
+      code: 'IDEMPOTENCY_KEY_REUSED',
+      idempotencyKey: 'k',
+    })
+    expect(await api.complete(learner.token, taken.lesson(1), { idempotencyKey: 'k', expectedVersion: 2 })).toMatchObject({
+      __typename: 'IdempotencyKeyReused',
+    })
     expect(await replays(w, id)).toHaveLength(2)
   })
 
   test('with another operation is refused, and takes no effect', async () => {
     const { learner, taken, id } = await enrolled(2)
     payload(await api.complete(learner.token, taken.lesson(1), { idempotencyKey: 'k' }))
-    const others = [api.open(learner.token, taken.lesson(1), { idempotencyKey: 'k' }), api.resetLesson(learner.token, taken.lesson(1), { idempotencyKey: 'k' }), api.reset(learner.token, id, { idempotencyKey: 'k' })]
-    others.push(api.content(learner.token, taken.item(1), { idempotencyKey: 'k' }) as never, api.enroll(learner.token, taken.id, { idempotencyKey: 'k' }) as never)
+    const others = [
+      api.open(learner.token, taken.lesson(1), { idempotencyKey: 'k' }),
+      api.resetLesson(learner.token, taken.lesson(1), { idempotencyKey: 'k' }),
+      api.reset(learner.token, id, { idempotencyKey: 'k' }),
+    ]
+    others.push(
+      api.content(learner.token, taken.item(1), { idempotencyKey: 'k' }) as never,
+      api.enroll(learner.token, taken.id, { idempotencyKey: 'k' }) as never,
+    )
     for (const answer of await Promise.all(others)) expect(answer).toMatchObject({ __typename: 'IdempotencyKeyReused' })
     expect(await replays(w, id)).toHaveLength(2)
   })
@@ -87,7 +102,9 @@ describe('one key', () => {
   test('of two people is two keys', async () => {
     const [{ learner, taken }, other] = [await enrolled(2), await person()]
     payload(await api.enroll(other.token, taken.id))
-    const answers = await race(2, async (i) => payload(await api.complete(i ? other.token : learner.token, taken.lesson(i + 1), { idempotencyKey: 'shared' })))
+    const answers = await race(2, async (i) =>
+      payload(await api.complete(i ? other.token : learner.token, taken.lesson(i + 1), { idempotencyKey: 'shared' })),
+    )
     expect(answers).toMatchObject([{ replayed: false }, { replayed: false }])
   })
 
@@ -175,7 +192,9 @@ describe('a key', () => {
     expect(await second()).toMatchObject({ __typename: 'NotEnrolled' })
     payload(await api.enroll(learner.token, taken.id))
     expect(await second()).toMatchObject({ __typename: 'PrerequisiteNotMet' })
-    expect(await api.complete(learner.token, taken.lesson(2), { idempotencyKey: 'k', expectedVersion: 9 })).toMatchObject({ __typename: 'VersionConflict' })
+    expect(await api.complete(learner.token, taken.lesson(2), { idempotencyKey: 'k', expectedVersion: 9 })).toMatchObject({
+      __typename: 'VersionConflict',
+    })
     expect(await keys(learner.id)).toEqual([])
     payload(await api.complete(learner.token, taken.lesson(1)))
     expect(payload(await second())).toMatchObject({ replayed: false, courseCompleted: true })

@@ -1,6 +1,15 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { type GraphQLNamedType, type GraphQLUnionType, isEnumType, isInputObjectType, isInterfaceType, isIntrospectionType, isObjectType, isUnionType } from 'graphql'
+import {
+  type GraphQLNamedType,
+  type GraphQLUnionType,
+  isEnumType,
+  isInputObjectType,
+  isInterfaceType,
+  isIntrospectionType,
+  isObjectType,
+  isUnionType,
+} from 'graphql'
 import { describe, expect, test } from 'vitest'
 import { parseConfig } from '../src/config.ts'
 import { seedDemo } from '../src/demo.ts'
@@ -27,29 +36,47 @@ function* parts(type: GraphQLNamedType): Generator<[path: string, description: s
 describe('the schema', () => {
   test('says of every type, field, argument and value what it is', () => {
     const builtIn = ['String', 'Int', 'Float', 'Boolean', 'ID']
-    const mute = types.filter(({ name }) => !builtIn.includes(name)).flatMap((type) => [...parts(type)].filter(([, description]) => !description?.trim()).map(([path]) => path))
+    const mute = types
+      .filter(({ name }) => !builtIn.includes(name))
+      .flatMap((type) => [...parts(type)].filter(([, description]) => !description?.trim()).map(([path]) => path))
     expect(mute).toEqual([])
   })
 
-  test.each(Object.values(schema.getMutationType()!.getFields()).map((field) => [field.name, field] as const))('names what belongs to %s by one rule, and its answer is its payload or a domain error', (name, { args, type }) => {
-    const Name = name[0]!.toUpperCase() + name.slice(1)
-    expect(args.map(({ name, type }) => `${name}: ${type}`)).toEqual([`input: ${Name}Input!`])
-    expect(String(type)).toBe(`${Name}Result!`)
+  test.each(Object.values(schema.getMutationType()!.getFields()).map((field) => [field.name, field] as const))(
+    'names what belongs to %s by one rule, and its answer is its payload or a domain error',
+    (name, { args, type }) => {
+      const Name = name[0]!.toUpperCase() + name.slice(1)
+      expect(args.map(({ name, type }) => `${name}: ${type}`)).toEqual([`input: ${Name}Input!`])
+      expect(String(type)).toBe(`${Name}Result!`)
 
-    const input = schema.getType(`${Name}Input`)
-    if (!isInputObjectType(input)) throw new Error(`${Name}Input is no input type.`)
-    expect(String(input.getFields().idempotencyKey?.type)).toMatch(/^ID!?$/)
-    expect(String(input.getFields().expectedVersion?.type)).toBe('Int')
+      const input = schema.getType(`${Name}Input`)
+      if (!isInputObjectType(input)) throw new Error(`${Name}Input is no input type.`)
+      expect(String(input.getFields().idempotencyKey?.type)).toMatch(/^ID!?$/)
+      expect(String(input.getFields().expectedVersion?.type)).toBe('Int')
 
-    const result = schema.getType(`${Name}Result`) as GraphQLUnionType
-    expect(isUnionType(result)).toBe(true)
-    const [payloads, errors] = [result.getTypes().filter(({ name }) => name.endsWith('Payload')), result.getTypes().filter(({ name }) => !name.endsWith('Payload'))]
-    expect(payloads.map(({ name }) => name)).toEqual([`${Name}Payload`])
-    expect(Object.keys(payloads[0]!.getFields())).toEqual(expect.arrayContaining(['version', 'replayed']))
-    for (const error of errors) expect(error.getInterfaces().map(({ name }) => name)).toEqual(['DomainError'])
-    const always = ['Busy', 'Forbidden', 'IdempotencyKeyReused', 'InvalidInput', 'OperationFailed', 'OutcomeUnknown', 'Unauthenticated', 'Unavailable', 'VersionConflict']
-    expect(errors.map(({ name }) => name)).toEqual(expect.arrayContaining(always))
-  })
+      const result = schema.getType(`${Name}Result`) as GraphQLUnionType
+      expect(isUnionType(result)).toBe(true)
+      const [payloads, errors] = [
+        result.getTypes().filter(({ name }) => name.endsWith('Payload')),
+        result.getTypes().filter(({ name }) => !name.endsWith('Payload')),
+      ]
+      expect(payloads.map(({ name }) => name)).toEqual([`${Name}Payload`])
+      expect(Object.keys(payloads[0]!.getFields())).toEqual(expect.arrayContaining(['version', 'replayed']))
+      for (const error of errors) expect(error.getInterfaces().map(({ name }) => name)).toEqual(['DomainError'])
+      const always = [
+        'Busy',
+        'Forbidden',
+        'IdempotencyKeyReused',
+        'InvalidInput',
+        'OperationFailed',
+        'OutcomeUnknown',
+        'Unauthenticated',
+        'Unavailable',
+        'VersionConflict',
+      ]
+      expect(errors.map(({ name }) => name)).toEqual(expect.arrayContaining(always))
+    },
+  )
 
   test('has a code and a message for every domain error', () => {
     const errors = schema.getPossibleTypes(schema.getType('DomainError') as never)
@@ -71,7 +98,11 @@ describe('GraphiQL', async () => {
     'has the example %s, which runs as it stands, and again',
     async (_, query, headers, variables) => {
       for (let time = 1; time <= 2; time++) {
-        const response = await fetch(`${api.url}/graphql`, { method: 'POST', headers: { 'content-type': 'application/json', ...JSON.parse(headers) }, body: JSON.stringify({ query, variables: variables ? JSON.parse(variables) : undefined }) })
+        const response = await fetch(`${api.url}/graphql`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json', ...JSON.parse(headers) },
+          body: JSON.stringify({ query, variables: variables ? JSON.parse(variables) : undefined }),
+        })
         const { data, errors } = (await response.json()) as { data: Record<string, { __typename?: string }>; errors?: object[] }
         expect({ status: response.status, errors }).toEqual({ status: 200, errors: undefined })
         for (const answer of Object.values(data)) {

@@ -198,7 +198,7 @@ function sayWhere({ address }: Server, isDemo: boolean, { json }: StartOptions) 
   if (json) return printJson({ ...places, demoTokens: isDemo ? demoTokens : [] })
   const lines = [
     ['GraphiQL', `${places.graphiql} (in a browser)`],
-    ['GraphQL', `${places.graphql} (HTTP, WebSocket, SSE)`],
+    ['GraphQL', `${places.graphql} (HTTP)`],
     ['Health', places.health],
   ]
   print(`\nLockstep is ready.\n\n${columns(lines.map(([name, place]) => [`  ${name}`, place!]))}`)

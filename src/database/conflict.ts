@@ -6,12 +6,12 @@ export function sqlState(error: unknown): string | undefined {
   const { code, meta, cause: bare } = error as Prismas
   const cause = meta?.driverAdapterError?.cause ?? bare
   if (cause?.originalCode) return cause.originalCode
-  if (code && /^[0-9A-Z]{5}$/.test(code) && !/^P2\d\d\d$/.test(code)) return code // pg's own
+  if (code && /^[0-9A-Z]{5}$/.test(code) && !/^(P[1-9]\d{3}|E[A-Z]{4})$/.test(code)) return code // pg's own; Prisma's, and Node's EPIPE, have five characters too
   if (code === 'P2034' || cause?.kind === 'TransactionWriteConflict') return '40001'
   if (code === 'P2002' || cause?.kind === 'UniqueConstraintViolation') return '23505'
   if (code === 'P2028') return error.message.includes('Unable to start a transaction') ? '53300' : '25P03'
   if (cause?.kind === 'TooManyConnections') return '53300'
-  if (LOST.test(error.message) || cause?.kind === 'DatabaseNotReachable' || cause?.kind === 'ConnectionClosed' || code === 'P1001' || code === 'P1017' || /^E(CONN|PIPE|TIMEDOUT|HOST)/.test(code ?? '')) return '08006'
+  if (LOST.test(error.message) || ['DatabaseNotReachable', 'ConnectionClosed', 'SocketTimeout'].includes(cause?.kind ?? '') || /^(P10(01|02|08|17)|E(CONN|PIPE|TIMEDOUT|HOST|NET|NOTFOUND|AI_AGAIN).*)$/.test(code ?? '')) return '08006'
   return undefined
 }
 

@@ -63,7 +63,7 @@ class ValidatingPool extends pg.Pool {
       const since = this.#idleSince.get(client)
       if (since === undefined || performance.now() - since < this.#validateIdleMs) return client
       try {
-        await client.query('select 1')
+        await client.query({ text: 'select 1', query_timeout: 2_000 } as pg.QueryConfig) // one that nobody answers on any more is dead, too
         return client
       } catch (error) {
         client.release(error as Error) // dead: the pool forgets it, and the next one is tried

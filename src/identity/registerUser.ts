@@ -1,4 +1,5 @@
 import type { Verb } from '../aggregate.ts'
+import { InvalidInput } from '../errors.ts'
 import { mayAdminister, type UserState, type Users, users } from './userAggregate.ts'
 
 /** A user is registered once; registering them again changes nothing. */
@@ -8,5 +9,10 @@ export const registerUser: Verb<Users, { userId: string; name: string; role: Use
   creates: true,
   root: ({ userId }) => userId,
   may: (_, __, actor) => mayAdminister(actor),
-  decide: ({ version }, { name, role }) => (version ? [] : [{ kind: 'userRegistered', name, role }]),
+
+  decide({ version }, { userId, name, role }) {
+    // a dot ends the learner's part of an enrollment's id: with one in it, it would say that another user learns
+    if (!/^[\w-]{1,100}$/.test(userId)) throw new InvalidInput('userId', 'userId must be 1 to 100 letters, digits, - and _.')
+    return version ? [] : [{ kind: 'userRegistered', name, role }]
+  },
 }

@@ -94,6 +94,7 @@ const read = ({ ids }: Wanted) => sql`
 export const courses: Aggregate<Courses> = {
   root: 'Course',
   tables: { Lesson: ['id'], ContentItem: ['id'], LessonPrerequisite: ['lessonId', 'requiresId'], CourseInstructor: ['courseId', 'userId'] },
+  alternateKeys: { Course: ['slug'] },
   read,
   load: (rows: readonly CourseState[]) => rows.map((row) => ({ ...row, createdAt: instant(row.createdAt) })),
   blank: (id) => ({ id, version: 0, lessonsVersion: 0, slug: '', title: '', description: '', createdAt: '', lessons: {}, instructors: [] }),

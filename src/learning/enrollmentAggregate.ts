@@ -297,6 +297,7 @@ export function completion({ completed, total, completedAt, attempt, courseVersi
 export const enrollments: Aggregate<Learning> = {
   root: 'Enrollment',
   tables: { LessonProgress: ['enrollmentId', 'lessonId'], ContentCompletion: ['enrollmentId', 'contentItemId'], CourseCompletion: ['enrollmentId', 'attempt'] },
+  alternateKeys: { Enrollment: ['learnerId', 'courseId'] },
   read,
   load,
 

@@ -22,7 +22,13 @@ async function enrolled(lessons: number, requires: Record<number, readonly numbe
 test('completing a piece of content begins its lesson; again is a success that changes nothing and keeps the first time (A3)', async () => {
   const { learner, taken, id } = await enrolled(1)
   const first = payload(await api.content(learner.token, taken.item(1, 1)))
-  expect(first).toMatchObject({ version: 3, replayed: false, alreadyCompleted: false, contentItem: { id: globalId('ContentItem', taken.item(1, 1)) }, lessonProgress: { status: 'IN_PROGRESS' } })
+  expect(first).toMatchObject({
+    version: 3,
+    replayed: false,
+    alreadyCompleted: false,
+    contentItem: { id: globalId('ContentItem', taken.item(1, 1)) },
+    lessonProgress: { status: 'IN_PROGRESS' },
+  })
   expect(payload(await api.content(learner.token, taken.item(1, 1)))).toEqual({ ...first, alreadyCompleted: true })
   expect((await api.get(OwnContents, { id: globalId('Lesson', taken.lesson(1)) }, learner.token)).node).toEqual({
     contents: [
@@ -78,7 +84,9 @@ test('content and reset of its lesson at one moment: whichever was first, rows a
   for (let round = 0; round < 15; round++) {
     const { learner, taken, id } = await enrolled(1)
     payload(await api.content(learner.token, taken.item(1, 1)))
-    await race(4, async (i) => payload<{ __typename: string }>(await (i % 2 ? api.resetLesson(learner.token, taken.lesson(1)) : api.content(learner.token, taken.item(1, 2)))))
+    await race(4, async (i) =>
+      payload(await (i % 2 ? api.resetLesson(learner.token, taken.lesson(1)) : api.content(learner.token, taken.item(1, 2)))),
+    )
     await replays(w, id)
   }
 })

@@ -48,7 +48,10 @@ describe('the database itself refuses', () => {
   test('a second enrollment of a learner in a course, whatever its id (A36, D7)', async () => {
     const where = `id = '${learner.enrollmentId}'`
     expect(await refusal(copyOf('Enrollment', where))).toEqual({ code: '23505', constraint: 'Enrollment_pkey' })
-    expect(await refusal(copyOf('Enrollment', where, '{"id": "another"}'))).toEqual({ code: '23505', constraint: 'Enrollment_learnerId_courseId_key' })
+    expect(await refusal(copyOf('Enrollment', where, '{"id": "another"}'))).toEqual({
+      code: '23505',
+      constraint: 'Enrollment_learnerId_courseId_key',
+    })
   })
 
   test('a second event of the same version of a root, and one without a version', async () => {
@@ -58,11 +61,18 @@ describe('the database itself refuses', () => {
   })
 
   test('a second use of an idempotency key by one person', async () => {
-    expect(await refusal(copyOf('IdempotencyKey', `actor = '${learner.id}' and key = 'enroll'`))).toEqual({ code: '23505', constraint: 'IdempotencyKey_pkey' })
+    expect(await refusal(copyOf('IdempotencyKey', `actor = '${learner.id}' and key = 'enroll'`))).toEqual({
+      code: '23505',
+      constraint: 'IdempotencyKey_pkey',
+    })
   })
 
   test('more lessons completed than there are, and fewer than none', async () => {
-    for (const completed of [3, -1]) expect(await refusal('update "Enrollment" set completed = $1 where id = $2', [completed, learner.enrollmentId])).toEqual({ code: '23514', constraint: 'Enrollment_completed_within_total' })
+    for (const completed of [3, -1])
+      expect(await refusal('update "Enrollment" set completed = $1 where id = $2', [completed, learner.enrollmentId])).toEqual({
+        code: '23514',
+        constraint: 'Enrollment_completed_within_total',
+      })
   })
 
   test('a lesson that is completed without a time, or has a time without being completed', async () => {
@@ -74,22 +84,36 @@ describe('the database itself refuses', () => {
 
   test('a lesson that requires itself, two lessons of one slug, two courses of one slug, two sessions of one token', async () => {
     const taken = await course(2)
-    expect(await refusal('insert into "LessonPrerequisite" values ($1, $1)', [taken.lesson(1)])).toEqual({ code: '23514', constraint: 'LessonPrerequisite_not_itself' })
-    expect(await refusal('update "Lesson" set slug = $1 where id = $2', ['lesson-1', taken.lesson(2)])).toEqual({ code: '23505', constraint: 'Lesson_courseId_slug_key' })
+    expect(await refusal('insert into "LessonPrerequisite" values ($1, $1)', [taken.lesson(1)])).toEqual({
+      code: '23514',
+      constraint: 'LessonPrerequisite_not_itself',
+    })
+    expect(await refusal('update "Lesson" set slug = $1 where id = $2', ['lesson-1', taken.lesson(2)])).toEqual({
+      code: '23505',
+      constraint: 'Lesson_courseId_slug_key',
+    })
     expect(await refusal(copyOf('Course', `id = '${taken.id}'`, '{"id": "another"}'))).toEqual({ code: '23505', constraint: 'Course_slug_key' })
-    expect(await refusal(copyOf('Session', `"userId" = '${learner.id}'`, '{"id": "another"}'))).toEqual({ code: '23505', constraint: 'Session_tokenHash_key' })
+    expect(await refusal(copyOf('Session', `"userId" = '${learner.id}'`, '{"id": "another"}'))).toEqual({
+      code: '23505',
+      constraint: 'Session_tokenHash_key',
+    })
   })
 
   test('progress of nobody, in no lesson', async () => {
     const where = `"enrollmentId" = '${learner.enrollmentId}'`
     expect(await refusal(copyOf('LessonProgress', where, '{"enrollmentId": "nobody"}'))).toMatchObject({ code: expect.stringMatching(/^235/) })
-    expect(await refusal(`insert into "LessonProgress" values ($1, 'none', 'NOT_STARTED', null, null, 0)`, [learner.enrollmentId])).toEqual({ code: '23503', constraint: 'LessonProgress_lessonId_fkey' })
+    expect(await refusal(`insert into "LessonProgress" values ($1, 'none', 'NOT_STARTED', null, null, 0)`, [learner.enrollmentId])).toEqual({
+      code: '23503',
+      constraint: 'LessonProgress_lessonId_fkey',
+    })
   })
 })
 
 /** Every row of the whole database in which a text is found, by table. */
 async function mentions(text: string) {
-  const tables = await w.query<{ table: string }>(`select table_name as table from information_schema.tables where table_schema = 'public' and table_type = 'BASE TABLE'`)
+  const tables = await w.query<{ table: string }>(
+    `select table_name as table from information_schema.tables where table_schema = 'public' and table_type = 'BASE TABLE'`,
+  )
   const found: Record<string, number> = {}
   for (const { table } of tables) {
     const [row] = await w.query<{ count: number }>(`select count(*)::int as count from "${table}" t where strpos(to_jsonb(t)::text, $1) > 0`, [text])
@@ -103,7 +127,15 @@ describe('what goes with what (A30)', () => {
     const taken = await course(2)
     const [gone, stays] = [await graduate(taken, 2), await graduate(taken, 2)]
     const [before, others] = [await mentions(gone.id), await mentions(stays.id)]
-    expect(before).toMatchObject({ User: 1, Session: 1, Enrollment: 1, LessonProgress: 2, ContentCompletion: 1, CourseCompletion: 1, IdempotencyKey: 3 })
+    expect(before).toMatchObject({
+      User: 1,
+      Session: 1,
+      Enrollment: 1,
+      LessonProgress: 2,
+      ContentCompletion: 1,
+      CourseCompletion: 1,
+      IdempotencyKey: 3,
+    })
     expect(before.Event).toBeGreaterThan(5)
 
     await w.query('delete from "User" where id = $1', [gone.id])
@@ -154,7 +186,10 @@ describe('what goes with what (A30)', () => {
     const taken = await course(2)
     await graduate(taken, 1)
     expect(await refusal('delete from "Lesson" where id = $1', [taken.lesson(1)])).toMatchObject({ code: restricted })
-    expect(await refusal('delete from "ContentItem" where id = $1', [taken.item(1)])).toEqual({ code: restricted, constraint: 'ContentCompletion_contentItemId_fkey' })
+    expect(await refusal('delete from "ContentItem" where id = $1', [taken.item(1)])).toEqual({
+      code: restricted,
+      constraint: 'ContentCompletion_contentItemId_fkey',
+    })
     expect(await refusal('delete from "Lesson" where id = $1', [taken.lesson(2)])).toBeUndefined()
   })
 })

@@ -24,8 +24,18 @@ test('fifty learners open one lesson at one moment: each is shown it and has one
   const learners = await Promise.all(Array.from({ length: 50 }, () => person()))
   await Promise.all(learners.map(async ({ token }) => payload(await api.enroll(token, taken.id))))
   const answers = await race(100, async (i) => payload(await api.open(learners[i >> 1]!.token, taken.lesson(1))))
-  for (const answer of answers) expect(answer).toMatchObject({ version: 2, tracked: true, lesson: { id: globalId('Lesson', taken.lesson(1)) }, lessonProgress: { status: 'IN_PROGRESS', completedAt: null, resets: 0 } })
-  expect(await w.query('select count(*)::int as rows, count(distinct "enrollmentId")::int as learners from "LessonProgress" where "lessonId" = $1', [taken.lesson(1)])).toEqual([{ rows: 50, learners: 50 }])
+  for (const answer of answers)
+    expect(answer).toMatchObject({
+      version: 2,
+      tracked: true,
+      lesson: { id: globalId('Lesson', taken.lesson(1)) },
+      lessonProgress: { status: 'IN_PROGRESS', completedAt: null, resets: 0 },
+    })
+  expect(
+    await w.query('select count(*)::int as rows, count(distinct "enrollmentId")::int as learners from "LessonProgress" where "lessonId" = $1', [
+      taken.lesson(1),
+    ]),
+  ).toEqual([{ rows: 50, learners: 50 }])
   for (const learner of learners) expect(kinds(await replays(w, enrollmentOf(learner.id, taken.id)))).toEqual(['enrolled', 'lessonOpened'])
 })
 
@@ -34,7 +44,10 @@ test('opening begins a lesson once: a second time changes nothing and keeps the 
   expect((await api.get(OwnLesson, { id: globalId('Lesson', taken.lesson(1)) }, learner.token)).node).toEqual({ title: 'Lesson 1', progress: null })
   const first = payload(await api.open(learner.token, taken.lesson(1)))
   expect(payload(await api.open(learner.token, taken.lesson(1)))).toEqual(first)
-  expect((await api.get(OwnLesson, { id: globalId('Lesson', taken.lesson(1)) }, learner.token)).node).toEqual({ title: 'Lesson 1', progress: { status: 'IN_PROGRESS', openedAt: first.lessonProgress!.openedAt } })
+  expect((await api.get(OwnLesson, { id: globalId('Lesson', taken.lesson(1)) }, learner.token)).node).toEqual({
+    title: 'Lesson 1',
+    progress: { status: 'IN_PROGRESS', openedAt: first.lessonProgress!.openedAt },
+  })
   expect(await replays(w, id)).toHaveLength(2)
 })
 
@@ -44,13 +57,19 @@ test('a completed lesson can be opened and stays completed, also when both are a
     await race(6, async (i) => payload(await (i % 2 ? api.open(learner.token, taken.lesson(1)) : api.complete(learner.token, taken.lesson(1)))))
     expect(payload(await api.open(learner.token, taken.lesson(1)))).toMatchObject({ lessonProgress: { status: 'COMPLETED' } })
     const told = kinds(await replays(w, id))
-    expect([['enrolled', 'lessonOpened', 'lessonCompleted', 'courseCompleted'], ['enrolled', 'lessonCompleted', 'courseCompleted']]).toContainEqual(told)
+    expect([
+      ['enrolled', 'lessonOpened', 'lessonCompleted', 'courseCompleted'],
+      ['enrolled', 'lessonCompleted', 'courseCompleted'],
+    ]).toContainEqual(told)
   }
 })
 
 test('a locked lesson is not opened: what must be completed first is named, and nothing is recorded', async () => {
   const { learner, taken, id } = await enrolled(3, { 3: [1, 2] })
-  expect(await api.open(learner.token, taken.lesson(3))).toMatchObject({ __typename: 'PrerequisiteNotMet', lessons: [{ title: 'Lesson 1' }, { title: 'Lesson 2' }] })
+  expect(await api.open(learner.token, taken.lesson(3))).toMatchObject({
+    __typename: 'PrerequisiteNotMet',
+    lessons: [{ title: 'Lesson 1' }, { title: 'Lesson 2' }],
+  })
   expect(await replays(w, id)).toHaveLength(1)
   for (const n of [1, 2]) payload(await api.complete(learner.token, taken.lesson(n)))
   expect(payload(await api.open(learner.token, taken.lesson(3)))).toMatchObject({ lessonProgress: { status: 'IN_PROGRESS' } })
@@ -76,7 +95,10 @@ test('one that the course no longer has, and one that it never had, are not foun
 
 test('expectedVersion of another version is a conflict, and the lesson is not begun', async () => {
   const { learner, taken, id } = await enrolled(1)
-  expect(await api.open(learner.token, taken.lesson(1), { expectedVersion: 3 })).toMatchObject({ __typename: 'VersionConflict', code: 'VERSION_CONFLICT' })
+  expect(await api.open(learner.token, taken.lesson(1), { expectedVersion: 3 })).toMatchObject({
+    __typename: 'VersionConflict',
+    code: 'VERSION_CONFLICT',
+  })
   expect(await replays(w, id)).toHaveLength(1)
   expect(payload(await api.open(learner.token, taken.lesson(1), { expectedVersion: 1 }))).toMatchObject({ version: 2 })
 })

@@ -24,7 +24,9 @@ export async function replays({ query, history }: World, enrollmentId: string): 
 
   const state = fold<Learning>(enrollments, enrollmentId, told)
   const rows = enrollments.rows(state)
-  const where = Object.fromEntries(Object.keys(rows).map((table) => [table, [table === 'Enrollment' ? 'id' : 'enrollmentId', enrollmentId] as [string, string]]))
+  const where = Object.fromEntries(
+    Object.keys(rows).map((table) => [table, [table === 'Enrollment' ? 'id' : 'enrollmentId', enrollmentId] as [string, string]]),
+  )
   expect(await stored(query, enrollments, rows, where)).toEqual({ aggregate: 'Enrollment', ...sorted(rows) })
   if (told.length) expect(told.at(-1)!.view).toMatchObject(enrollments.view(state))
 
