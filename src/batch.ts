@@ -29,6 +29,15 @@ export interface Carried<R> {
   readonly reread: number
   /** The transaction that wrote; none if there was nothing to write. */
   readonly xid: string | undefined
+  /** One of its events, if it has any: it is in the journal if, and only if, this transaction was committed. */
+  readonly witness: Place | undefined
+}
+
+/** Where in the journal an event is. */
+interface Place {
+  readonly rootType: string
+  readonly rootId: string
+  readonly version: number
 }
 
 /**
@@ -45,7 +54,7 @@ export async function carry<R extends Request>(tx: Tx, requests: readonly R[], w
   const found = new Map<string, State>()
   for (const state of states) found.set(state.id, state)
   const after = new Map<string, State>()
-  const events: object[] = []
+  const events: (Place & Record<string, unknown>)[] = []
   const kept: object[] = []
   const outcomes = new Map<R, Outcome>()
   const stuck: R[] = []
@@ -74,7 +83,7 @@ export async function carry<R extends Request>(tx: Tx, requests: readonly R[], w
     { operation: 'insert', table: 'Event', key: [], rows: events },
     { operation: 'insert', table: 'IdempotencyKey', key: [], rows: kept },
   ])
-  return { outcomes, stuck, events: events.length, reread, xid: saved ? xid : undefined }
+  return { outcomes, stuck, events: events.length, reread, xid: saved ? xid : undefined, witness: events[0] }
 
   function decide(request: Request): Outcome {
     const { verb, root, actor, key, input, expectedVersion } = request
@@ -85,8 +94,8 @@ export async function carry<R extends Request>(tx: Tx, requests: readonly R[], w
     const known = key && used.get(keyOf(actor.id, key))
     if (known) {
       if (known.request !== fingerprint) throw new IdempotencyKeyReused(key)
-      const { view, answer, version } = known
-      return { view, answer, version, changed: false, replayed: true }
+      if (!known.view && state.version === 0) throw aggregate.missing(state) // deleted since, with its history
+      return { view: known.view ?? aggregate.view(state), answer: known.answer, version: known.version, changed: false, replayed: true }
     }
 
     if (state.version === 0 && !verb.creates) throw aggregate.missing(state)
@@ -94,7 +103,7 @@ export async function carry<R extends Request>(tx: Tx, requests: readonly R[], w
 
     const before = state
     const told: Shape['event'][] = []
-    const rows: object[] = []
+    const rows: typeof events = []
     const tell = (event: Shape['event']) => {
       const version = state.version + 1
       state = Object.assign(aggregate.evolve(state, event, at), { version })
@@ -134,8 +143,8 @@ interface Known {
   readonly request: string
   readonly version: number
   readonly answer: object
-  /** The root at that version. */
-  readonly view: object
+  /** The root at that version; null where the journal no longer reaches back so far. */
+  readonly view: object | null
 }
 
 /**

@@ -48,8 +48,8 @@ export const builder = new SchemaBuilder<Types>({
   relay: {
     nodeTypeOptions: { description: 'Anything that has a global id.' },
     idFieldOptions: { description: 'The global id, opaque and stable.' },
-    nodeQueryOptions: { description: 'Anything by its global id; null if there is no such thing or the viewer may not see it.', args: { id: { description: 'The global id.' } } },
-    nodesQueryOptions: { description: 'Many things by their global ids, each null if there is no such thing or the viewer may not see it.', args: { ids: { description: 'The global ids.' } } },
+    nodeQueryOptions: { description: 'Anything by its global id; null if there is no such thing or the viewer may not see it. What is no global id at all is an error.', args: { id: { description: 'The global id.' } } },
+    nodesQueryOptions: { description: 'Many things by their global ids, each null if there is no such thing or the viewer may not see it. What is no global id at all is an error.', args: { ids: { description: 'The global ids.' } } },
     pageInfoTypeOptions: { description: 'Where a page of a connection begins and ends.' },
     hasNextPageFieldOptions: { description: 'Whether more follows this page.' },
     hasPreviousPageFieldOptions: { description: 'Whether there is more before this page.' },

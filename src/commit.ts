@@ -177,7 +177,7 @@ export function commits(db: Db, options: CommitOptions = {}) {
       } catch (error) {
         // All had been written, and then the connection was lost: was it committed?
         if (carried?.xid && isDisconnection(error)) {
-          const status = await outcomeOf(carried.xid)
+          const status = await outcomeOf(carried.xid, carried.witness)
           watch.met?.('outcome-asked', { status, verbs: verbs() })
           if (status === 'committed') return settleAll(carried, batch[0]!.verb.aggregate.root)
           if (status === 'unknown') {
@@ -244,12 +244,17 @@ export function commits(db: Db, options: CommitOptions = {}) {
     if (--open === 0) closed?.()
   }
 
-  /** PostgreSQL remembers what became of a transaction, also through a crash. */
-  async function outcomeOf(xid: string): Promise<'committed' | 'aborted' | 'unknown'> {
+  /** PostgreSQL remembers what became of a transaction, also through a crash; but a number that had not reached the disk by then is given out again. */
+  async function outcomeOf(xid: string, witness: Carried<Waiting>['witness']): Promise<'committed' | 'aborted' | 'unknown'> {
     const until = performance.now() + askMs
     for (let pause = 20; performance.now() < until; pause = Math.min(pause * 2, 500)) {
       try {
         const [row] = await db.$queryRaw<{ status: string | null }[]>(sql`select pg_xact_status(${xid}::text::xid8) as status`)
+        if (row?.status === 'committed' && witness) {
+          const { rootType, rootId, version } = witness
+          const [own] = await db.$queryRaw<object[]>(sql`select 1 from "Event" where "rootType" = ${rootType} and "rootId" = ${rootId} and version = ${version}::int and xid = ${xid}::text::xid8`)
+          return own ? 'committed' : 'aborted'
+        }
         if (row?.status === 'committed' || row?.status === 'aborted') return row.status
         if (row?.status !== 'in progress') return 'unknown'
       } catch (error) {

@@ -11,11 +11,12 @@ import { commits } from './commit.ts'
 import type { Config } from './config.ts'
 import { createContext } from './context.ts'
 import { connect } from './database/client.ts'
-import { isDisconnection, isImpossibleText } from './database/conflict.ts'
+import { isDisconnection, isImpossibleArgument, isImpossibleText } from './database/conflict.ts'
 import { migrationStatus } from './database/migrate.ts'
 import { DomainError, Unavailable } from './errors.ts'
 import { graphiqlOptions } from './graphiql.ts'
 import { viewers } from './identity/viewer.ts'
+import { keepForgetting } from './journal/oldKeys.ts'
 import { keepCaughtUp } from './learning/overdueEnrollments.ts'
 import { metrics } from './metrics.ts'
 import { toSchema } from './schema.ts'
@@ -78,6 +79,7 @@ export async function startServer({ config, log }: { config: Config; log: Logger
     const db = connect(databaseUrl, config.pool)
     const { commit, drained } = commits(db, { watch: { ...watch, committed: (root) => root === 'Course' && catchingUp.ring() } })
     const catchingUp = keepCaughtUp({ db, commit, log, everyMs: 2_000 })
+    const forgetting = keepForgetting({ db, days: config.idempotencyKeyDays, log })
     const viewerOf = viewers(db)
 
     const yoga = createYoga<{ requestId: string }>({
@@ -125,7 +127,7 @@ export async function startServer({ config, log }: { config: Config; log: Logger
         return answer.why
       },
       async close() {
-        await catchingUp.stop()
+        await Promise.all([catchingUp.stop(), forgetting.stop()])
         await drained()
         await db.$disconnect()
       },
@@ -188,6 +190,10 @@ function shown(error: unknown, log: Logger): Error {
   if (domain) return new GraphQLError(domain.message, { path, nodes, extensions: { code: domain.code } })
   if (original instanceof GraphQLError) return new GraphQLError(original.message, { path, nodes, extensions: original.extensions })
   if (isImpossibleText(original)) return new GraphQLError('An argument contains the character NUL, which nothing here does.', { path, nodes, extensions: { code: 'BAD_REQUEST' } })
+  if (isImpossibleArgument(original)) {
+    log.warn({ err: original, path }, 'A query had an argument that could not be used.')
+    return new GraphQLError('An argument cannot be used; a cursor must be one that was given by this connection.', { path, nodes, extensions: { code: 'BAD_REQUEST' } })
+  }
   log.error({ err: original, path }, 'A query failed.')
   return new GraphQLError('Something went wrong on our side.', { path, nodes, extensions: { code: 'INTERNAL_SERVER_ERROR' } })
 }

@@ -28,15 +28,20 @@ interface More {
   readonly by?: Commit
 }
 
-const completed = (commit: Commit, actor: Actor, lessonId: string, more: More) => commit(completeLesson, { actor, input: { learnerId: actor.id, lessonId }, ...more })
-const wasReset = (commit: Commit, actor: Actor, enrollmentId: string, more: More) => commit(resetProgress, { actor, input: { enrollmentId }, ...more })
-const enrolled = (commit: Commit, actor: Actor, courseId: string, more: More) => commit(enroll, { actor, input: { learnerId: actor.id, courseId }, ...more })
+const completed = (commit: Commit, actor: Actor, lessonId: string, more: More) =>
+  commit(completeLesson, { actor, input: { learnerId: actor.id, lessonId }, ...more })
+const wasReset = (commit: Commit, actor: Actor, enrollmentId: string, more: More) =>
+  commit(resetProgress, { actor, input: { enrollmentId }, ...more })
+const enrolled = (commit: Commit, actor: Actor, courseId: string, more: More) =>
+  commit(enroll, { actor, input: { learnerId: actor.id, courseId }, ...more })
 
 /** Learners of one course, who ask through one process unless they say through which. */
 export async function learners(w: World, commit: Commit, count: number, course: TestCourse, { enroll = true } = {}): Promise<Learner[]> {
   const prefix = randomUUID().slice(0, 8)
   const ids = Array.from({ length: count }, (_, i) => `${prefix}-${String(i).padStart(3, '0')}`)
-  await w.query(`insert into "User" (id, version, name, role, "createdAt") select id, 1, id, 'LEARNER', now() from unnest($1::text[]) as x (id)`, [ids])
+  await w.query(`insert into "User" (id, version, name, role, "createdAt") select id, 1, id, 'LEARNER', now() from unnest($1::text[]) as x (id)`, [
+    ids,
+  ])
   const all = ids.map((id): Learner => {
     const actor: Actor = { id, role: 'LEARNER' }
     const enrollmentId = enrollmentOf(id, course.id)
@@ -87,7 +92,9 @@ export async function outsiders(w: World) {
   })
 
   // whoever appends to the journal passes gate 1; it is open unless somebody shuts it
-  await w.query(`create function pass_the_gate() returns trigger language plpgsql as $$ begin perform pg_advisory_xact_lock_shared(1); return null; end $$`)
+  await w.query(
+    `create function pass_the_gate() returns trigger language plpgsql as $$ begin perform pg_advisory_xact_lock_shared(1); return null; end $$`,
+  )
   await w.query(`create trigger a_gate before insert on "Event" for each statement execute function pass_the_gate()`)
 
   /** Somebody else's session with a transaction open; ended with the test at the latest. */
@@ -116,24 +123,37 @@ export async function outsiders(w: World) {
     let opened: Promise<void> | undefined
     const open = () => (opened ??= client.query('select pg_advisory_unlock($1)', [id]).then(() => client.release()))
     undo.push(open)
-    const waiting = async () => (await w.query<{ pid: number }>(`select pid from pg_locks where locktype = 'advisory' and objid = $1 and not granted and database = (select oid from pg_database where datname = current_database())`, [id])).map(({ pid }) => pid)
+    const waiting = async () =>
+      (
+        await w.query<{ pid: number }>(
+          `select pid from pg_locks where locktype = 'advisory' and objid = $1 and not granted and database = (select oid from pg_database where datname = current_database())`,
+          [id],
+        )
+      ).map(({ pid }) => pid)
     /** Resolves when so many wait at it, with their process ids. */
-    const reached = (count = 1) => vi.waitFor(async () => {
-      const pids = await waiting()
-      expect(pids).toHaveLength(count)
-      return pids
-    }, patience)
+    const reached = (count = 1) =>
+      vi.waitFor(async () => {
+        const pids = await waiting()
+        expect(pids).toHaveLength(count)
+        return pids
+      }, patience)
     return { open, waiting, reached }
   }
 
   /** The process ids of our own sessions that wait for somebody's lock. */
-  const blocked = async () => (await w.query<{ pid: number }>(`select pid from pg_stat_activity where datname = current_database() and application_name = 'lockstep' and wait_event_type = 'Lock'`)).map(({ pid }) => pid)
+  const blocked = async () =>
+    (
+      await w.query<{ pid: number }>(
+        `select pid from pg_stat_activity where datname = current_database() and application_name = 'lockstep' and wait_event_type = 'Lock'`,
+      )
+    ).map(({ pid }) => pid)
   /** Resolves when so many of our sessions wait for a lock. */
-  const untilBlocked = (count = 1) => vi.waitFor(async () => {
-    const pids = await blocked()
-    expect(pids).toHaveLength(count)
-    return pids
-  }, patience)
+  const untilBlocked = (count = 1) =>
+    vi.waitFor(async () => {
+      const pids = await blocked()
+      expect(pids).toHaveLength(count)
+      return pids
+    }, patience)
 
   /** Holds roots as whoever changes them does. */
   async function holds(ids: readonly string[], mode = 'no key update') {
@@ -151,6 +171,14 @@ export const patience = { timeout: 10_000, interval: 5 }
 /** Whether it is settled by now. */
 export function pending(promises: readonly Promise<unknown>[]) {
   let open = promises.length
-  for (const promise of promises) promise.then(() => open--, () => open--)
-  return { get count() { return open } }
+  for (const promise of promises)
+    promise.then(
+      () => open--,
+      () => open--,
+    )
+  return {
+    get count() {
+      return open
+    },
+  }
 }

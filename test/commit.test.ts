@@ -79,7 +79,9 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
       const answers = all.map((learner) => learner.complete(1, { by }))
       await shut.reached(width)
       const more = all.map((learner) => learner.complete(3, { by }))
-      const connections = await w.query(`select from pg_stat_activity where datname = current_database() and application_name = 'lockstep' and state <> 'idle'`)
+      const connections = await w.query(
+        `select from pg_stat_activity where datname = current_database() and application_name = 'lockstep' and state <> 'idle'`,
+      )
       expect(connections).toHaveLength(width)
       expect(await shut.waiting()).toHaveLength(width)
       await shut.open()
@@ -114,15 +116,25 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
 
   describe('each request stands alone', () => {
     test('a domain error drops its own request and no other', async () => {
-      const [a, b, c, d] = await race(4, (i) => outcome([() => ada.complete(3), () => ada.complete(2), () => ada.complete(77), () => ada.complete(4)][i]!()))
+      const [a, b, c, d] = await race(4, (i) =>
+        outcome([() => ada.complete(3), () => ada.complete(2), () => ada.complete(77), () => ada.complete(4)][i]!()),
+      )
       expect(record.sizes).toEqual([4])
       expect([named(b), named(c)]).toEqual(['PrerequisiteNotMet', 'LessonNotFound'])
       expect([a, d]).toMatchObject([{ version: 2 }, { version: 3 }])
       expect(await kinds(ada)).toEqual(['enrolled', 'lessonCompleted', 'lessonCompleted'])
-      expect(record.settled.sort()).toEqual(['completeLesson LESSON_NOT_FOUND', 'completeLesson PREREQUISITE_NOT_MET', 'completeLesson changed', 'completeLesson changed'])
+      expect(record.settled.sort()).toEqual([
+        'completeLesson LESSON_NOT_FOUND',
+        'completeLesson PREREQUISITE_NOT_MET',
+        'completeLesson changed',
+        'completeLesson changed',
+      ])
     })
 
-    test.each([['one', [37]], ['three', [0, 31, 63]]] as const)('of 64 in a batch, %s that the database rejects fail alone, found by halving', async (_, guilty) => {
+    test.each([
+      ['one', [37]],
+      ['three', [0, 31, 63]],
+    ] as const)('of 64 in a batch, %s that the database rejects fail alone, found by halving', async (_, guilty) => {
       const all = await learners(w, commit, 64, course)
       const { commit: by, record } = recorded(w, { isolation }, { width: 1 })
       const answers = await race(64, (i) => outcome(all[i]!.complete(guilty.includes(i as never) ? 9 : 1, { by })))
@@ -130,12 +142,25 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
       expect(failed).toEqual(guilty)
       expect(record.failures.map(sqlState)).toEqual(guilty.map(() => 'ZZ001'))
       if (guilty.length === 1) expect(record.met.split?.map((detail) => (detail as { size: number }).size)).toEqual([64, 32, 16, 8, 4, 2])
-      for (const [i, learner] of all.entries()) expect(await w.query('select version from "Enrollment" where id = $1', [learner.enrollmentId])).toEqual([{ version: guilty.includes(i as never) ? 1 : 2 }])
+      for (const [i, learner] of all.entries())
+        expect(await w.query('select version from "Enrollment" where id = $1', [learner.enrollmentId])).toEqual([
+          { version: guilty.includes(i as never) ? 1 : 2 },
+        ])
       for (const i of [0, 37, 63]) expect((await kinds(all[i]!)).length).toBe(guilty.includes(i as never) ? 1 : 2)
     })
 
     test('of one root, what was asked before and after the rejected request stands, in order', async () => {
-      const answers = await race(5, (i) => outcome([() => ada.complete(1), () => ada.complete(2), () => ada.complete(9), () => ada.complete(3), (): Promise<{ version: number }> => ada.reset()][i]!()))
+      const answers = await race(5, (i) =>
+        outcome(
+          [
+            () => ada.complete(1),
+            () => ada.complete(2),
+            () => ada.complete(9),
+            () => ada.complete(3),
+            (): Promise<{ version: number }> => ada.reset(),
+          ][i]!(),
+        ),
+      )
       expect(answers.map((answer) => (answer instanceof Error ? sqlState(answer) : answer.version))).toEqual([2, 3, 'ZZ001', 4, 5])
       expect(await kinds(ada)).toEqual(['enrolled', 'lessonCompleted', 'lessonCompleted', 'lessonCompleted', 'enrollmentReset'])
     })
@@ -164,24 +189,32 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
       await faulty(code, when, 2)
       const key = randomUUID()
       const answers = await race(4, (i) => [ada, bob][i % 2]!.complete(i < 2 ? 1 : 3, { key: `${key}-${i}` }))
-      expect(answers.map(({ version, replayed }) => [version, replayed])).toEqual([[2, false], [2, false], [3, false], [3, false]])
+      expect(answers.map(({ version, replayed }) => [version, replayed])).toEqual([
+        [2, false],
+        [2, false],
+        [3, false],
+        [3, false],
+      ])
       expect(record.times('retry')).toBe(2)
       expect(record.sizes).toEqual([4])
       for (const learner of [ada, bob]) expect(await kinds(learner)).toEqual(['enrolled', 'lessonCompleted', 'lessonCompleted'])
       expect(await w.query('select from "IdempotencyKey" where key like $1', [`${key}%`])).toHaveLength(4)
     })
 
-    test.each(['statement', 'COMMIT'] as const)('one that never passes, at %s, is Busy after a bounded number of attempts, and nothing has changed', async (when) => {
-      await faulty('40001', when, 1_000)
-      const key = randomUUID()
-      const answers = await race(3, (i) => outcome([ada, bob, ada][i]!.complete(1 + i * 2, { key: `${key}-${i}` })))
-      expect(answers.map(named)).toEqual(['Busy', 'Busy', 'Busy'])
-      expect(answers[0]).toMatchObject({ code: 'BUSY', retryAfterMs: expect.any(Number) })
-      const [attempts] = await w.query<{ last: string }>('select last_value as last from faults')
-      expect(Number(attempts!.last)).toBeLessThanOrEqual(24)
-      for (const learner of [ada, bob]) expect(await kinds(learner)).toEqual(['enrolled'])
-      expect(await w.query('select from "IdempotencyKey" where key like $1', [`${key}%`])).toEqual([])
-    })
+    test.each(['statement', 'COMMIT'] as const)(
+      'one that never passes, at %s, is Busy after a bounded number of attempts, and nothing has changed',
+      async (when) => {
+        await faulty('40001', when, 1_000)
+        const key = randomUUID()
+        const answers = await race(3, (i) => outcome([ada, bob, ada][i]!.complete(1 + i * 2, { key: `${key}-${i}` })))
+        expect(answers.map(named)).toEqual(['Busy', 'Busy', 'Busy'])
+        expect(answers[0]).toMatchObject({ code: 'BUSY', retryAfterMs: expect.any(Number) })
+        const [attempts] = await w.query<{ last: string }>('select last_value as last from faults')
+        expect(Number(attempts!.last)).toBeLessThanOrEqual(24)
+        for (const learner of [ada, bob]) expect(await kinds(learner)).toEqual(['enrolled'])
+        expect(await w.query('select from "IdempotencyKey" where key like $1', [`${key}%`])).toEqual([])
+      },
+    )
 
     test('a deadlock with an outsider who locks the other way round is survived', async () => {
       const them = await outsider()
@@ -190,7 +223,10 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
       const ours = ada.complete(1)
       await untilBlocked()
       // the root that we have locked: PostgreSQL ends one of us
-      const theirs = await them.query('update "Enrollment" set total = total where id = $1', [ada.enrollmentId]).then(() => 'through', (error) => error.code)
+      const theirs = await them.query('update "Enrollment" set total = total where id = $1', [ada.enrollmentId]).then(
+        () => 'through',
+        (error) => error.code,
+      )
       await them.end()
       expect(await ours).toMatchObject({ version: 2, changed: true })
       if (theirs === 'through') expect(record.times('retry')).toBe(1)
@@ -251,7 +287,8 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
       const key = randomUUID()
       const answers = await race(20, (i) => ada.complete(1, { key, by: i % 2 ? commit : other.commit }))
       expect(answers.filter(({ replayed }) => !replayed)).toHaveLength(1)
-      for (const { version, answer } of answers) expect({ version, answer }).toEqual({ version: 2, answer: answers.find(({ replayed }) => !replayed)!.answer })
+      for (const { version, answer } of answers)
+        expect({ version, answer }).toEqual({ version: 2, answer: answers.find(({ replayed }) => !replayed)!.answer })
       expect(await kinds(ada)).toEqual(['enrolled', 'lessonCompleted'])
       expect(record.failures).toEqual([])
     })
@@ -260,7 +297,12 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
       const key = randomUUID()
       const first = await ada.complete(1, { key })
       await ada.reset()
-      expect(await ada.complete(1, { key, ...elsewhere })).toMatchObject({ version: first.version, answer: first.answer, replayed: true, changed: false })
+      expect(await ada.complete(1, { key, ...elsewhere })).toMatchObject({
+        version: first.version,
+        answer: first.answer,
+        replayed: true,
+        changed: false,
+      })
       expect(await kinds(ada)).toEqual(['enrolled', 'lessonCompleted', 'enrollmentReset'])
     })
 
@@ -268,8 +310,14 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
       const second = await school.course(1)
       const [twin] = await learners(w, commit, 1, second)
       await w.query('update "User" set id = id where id = $1', [ada.id])
-      await w.query(`insert into "Enrollment" select $1, version, $2, "courseId", "courseVersion", completed, total, attempt, "enrolledAt", "completedAt" from "Enrollment" where id = $3`, [`${ada.id}.${second.id}`, ada.id, twin!.enrollmentId])
-      await w.query(`insert into "Event" ("rootType", "rootId", version, topic, kind, data, view, actor, at) select "rootType", $1, version, topic, kind, data, view, actor, at from "Event" where "rootId" = $2`, [`${ada.id}.${second.id}`, twin!.enrollmentId])
+      await w.query(
+        `insert into "Enrollment" select $1, version, $2, "courseId", "courseVersion", completed, total, attempt, "enrolledAt", "completedAt" from "Enrollment" where id = $3`,
+        [`${ada.id}.${second.id}`, ada.id, twin!.enrollmentId],
+      )
+      await w.query(
+        `insert into "Event" ("rootType", "rootId", version, topic, kind, data, view, actor, at) select "rootType", $1, version, topic, kind, data, view, actor, at from "Event" where "rootId" = $2`,
+        [`${ada.id}.${second.id}`, twin!.enrollmentId],
+      )
       const key = randomUUID()
       const shut = await gate()
       const here = outcome(ada.complete(1, { key }))
@@ -332,16 +380,29 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
       const first = eve!.enroll()
       await shut.reached(1)
       const second = eve!.enroll(elsewhere)
-      await vi.waitFor(async () => expect((await w.query(`select from pg_stat_activity where datname = current_database() and application_name = 'lockstep' and wait_event_type = 'Lock'`)).length).toBe(2), patience)
+      await vi.waitFor(
+        async () =>
+          expect(
+            (
+              await w.query(
+                `select from pg_stat_activity where datname = current_database() and application_name = 'lockstep' and wait_event_type = 'Lock'`,
+              )
+            ).length,
+          ).toBe(2),
+        patience,
+      )
       await shut.open()
-      expect([await first, await second]).toMatchObject([{ version: 1, changed: true }, { version: 1, changed: false }])
+      expect([await first, await second]).toMatchObject([
+        { version: 1, changed: true },
+        { version: 1, changed: false },
+      ])
     })
 
     test('many roots, created in two processes in opposite orders, make no deadlock', async () => {
       const many = await learners(w, commit, 20, course, { enroll: false })
       // each row takes its time, so that the two meet in the middle
       await w.query(`create function linger() returns trigger language plpgsql as $$ begin perform pg_sleep(0.005); return new; end $$`)
-      await w.query(`create trigger linger after insert on "Enrollment" for each row execute function linger()`)
+      await w.query(`create trigger linger before insert on "Enrollment" for each row execute function linger()`)
       try {
         await Promise.all([...many.map((learner) => learner.enroll()), ...[...many].reverse().map((learner) => learner.enroll(elsewhere))])
       } finally {
@@ -358,9 +419,14 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
     // completeLesson, whose read waits at gate 2 with its snapshot taken
     const slowly = {
       ...completeLesson,
-      aggregate: { ...enrollments, read: (wanted) => Prisma.sql`select r.row from (${enrollments.read(wanted)}) r cross join (select pg_advisory_xact_lock_shared(2)::text offset 0) g` },
+      aggregate: {
+        ...enrollments,
+        read: (wanted) =>
+          Prisma.sql`select r.row from (${enrollments.read(wanted)}) r cross join (select pg_advisory_xact_lock_shared(2)::text offset 0) g`,
+      },
     } satisfies typeof completeLesson
-    const askSlowly = (learner: Learner, key?: string) => commit(slowly, { actor: learner.actor, key, input: { learnerId: learner.id, lessonId: course.lesson(1) } })
+    const askSlowly = (learner: Learner, key?: string) =>
+      commit(slowly, { actor: learner.actor, key, input: { learnerId: learner.id, lessonId: course.lesson(1) } })
 
     test('who waited for a lock decides on what its holder committed', async () => {
       await ada.complete(1)
@@ -387,7 +453,10 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
       expect(await completion).toMatchObject({ version: 2, changed: false, answer: { alreadyCompleted: true } })
     })
 
-    test.each([['without a key', false], ['with a key, whose answer is kept', true]])('who did not wait, but was overtaken between its snapshot and its lock, reads again: %s', async (_, keyed) => {
+    test.each([
+      ['without a key', false],
+      ['with a key, whose answer is kept', true],
+    ])('who did not wait, but was overtaken between its snapshot and its lock, reads again: %s', async (_, keyed) => {
       await ada.complete(1)
       const key = keyed ? randomUUID() : undefined
       const shut = await gate(2)
@@ -427,10 +496,29 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
     test('roots are read and locked each once and by ascending id', async () => {
       const all = await learners(w, commit, 9, course)
       const seen: (readonly string[])[] = []
-      const verb = { ...completeLesson, aggregate: { ...enrollments, read: (wanted: Parameters<typeof enrollments.read>[0]) => (seen.push(wanted.ids), enrollments.read(wanted)) } }
+      const read: typeof enrollments.read = (wanted) => {
+        seen.push(wanted.ids)
+        return enrollments.read(wanted)
+      }
+      const verb = { ...completeLesson, aggregate: { ...enrollments, read } }
       await race(18, (i) => commit(verb, { actor: system, input: { learnerId: all[(i * 5) % 9]!.id, lessonId: course.lesson(1) } }))
       expect(seen).toEqual([all.map(({ enrollmentId }) => enrollmentId).sort()])
     })
+  })
+
+  test('what would tell another story of a version that has been told is not committed, whoever told it; others of its batch are', async () => {
+    const [{ version }] = (await w.query<{ version: number }>(
+      `insert into "Event" ("rootType", "rootId", version, topic, kind, data, view, actor, at)
+        select "rootType", "rootId", version + 1, topic, 'lessonOpened', data, view, actor, at from "Event" where "rootId" = $1 returning version`,
+      [ada.enrollmentId],
+    )) as [{ version: number }]
+    const key = randomUUID()
+    const [a, b] = await race(2, (i) => outcome([ada, bob][i]!.complete(1, { key })))
+    expect([version, sqlState(a)]).toEqual([2, '23505'])
+    expect(b).toMatchObject({ version: 2 })
+    expect(await w.query('select version, completed from "Enrollment" where id = $1', [ada.enrollmentId])).toEqual([{ version: 1, completed: 0 }])
+    expect(await w.query('select from "LessonProgress" where "enrollmentId" = $1', [ada.enrollmentId])).toEqual([])
+    expect(await w.query('select from "IdempotencyKey" where key = $1', [key])).toHaveLength(1)
   })
 
   describe('courses', () => {
@@ -447,7 +535,10 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
     test('a course that two processes revise at once takes both revisions, one after the other', async () => {
       const revised = await race(6, (i) => {
         const lessons = { [course.lesson(1)]: { slug: 'lesson-1', position: 1, title: `Title ${i}`, active: true, requires: [], contents: {} } }
-        return (i % 2 ? commit : other.commit)(reviseCourse, { actor: system, input: { courseId: course.id, slug: course.slug, title: `Course ${i}`, description: '', lessons } })
+        return (i % 2 ? commit : other.commit)(reviseCourse, {
+          actor: system,
+          input: { courseId: course.id, slug: course.slug, title: `Course ${i}`, description: '', lessons },
+        })
       })
       expect(revised.map(({ version }) => version).sort()).toEqual([2, 3, 4, 5, 6, 7])
       expect((await w.history('Course', course.id)).map(({ version }) => version)).toEqual([1, 2, 3, 4, 5, 6, 7])

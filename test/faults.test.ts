@@ -11,7 +11,10 @@ import { afterAll, describe, expect, test, vi } from 'vitest'
 import { commits } from '../src/commit.ts'
 import { connect } from '../src/database/client.ts'
 import { startEmbedded } from '../src/database/embedded.ts'
+import { migrate } from '../src/database/migrate.ts'
 import { defaultPool } from '../src/database/pool.ts'
+import { completeLesson } from '../src/learning/completeLesson.ts'
+import { enroll } from '../src/learning/enroll.ts'
 import { enrollmentOf } from '../src/learning/enrollmentAggregate.ts'
 import { academy } from './academy.ts'
 import { client, globalId, payload } from './api.ts'
@@ -28,7 +31,15 @@ const { person, course } = academy(commit)
 async function server(databaseUrl: string, environment: Record<string, string> = {}) {
   const child = spawn(process.execPath, ['--import', 'tsx', 'src/main.ts', 'start', '--json'], {
     cwd: fileURLToPath(new URL('..', import.meta.url)),
-    env: { PATH: process.env.PATH, PORT: '0', DATABASE_URL: databaseUrl, LOG_LEVEL: 'error', DATABASE_POOL_SIZE: '2', DATABASE_POOL_MAX: '20', ...environment },
+    env: {
+      PATH: process.env.PATH,
+      PORT: '0',
+      DATABASE_URL: databaseUrl,
+      LOG_LEVEL: 'error',
+      DATABASE_POOL_SIZE: '2',
+      DATABASE_POOL_MAX: '20',
+      ...environment,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   w.onClose(() => child.kill('SIGKILL'))
@@ -48,7 +59,11 @@ async function enrolled(lessons = 3) {
   return { ada, course: made, enrollmentId: enrollmentOf(ada.id, made.id) }
 }
 const kinds = async (enrollmentId: string) => (await expectWhole(w, enrollmentId)).map(({ kind }) => kind)
-const status = (url: string) => fetch(url).then(({ status }) => status, () => 'refused')
+const status = (url: string) =>
+  fetch(url).then(
+    ({ status }) => status,
+    () => 'refused',
+  )
 
 describe('a connection that is lost at COMMIT, in a whole server', () => {
   test('leaves its callers no doubt, and the server as it was', async () => {
@@ -88,7 +103,13 @@ describe('a server that is killed', () => {
 
     const second = await server(w.url)
     const replayed = payload(await second.complete(ada.token, course.lesson(1), key))
-    expect(replayed).toMatchObject({ version: 3, replayed: true, alreadyCompleted: false, courseCompleted: true, enrollment: { version: 3, completed: 1, percent: 100 } })
+    expect(replayed).toMatchObject({
+      version: 3,
+      replayed: true,
+      alreadyCompleted: false,
+      courseCompleted: true,
+      enrollment: { version: 3, completed: 1, percent: 100 },
+    })
     expect(payload(await second.reset(ada.token, enrollmentId))).toMatchObject({ version: 4, reset: true })
     expect(payload(await second.complete(ada.token, course.lesson(1), key))).toEqual(replayed) // however late
     expect(await kinds(enrollmentId)).toEqual(['enrolled', 'lessonCompleted', 'courseCompleted', 'enrollmentReset'])
@@ -104,15 +125,20 @@ describe('a server that is killed', () => {
     await outsider.query(`insert into "LessonProgress" values ($1, $2, 'NOT_STARTED', null, null, 0)`, [enrollmentId, course.lesson(1)]) // it will wait for this, its root locked
     const key = { idempotencyKey: randomUUID() }
     const lost = outcome(lockstep.complete(ada.token, course.lesson(1), key))
-    await vi.waitFor(async () => expect(await w.query(`select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`)).toHaveLength(1), patience)
+    await vi.waitFor(
+      async () =>
+        expect(await w.query(`select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`)).toHaveLength(1),
+      patience,
+    )
     lockstep.kill('SIGKILL')
     expect(await lost).toBeInstanceOf(Error)
     await outsider.query('rollback')
     outsider.release()
     expect(await kinds(enrollmentId)).toEqual(['enrolled'])
     const second = w.process()
-    const { completeLesson } = await import('../src/learning/completeLesson.ts')
-    expect(await second.commit(completeLesson, { actor: ada.actor, key: key.idempotencyKey, input: { learnerId: ada.id, lessonId: course.lesson(1) } })).toMatchObject({ version: 3, replayed: false })
+    expect(
+      await second.commit(completeLesson, { actor: ada.actor, key: key.idempotencyKey, input: { learnerId: ada.id, lessonId: course.lesson(1) } }),
+    ).toMatchObject({ version: 3, replayed: false })
   })
 })
 
@@ -128,7 +154,9 @@ describe('two servers on one database', () => {
         const lockstep = both[n % 2]!
         const mine: { completed: boolean; courseCompleted: boolean }[] = []
         for (let lesson = 1; lesson <= lessons; lesson++) {
-          const asked = people.map(({ token, id }) => lockstep.complete(token, made.lesson(lesson), n < 4 ? { idempotencyKey: `${id}-${lesson}` } : {}))
+          const asked = people.map(({ token, id }) =>
+            lockstep.complete(token, made.lesson(lesson), n < 4 ? { idempotencyKey: `${id}-${lesson}` } : {}),
+          )
           for (const answer of await Promise.all(asked)) {
             const { alreadyCompleted, courseCompleted, replayed } = payload(answer)
             mine.push({ completed: !alreadyCompleted && !replayed, courseCompleted: courseCompleted && !replayed })
@@ -139,7 +167,8 @@ describe('two servers on one database', () => {
     )
     expect(answers.flat().filter(({ completed }) => completed)).toHaveLength(people.length * lessons)
     expect(answers.flat().filter(({ courseCompleted }) => courseCompleted)).toHaveLength(people.length)
-    for (const { id } of people) expect((await kinds(enrollmentOf(id, made.id))).sort()).toEqual(['courseCompleted', 'enrolled', ...Array(lessons).fill('lessonCompleted')])
+    for (const { id } of people)
+      expect((await kinds(enrollmentOf(id, made.id))).sort()).toEqual(['courseCompleted', 'enrolled', ...Array(lessons).fill('lessonCompleted')])
     for (const each of both) each.kill('SIGTERM')
     for (const each of both) expect(await each.exit).toMatchObject({ code: 0 })
   })
@@ -153,8 +182,14 @@ describe('a server that is told to stop', () => {
     const outsider = await w.psql.connect()
     await outsider.query('begin')
     await outsider.query('select from "Enrollment" where id = $1 for no key update', [enrollmentId])
-    const answers = Array.from({ length: 12 }, (_, i) => lockstep.complete(ada.token, course.lesson(1 + (i % 6)), { idempotencyKey: `${ada.id}-${i}` }))
-    await vi.waitFor(async () => expect(await w.query(`select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`)).toHaveLength(1), patience)
+    const answers = Array.from({ length: 12 }, (_, i) =>
+      lockstep.complete(ada.token, course.lesson(1 + (i % 6)), { idempotencyKey: `${ada.id}-${i}` }),
+    )
+    await vi.waitFor(
+      async () =>
+        expect(await w.query(`select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`)).toHaveLength(1),
+      patience,
+    )
     await vi.waitFor(async () => expect((await lockstep.ask('{ __typename }', {})).status).toBe(200), patience) // all of the above have arrived
     lockstep.kill('SIGTERM')
     await vi.waitFor(async () => expect(await status(lockstep.health)).toBeOneOf([503, 'refused']), patience)
@@ -181,7 +216,10 @@ describe('a database that goes away under load', () => {
       psql.on('error', () => {})
       const query = async <T>(text: string, values: unknown[] = []): Promise<T[]> => (await psql.query(text, values)).rows
       const history = (rootType: string, rootId: string) =>
-        query<Journaled>('select version, kind, topic, data, view, actor, at from "Event" where "rootType" = $1 and "rootId" = $2 order by version', [rootType, rootId])
+        query<Journaled>('select version, kind, topic, data, view, actor, at from "Event" where "rootType" = $1 and "rootId" = $2 order by version', [
+          rootType,
+          rootId,
+        ])
 
       const school = academy(commits(db).commit)
       const lessons = 4
@@ -196,7 +234,11 @@ describe('a database that goes away under load', () => {
         const Verb = verb[0]!.toUpperCase() + verb.slice(1)
         const document = `mutation ($input: ${Verb}Input!) { ${verb}(input: $input) { __typename ... on ${Verb}Payload { version } ... on DomainError { code message } } }`
         for (;;) {
-          const { data, errors } = await lockstep.ask<Record<string, { __typename: string; code?: string; version: number }>, object>(document, { input }, token)
+          const { data, errors } = await lockstep.ask<Record<string, { __typename: string; code?: string; version: number }>, object>(
+            document,
+            { input },
+            token,
+          )
           const result = data?.[verb]
           if (result?.__typename.endsWith('Payload')) return result
           const code = result?.code ?? errors?.[0]?.extensions.code ?? 'nothing'
@@ -214,7 +256,10 @@ describe('a database that goes away under load', () => {
             const { version } = await insist(token, 'completeLesson', { lessonId: globalId('Lesson', made.lesson(lesson)), idempotencyKey: key })
             answered.push({ person: n, version })
           }
-          const { version } = await insist(token, 'resetProgress', { target: { enrollmentId: globalId('Enrollment', enrollmentOf(id, made.id)) }, idempotencyKey: `${id}-${round}-reset` })
+          const { version } = await insist(token, 'resetProgress', {
+            target: { enrollmentId: globalId('Enrollment', enrollmentOf(id, made.id)) },
+            idempotencyKey: `${id}-${round}-reset`,
+          })
           answered.push({ person: n, version })
         }
       }
@@ -248,4 +293,54 @@ describe('a database that goes away under load', () => {
       await embedded.stop()
     }
   }, 90_000)
+
+  test('a transaction whose number is given to another one after a crash is not taken for that one', async () => {
+    const embedded = await startEmbedded({ folder, fast: true, maxConnections: 60 })
+    const superuser = new pg.Pool({ connectionString: Object.assign(new URL(embedded.url), { username: 'postgres' }).toString(), max: 2 })
+    superuser.on('error', () => {})
+    const network = await proxy(embedded.url)
+    try {
+      await migrate(embedded.url)
+      await superuser.query("alter system set wal_writer_delay = '10s'") // what is not committed stays in memory
+      await superuser.query('select pg_reload_conf()')
+      const near = connect(embedded.url, { ...defaultPool, size: 1, max: 2 })
+      const far = connect(network.url, { ...defaultPool, size: 1, max: 2 })
+      const [here, there] = [commits(near), commits(far, { askMs: 60_000 })]
+      const school = academy(here.commit)
+      const [made, ada, bob] = [await school.course(4), await school.person(), await school.person()]
+      const ask = (by: typeof here, { id, actor }: typeof ada, lesson: number) =>
+        by.commit(completeLesson, { actor, input: { learnerId: id, lessonId: made.lesson(lesson) } })
+      for (const { id, actor } of [ada, bob]) await here.commit(enroll, { actor, input: { learnerId: id, courseId: made.id } })
+      await ask(there, ada, 1)
+
+      Object.assign(network, { atCommit: 'keep it', times: 1 })
+      await superuser.query('checkpoint')
+      const meeting = network.meeting()
+      const answer = ask(there, ada, 2)
+      await meeting // all is written, nothing is committed, and nothing of it on disk
+      const { rows } = await superuser.query<{ xid: string }>(
+        `select backend_xid::text as xid from pg_stat_activity where state = 'idle in transaction' and datname = 'lockstep'`,
+      )
+      const { pid } = embedded
+      network.unreachable = true
+      process.kill(pid, 'SIGKILL')
+      await vi.waitFor(() => expect(embedded.pid).not.toBe(pid), { timeout: 20_000, interval: 20 })
+      await vi.waitFor(() => ask(here, bob, 1), patience) // somebody else is given the number
+      const given = await near.$queryRawUnsafe<{ xid: string }[]>(
+        `select xid::text from "Event" where "rootId" = $1 and version = 2`,
+        enrollmentOf(bob.id, made.id),
+      )
+      expect(given).toEqual(rows)
+
+      network.unreachable = false
+      expect(await answer).toMatchObject({ version: 3, changed: true })
+      expect(await near.$queryRawUnsafe(`select version from "Enrollment" where id = $1`, enrollmentOf(ada.id, made.id))).toEqual([{ version: 3 }])
+      await near.$disconnect()
+      await far.$disconnect()
+    } finally {
+      await network.close()
+      await superuser.end()
+      await embedded.stop()
+    }
+  }, 60_000)
 })

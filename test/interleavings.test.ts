@@ -32,10 +32,26 @@ const verbs = {
   /** How many lessons there shall be, and which of them are inactive. */
   reviseCourse: fc.record({ count: fc.integer({ min: 2, max: lessons }), inactive: fc.uniqueArray(lesson, { maxLength: 2 }) }),
 } as const
-type Step = { readonly [V in keyof typeof verbs]: { readonly verb: V } & ((typeof verbs)[V] extends fc.Arbitrary<infer T> ? T : never) }[keyof typeof verbs]
+type Step = {
+  readonly [V in keyof typeof verbs]: { readonly verb: V } & ((typeof verbs)[V] extends fc.Arbitrary<infer T> ? T : never)
+}[keyof typeof verbs]
 
-const weights: Record<keyof typeof verbs, number> = { enroll: 1, openLesson: 2, completeContent: 2, completeLesson: 7, resetLesson: 2, resetAll: 1, catchUp: 1, reviseCourse: 1 }
-const step = fc.oneof(...Object.entries(verbs).map(([verb, input]) => ({ weight: weights[verb as Step['verb']], arbitrary: input.map((input) => ({ verb, ...input }) as Step) })))
+const weights: Record<keyof typeof verbs, number> = {
+  enroll: 1,
+  openLesson: 2,
+  completeContent: 2,
+  completeLesson: 7,
+  resetLesson: 2,
+  resetAll: 1,
+  catchUp: 1,
+  reviseCourse: 1,
+}
+const step = fc.oneof(
+  ...Object.entries(verbs).map(([verb, input]) => ({
+    weight: weights[verb as Step['verb']],
+    arbitrary: input.map((input) => ({ verb, ...input }) as Step),
+  })),
+)
 const asked = fc.record({
   step,
   /** Which process is asked. */
@@ -49,7 +65,13 @@ const asked = fc.record({
 
 const expected = ['PREREQUISITE_NOT_MET', 'IDEMPOTENCY_KEY_REUSED', 'VERSION_CONFLICT', 'NOT_ENROLLED', 'LESSON_NOT_FOUND', 'CONTENT_NOT_FOUND']
 
-function ask(commit: Commit, course: TestCourse, { id: learnerId, actor, enrollmentId }: Learner, step: Step, more: { key?: string; expectedVersion?: number }): Promise<Committed<EnrollmentView, object>> {
+function ask(
+  commit: Commit,
+  course: TestCourse,
+  { id: learnerId, actor, enrollmentId }: Learner,
+  step: Step,
+  more: { key?: string; expectedVersion?: number },
+): Promise<Committed<EnrollmentView, object>> {
   switch (step.verb) {
     case 'enroll':
       return commit(enroll, { actor, input: { learnerId, courseId: course.id }, ...more })
@@ -97,7 +119,9 @@ test('whatever is asked at once in three processes: history is dense and folds t
         const history = await expectWhole(w, enrollmentId)
         const given = answers.flatMap((answer, i) => {
           const { learner, by, key, step } = steps[i]!
-          return learner !== n || typeof answer === 'number' || answer instanceof Error ? [] : [{ ...answer, by, key: step.verb === 'catchUp' ? null : key }]
+          return learner !== n || typeof answer === 'number' || answer instanceof Error
+            ? []
+            : [{ ...answer, by, key: step.verb === 'catchUp' ? null : key }]
         })
         for (const { view, version } of given) {
           const { lesson: _, ...shown } = history[version - 1]!.view
@@ -112,7 +136,10 @@ test('whatever is asked at once in three processes: history is dense and folds t
         }
         for (const key of new Set(given.flatMap(({ key }) => key ?? []))) {
           const same = given.filter((answer) => answer.key === key)
-          expect(same.filter(({ replayed }) => !replayed), 'a key takes effect once').toHaveLength(1)
+          expect(
+            same.filter(({ replayed }) => !replayed),
+            'a key takes effect once',
+          ).toHaveLength(1)
           expect(new Set(same.map(({ version, answer }) => JSON.stringify([version, answer], sortedFields))).size, 'and is answered the same').toBe(1)
         }
         // what a course that changed has left to do is done by whoever comes next, once
@@ -125,4 +152,5 @@ test('whatever is asked at once in three processes: history is dense and folds t
   )
 }, 60_000)
 
-const sortedFields = (_: string, value: unknown) => (value && typeof value === 'object' && !Array.isArray(value) ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))) : value)
+const sortedFields = (_: string, value: unknown) =>
+  value && typeof value === 'object' && !Array.isArray(value) ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))) : value

@@ -105,6 +105,12 @@ describe('what is too much is refused', () => {
     )
     expect(body.data!.course!.lessons).toMatchObject({ totalCount: 120, pageInfo: { hasNextPage: true }, edges: { length: 100 } })
   })
+
+  test('a cursor of another kind than a page gives is refused with a code, and is not our fault', async () => {
+    const after = Buffer.from('GPC:N:5').toString('base64')
+    const { body } = await post('query($after: String!) { courses(after: $after) { edges { cursor } } }', { after })
+    expect(body.errors).toMatchObject([{ extensions: { code: 'BAD_REQUEST' } }])
+  })
 })
 
 describe('what another site could send without asking is refused', () => {

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: this is source text that is looked for
 import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 import os from 'node:os'
@@ -17,12 +18,22 @@ interface Mutant {
 
 const mutants: readonly Mutant[] = [
   { name: 'nothing taken away', file: 'src/batch.ts', change: [] },
-  { name: 'no lock', file: 'src/batch.ts', change: [['order by id for no key update`', 'order by id`'], ['(${locking} skip locked)', '(${locking})']] },
+  {
+    name: 'no lock',
+    file: 'src/batch.ts',
+    change: [
+      ['order by id for no key update`', 'order by id`'],
+      ['(${locking} skip locked)', '(${locking})'],
+    ],
+  },
   {
     name: 'waiting, read before the lock',
     file: 'src/batch.ts',
     change: [
-      ['    const locked = await tx.$queryRaw<State[]>(locking)\n    const [rows] = await tx.$queryRaw<Read[]>(sql`select ${reading}`)\n', '    const [rows] = await tx.$queryRaw<Read[]>(sql`select ${reading}`)\n    const locked = await tx.$queryRaw<State[]>(locking)\n'],
+      [
+        '    const locked = await tx.$queryRaw<State[]>(locking)\n    const [rows] = await tx.$queryRaw<Read[]>(sql`select ${reading}`)\n',
+        '    const [rows] = await tx.$queryRaw<Read[]>(sql`select ${reading}`)\n    const locked = await tx.$queryRaw<State[]>(locking)\n',
+      ],
     ],
   },
   { name: 'not waiting, versions not compared', file: 'src/batch.ts', change: [['if (!stale) return', 'if (stale >= 0) return']] },
@@ -30,57 +41,134 @@ const mutants: readonly Mutant[] = [
   { name: 'locks for update', file: 'src/batch.ts', change: [['for no key update', 'for update']] },
   { name: 'keys of updates named', file: 'src/save.ts', change: [[' && !unnamed.includes(name)', '']] },
   { name: 'new roots in order of arrival', file: 'src/batch.ts', change: [['[...after.keys()].sort()', '[...after.keys()]']] },
-  { name: 'keys not read', file: 'src/batch.ts', change: [['new Map(known.map((key) => [keyOf(key.actor, key.key), key]))', 'new Map<string, Known>(known.slice(0, 0).map((key) => [keyOf(key.actor, key.key), key]))']] },
-  { name: 'keys not written', file: 'src/batch.ts', change: [["rows: kept }", "rows: kept.slice(0, 0) }"]] },
+  {
+    name: 'keys not read',
+    file: 'src/batch.ts',
+    change: [
+      [
+        'new Map(known.map((key) => [keyOf(key.actor, key.key), key]))',
+        'new Map<string, Known>(known.slice(0, 0).map((key) => [keyOf(key.actor, key.key), key]))',
+      ],
+    ],
+  },
+  { name: 'keys not written', file: 'src/batch.ts', change: [['rows: kept }', 'rows: kept.slice(0, 0) }']] },
   { name: 'keys without their request', file: 'src/batch.ts', change: [['if (known.request !== fingerprint)', 'if (known.request === undefined)']] },
   { name: 'no halving', file: 'src/commit.ts', change: [['} else if (batch.length > 1 && ', '} else if (batch.length > 1_000 && ']] },
   { name: 'halving lets the second half overtake', file: 'src/commit.ts', change: [['held.has(root) === is)', '(is ? false : true))']] },
   { name: 'transient errors not retried', file: 'src/commit.ts', change: [['return isTransient(error) && attempt < tries', 'return false']] },
   { name: 'races not retried', file: 'src/commit.ts', change: [['if (isRace(error)) return attempt <', 'if (isRace(error)) return attempt < 0 &&']] },
-  { name: 'retries without end', file: 'src/commit.ts', change: [['return isTransient(error) && attempt < tries', 'return isTransient(error) && attempt < 200']] },
-  { name: 'a shared batch retries its lock timeout', file: 'src/commit.ts', change: [['if (!wait && isLockTimeout(error)) {', 'if (!wait && isLockTimeout(error) && attempt > 8) {'], ['if (isLockTimeout(error)) return attempt < 2', 'if (isLockTimeout(error)) return attempt < 8']] },
-  { name: 'not asked what became of a COMMIT: committed', file: 'src/commit.ts', change: [["const status = await outcomeOf(carried.xid)", "const status: string = 'committed'"]] },
-  { name: 'not asked what became of a COMMIT: aborted', file: 'src/commit.ts', change: [["const status = await outcomeOf(carried.xid)", "const status: string = 'aborted'"]] },
-  { name: 'not asked what became of a COMMIT: unknown', file: 'src/commit.ts', change: [["const status = await outcomeOf(carried.xid)", "const status: string = 'unknown'"]] },
-  { name: 'lost connections not retried', file: 'src/commit.ts', change: [['if (isDisconnection(error) ? performance.now() - begun < outageMs :', 'if (isDisconnection(error) ? false :']] },
+  {
+    name: 'retries without end',
+    file: 'src/commit.ts',
+    change: [['return isTransient(error) && attempt < tries', 'return isTransient(error) && attempt < 200']],
+  },
+  {
+    name: 'a shared batch retries its lock timeout',
+    file: 'src/commit.ts',
+    change: [
+      ['if (!wait && isLockTimeout(error)) {', 'if (!wait && isLockTimeout(error) && attempt > 8) {'],
+      ['if (isLockTimeout(error)) return attempt < 2', 'if (isLockTimeout(error)) return attempt < 8'],
+    ],
+  },
+  {
+    name: 'not asked what became of a COMMIT: committed',
+    file: 'src/commit.ts',
+    change: [['const status = await outcomeOf(carried.xid, carried.witness)', "const status: string = 'committed'"]],
+  },
+  {
+    name: 'not asked what became of a COMMIT: aborted',
+    file: 'src/commit.ts',
+    change: [['const status = await outcomeOf(carried.xid, carried.witness)', "const status: string = 'aborted'"]],
+  },
+  {
+    name: 'not asked what became of a COMMIT: unknown',
+    file: 'src/commit.ts',
+    change: [['const status = await outcomeOf(carried.xid, carried.witness)', "const status: string = 'unknown'"]],
+  },
+  {
+    name: 'the number of a transaction taken for the transaction',
+    file: 'src/commit.ts',
+    change: [["if (row?.status === 'committed' && witness) {", "if (row?.status === 'committed' && !row) {"]],
+  },
+  {
+    name: 'lost connections not retried',
+    file: 'src/commit.ts',
+    change: [['if (isDisconnection(error) ? performance.now() - begun < outageMs :', 'if (isDisconnection(error) ? false :']],
+  },
   { name: 'a root in flight twice', file: 'src/commit.ts', change: [['!queue.busy.has(root) && !queue.held.has(root)', '!queue.held.has(root)']] },
   { name: 'batches without limit', file: 'src/commit.ts', change: [['batch.length < most && ', '']] },
   { name: 'any number in flight', file: 'src/commit.ts', change: [['while (queue.flying < width)', 'while (true)']] },
   { name: 'stuck roots wait on any number of connections', file: 'src/commit.ts', change: [['if (patient < patience)', 'if (patient < 1_000)']] },
-  { name: 'settled before COMMIT', file: 'src/commit.ts', change: [['          carried = await carry(tx, batch, wait)\n', '          carried = await carry(tx, batch, wait)\n          if (!carried.stuck.length) settleAll(carried, batch[0]!.verb.aggregate.root)\n']] },
-  { name: 'journal without its primary key', file: 'prisma/migrations/20261122000001_journal/migration.sql', change: [['  xid        xid8 not null default pg_current_xact_id(),\n  primary key ("rootType", "rootId", version)\n', '  xid        xid8 not null default pg_current_xact_id()\n']] },
+  {
+    name: 'settled before COMMIT',
+    file: 'src/commit.ts',
+    change: [
+      [
+        '          carried = await carry(tx, batch, wait)\n',
+        '          carried = await carry(tx, batch, wait)\n          if (!carried.stuck.length) settleAll(carried, batch[0]!.verb.aggregate.root)\n',
+      ],
+    ],
+  },
+  {
+    name: 'journal without its primary key',
+    file: 'prisma/migrations/20261122000001_journal/migration.sql',
+    change: [
+      [
+        '  xid        xid8 not null default pg_current_xact_id(),\n  primary key ("rootType", "rootId", version)\n',
+        '  xid        xid8 not null default pg_current_xact_id()\n',
+      ],
+    ],
+  },
   { name: 'idle connections not validated', file: 'src/database/pool.ts', change: [['if (since === undefined || ', 'if (since !== null || ']] },
-  { name: 'who may not is not told where the key is known', file: 'src/batch.ts', change: [['    verb.may(state, input, actor)\n', '    if (!(key && used.has(keyOf(actor.id, key)))) verb.may(state, input, actor)\n']] },
+  {
+    name: 'who may not is not told where the key is known',
+    file: 'src/batch.ts',
+    change: [['    verb.may(state, input, actor)\n', '    if (!(key && used.has(keyOf(actor.id, key)))) verb.may(state, input, actor)\n']],
+  },
 ]
 
-const tests = ['commit', 'stuck', 'outcome', 'interleavings', 'pool'].map((name) => `test/${name}.test.ts`)
+const tests = ['commit', 'stuck', 'outcome', 'interleavings', 'pool', 'faults'].map((name) => `test/${name}.test.ts`)
 const project = fileURLToPath(new URL('..', import.meta.url))
 const word = process.argv[2] ?? ''
+const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'lockstep-mutants-'))
+process.once('exit', () => fs.rmSync(folder, { recursive: true, force: true }))
+const original = path.join(folder, 'original') // as it is now, though somebody may be at work on it
+for (const each of ['src', 'test', 'prisma', 'package.json', 'tsconfig.json', 'vitest.config.ts', 'schema.graphql'])
+  fs.cpSync(path.join(project, each), path.join(original, each), { recursive: true })
 let missed = 0
 
 for (const { name, file, change } of mutants.filter(({ name }) => name.includes(word))) {
-  const copy = fs.mkdtempSync(path.join(os.tmpdir(), 'lockstep-mutant-'))
-  for (const each of ['src', 'test', 'prisma', 'package.json', 'tsconfig.json', 'vitest.config.ts', 'schema.graphql']) fs.cpSync(path.join(project, each), path.join(copy, each), { recursive: true })
+  const copy = path.join(folder, 'mutant')
+  fs.cpSync(original, copy, { recursive: true })
   fs.symlinkSync(path.join(project, 'node_modules'), path.join(copy, 'node_modules'))
   const place = path.join(copy, file)
   let text = fs.readFileSync(place, 'utf8')
   for (const [from, to] of change) {
-    if (text.split(from).length !== 2) throw new Error(`${name}: this does not stand in ${file} exactly once, so that the mutant must be written anew: ${from}`)
+    if (text.split(from).length !== 2)
+      throw new Error(`${name}: this does not stand in ${file} exactly once, so that the mutant must be written anew: ${from}`)
     text = text.replace(from, () => to)
   }
   fs.writeFileSync(place, text)
 
   const began = performance.now()
-  const { stdout } = spawnSync(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', '--bail=3', '--testTimeout=12000', '--reporter=json', ...tests], { cwd: copy, encoding: 'utf8', timeout: 180_000, killSignal: 'SIGINT', maxBuffer: 1e9 })
+  const { stdout } = spawnSync(
+    process.execPath,
+    ['node_modules/vitest/vitest.mjs', 'run', '--bail=3', '--testTimeout=12000', '--reporter=json', ...tests],
+    { cwd: copy, encoding: 'utf8', timeout: 180_000, killSignal: 'SIGINT', maxBuffer: 1e9 },
+  )
   const start = stdout.indexOf('{"numTotalTestSuites"')
-  const report = (start < 0 ? undefined : JSON.parse(stdout.slice(start))) as { testResults: { name: string; message: string; assertionResults: { status: string; fullName: string }[] }[] } | undefined
+  const report = (start < 0 ? undefined : JSON.parse(stdout.slice(start))) as
+    | { testResults: { name: string; message: string; assertionResults: { status: string; fullName: string }[] }[] }
+    | undefined
   const noticed = report?.testResults.flatMap(({ name, message, assertionResults }) => {
     const failed = assertionResults.filter(({ status }) => status === 'failed').map(({ fullName }) => `${path.basename(name)}: ${fullName}`)
     return failed.length || !message ? failed : [`${path.basename(name)}: ${message.split('\n')[0]}`]
   })
-  const isRight = (change.length > 0) === (noticed?.length !== 0)
+  const isRight = change.length > 0 === (noticed?.length !== 0)
   if (!isRight) missed++
-  console.log(`${isRight ? '  ' : '! '}${noticed === undefined ? 'hung   ' : noticed.length ? 'noticed' : 'passes '} ${name} (${Math.round((performance.now() - began) / 1_000)} s)${(noticed ?? []).map((test) => `\n          ${test}`).join('')}`)
+  console.log(
+    `${isRight ? '  ' : '! '}${noticed === undefined ? 'hung   ' : noticed.length ? 'noticed' : 'passes '} ${name} (${Math.round((performance.now() - began) / 1_000)} s)${(noticed ?? []).map((test) => `\n          ${test}`).join('')}`,
+  )
   fs.rmSync(copy, { recursive: true, force: true })
 }
 process.exitCode = missed ? 1 : 0

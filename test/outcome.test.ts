@@ -35,12 +35,19 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
   })
   const kinds = async ({ enrollmentId }: Learner) => (await expectWhole(w, enrollmentId)).map(({ kind }) => kind)
 
-  test.each([['with keys', true], ['without keys', false]])('PostgreSQL committed and its reply was lost: it is asked, and answered as committed, once (%s)', async (_, keyed) => {
+  test.each([
+    ['with keys', true],
+    ['without keys', false],
+  ])('PostgreSQL committed and its reply was lost: it is asked, and answered as committed, once (%s)', async (_, keyed) => {
     const { commit: by, record } = behindIt()
     Object.assign(network, { atCommit: 'lose the reply', times: 1 })
     const key = randomUUID()
     const answers = await race(3, (i) => [ada, bob, ada][i]!.complete([1, 1, 2][i]!, { by, ...(keyed && { key: `${key}${i}` }) }))
-    expect(answers.map(({ version, changed, replayed }) => [version, changed, replayed])).toEqual([[2, true, false], [2, true, false], [3, true, false]])
+    expect(answers.map(({ version, changed, replayed }) => [version, changed, replayed])).toEqual([
+      [2, true, false],
+      [2, true, false],
+      [3, true, false],
+    ])
     expect(network.met).toBe(1)
     expect(record.met['outcome-asked']).toMatchObject([{ status: 'committed' }])
     expect(await kinds(ada)).toEqual(['enrolled', 'lessonCompleted', 'lessonCompleted'])
@@ -61,17 +68,26 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
     expect(await kinds(ada)).toEqual(['enrolled', 'lessonCompleted', 'enrollmentReset', 'lessonCompleted', 'enrollmentReset'])
   })
 
-  test.each([['with keys', true], ['without keys', false]])('PostgreSQL never heard of the COMMIT: it is asked, and done again, once (%s)', async (_, keyed) => {
+  test.each([
+    ['with keys', true],
+    ['without keys', false],
+  ])('PostgreSQL never heard of the COMMIT: it is asked, and done again, once (%s)', async (_, keyed) => {
     const { commit: by, record } = behindIt()
     Object.assign(network, { atCommit: 'lose it', times: 2 })
     const answers = await race(2, (i) => [ada, bob][i]!.complete(1, { by, ...(keyed && { key: randomUUID() }) }))
-    expect(answers).toMatchObject([{ version: 2, changed: true, replayed: false }, { version: 2, changed: true, replayed: false }])
+    expect(answers).toMatchObject([
+      { version: 2, changed: true, replayed: false },
+      { version: 2, changed: true, replayed: false },
+    ])
     expect(record.met['outcome-asked']).toMatchObject([{ status: 'aborted' }, { status: 'aborted' }])
     expect(record.times('retry')).toBe(2)
     for (const learner of [ada, bob]) expect(await kinds(learner)).toEqual(['enrolled', 'lessonCompleted'])
   })
 
-  test.each([['committed', 'lose the reply'], ['not committed', 'lose it']] as const)('and then nobody can be asked: %s, without a key it is OutcomeUnknown, with one it is made once in the end', async (_, atCommit) => {
+  test.each([
+    ['committed', 'lose the reply'],
+    ['not committed', 'lose it'],
+  ] as const)('and then nobody can be asked: %s, without a key it is OutcomeUnknown, with one it is made once in the end', async (_, atCommit) => {
     const { commit: by, record } = behindIt({ askMs: 150, outageMs: 300 })
     const key = randomUUID()
     Object.assign(network, { atCommit, times: 1 })
@@ -82,7 +98,11 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
     expect(unkeyed).toMatchObject({ code: 'OUTCOME_UNKNOWN' })
     expect(keyed).toMatchObject({ code: expect.stringMatching(/^(OUTCOME_UNKNOWN|UNAVAILABLE)$/) })
     network.unreachable = false
-    expect(await ada.complete(1, { by, key })).toMatchObject({ version: 2, replayed: atCommit === 'lose the reply', answer: { alreadyCompleted: false } })
+    expect(await ada.complete(1, { by, key })).toMatchObject({
+      version: 2,
+      replayed: atCommit === 'lose the reply',
+      answer: { alreadyCompleted: false },
+    })
     expect(await kinds(ada)).toEqual(['enrolled', 'lessonCompleted'])
     expect(await kinds(bob)).toEqual(atCommit === 'lose the reply' ? ['enrolled', 'lessonCompleted'] : ['enrolled'])
   })
@@ -110,7 +130,9 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
   test('all connections are lost while many are at work: each is answered, and each took effect once', async () => {
     const { commit: by, record } = behindIt()
     const many = await learners(w, safe, 40, course)
-    const answers = Promise.all(many.flatMap((learner) => [1, 2, 3, 4, 5].map((lesson) => learner.complete(lesson, { by, key: `${learner.id}-${lesson}` }))))
+    const answers = Promise.all(
+      many.flatMap((learner) => [1, 2, 3, 4, 5].map((lesson) => learner.complete(lesson, { by, key: `${learner.id}-${lesson}` }))),
+    )
     for (let i = 0; i < 4; i++) {
       await new Promise((resolve) => setTimeout(resolve, 15))
       network.cut()

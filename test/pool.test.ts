@@ -15,7 +15,8 @@ function pooled(options: Partial<PoolOptions> = {}, url = w.url) {
   w.onClose(() => pool.end())
   return pool
 }
-const sessions = (name = 'lockstep') => w.query<{ pid: number }>('select pid from pg_stat_activity where datname = current_database() and application_name = $1 order by pid', [name])
+const sessions = (name = 'lockstep') =>
+  w.query<{ pid: number }>('select pid from pg_stat_activity where datname = current_database() and application_name = $1 order by pid', [name])
 const all = async (pool: pg.Pool, count: number) => {
   const clients = await Promise.all(Array.from({ length: count }, () => pool.connect()))
   return { clients, release: () => clients.forEach((client) => client.release()) }
@@ -46,7 +47,16 @@ describe('a session', () => {
   test.each(['read-committed', 'repeatable-read'] as const)('is in UTC, bounds each wait, and is at %s', async (isolation) => {
     const pool = pooled({ isolation, lockTimeoutMs: 1_234, statementTimeoutMs: 5_678, idleTransactionTimeoutMs: 9_012 })
     const { rows } = await pool.query(`select name, setting from pg_settings where name = any($1) order by name`, [
-      ['TimeZone', 'lock_timeout', 'statement_timeout', 'idle_in_transaction_session_timeout', 'default_transaction_isolation', 'transaction_isolation', 'application_name', 'jit'],
+      [
+        'TimeZone',
+        'lock_timeout',
+        'statement_timeout',
+        'idle_in_transaction_session_timeout',
+        'default_transaction_isolation',
+        'transaction_isolation',
+        'application_name',
+        'jit',
+      ],
     ])
     expect(Object.fromEntries(rows.map(({ name, setting }) => [name, setting]))).toEqual({
       TimeZone: 'UTC',
@@ -73,7 +83,9 @@ describe('a session', () => {
     const createdAt = new Date('2026-03-29T01:30:00.123Z') // there is no such time in Berlin
     await db.user.create({ data: { id: 'early', version: 1, name: '', role: 'LEARNER', createdAt } })
     expect((await db.user.findUniqueOrThrow({ where: { id: 'early' } })).createdAt).toEqual(createdAt)
-    expect(await w.query(`select "createdAt" at time zone 'UTC' = '2026-03-29 01:30:00.123' as same from "User" where id = 'early'`)).toEqual([{ same: true }])
+    expect(await w.query(`select "createdAt" at time zone 'UTC' = '2026-03-29 01:30:00.123' as same from "User" where id = 'early'`)).toEqual([
+      { same: true },
+    ])
   })
 })
 

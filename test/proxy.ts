@@ -8,6 +8,8 @@ type AtCommit =
   | 'lose the reply'
   /** PostgreSQL never hears of it, and the connection is lost. */
   | 'lose it'
+  /** PostgreSQL does not hear of it, and the connection stays. */
+  | 'keep it'
   /** PostgreSQL commits; its reply doesn't come, and the connection stays. */
   | 'keep the reply'
 
@@ -70,6 +72,7 @@ export async function proxy(target: string) {
       const isCommit = data.includes('COMMIT\0')
       if (isCommit && p.atCommit !== 'pass' && p.times > 0) {
         p.times--
+        if (p.atCommit === 'keep it') return met()
         if (p.atCommit === 'lose it') {
           met()
           return lose()

@@ -10,6 +10,7 @@ const { outsider, gate, holds, blocked, untilBlocked } = await outsiders(w)
 describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) => {
   const { commit, record } = recorded(w, { isolation, lockTimeoutMs: 10_000, statementTimeoutMs: 20_000 })
   const hasty = recorded(w, { isolation, lockTimeoutMs: 250 }, { queueMs: 400 })
+  const brief = w.process({ isolation, lockTimeoutMs: 250 })
   const school = academy(commit)
   let course: TestCourse
   beforeEach(async () => {
@@ -50,7 +51,9 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
       await Promise.all(free.map((learner) => learner.complete(lesson)))
       expect(await blocked()).toHaveLength(8)
     }
-    const [busy] = await w.query<{ count: number }>(`select count(*)::int from pg_stat_activity where datname = current_database() and application_name = 'lockstep' and state <> 'idle'`)
+    const [busy] = await w.query<{ count: number }>(
+      `select count(*)::int from pg_stat_activity where datname = current_database() and application_name = 'lockstep' and state <> 'idle'`,
+    )
     expect(busy!.count).toBe(8)
     expect(waiting.count).toBe(60)
     await holder.end()
@@ -125,7 +128,10 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
 
   test('who only refers to a root, as the insert of a child does, is in nobody’s way', async () => {
     const all = await learn(3)
-    const holder = await holds(all.map(({ enrollmentId }) => enrollmentId), 'key share')
+    const holder = await holds(
+      all.map(({ enrollmentId }) => enrollmentId),
+      'key share',
+    )
     await Promise.all(all.map((learner) => learner.complete(1)))
     for (const [i, learner] of all.entries()) await learner.complete(2 + i)
     expect(record.met).toEqual({})
@@ -149,7 +155,7 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
     const all = await learn(20)
     const them = await outsider()
     await them.query(`insert into "LessonProgress" values ($1, $2, 'NOT_STARTED', null, null, 0)`, [all[7]!.enrollmentId, course.lesson(1)])
-    const answers = all.map((learner) => outcome(learner.complete(1, { by: hasty.commit })))
+    const answers = all.map((learner) => outcome(learner.complete(1, { by: brief.commit })))
     const others = answers.filter((_, i) => i !== 7)
     const late = pending([answers[7]!])
     expect(await Promise.all(others)).toMatchObject(others.map(() => ({ version: 2 })))
@@ -166,7 +172,7 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
       `insert into "Enrollment" (id, version, "learnerId", "courseId", "courseVersion", completed, total, attempt, "enrolledAt") values ($1, 1, $2, $3, 1, 0, 5, 1, now())`,
       [all[0]!.enrollmentId, all[0]!.id, course.id],
     )
-    const answers = all.map((learner) => outcome(learner.enroll({ by: hasty.commit })))
+    const answers = all.map((learner) => outcome(learner.enroll({ by: brief.commit })))
     const late = pending([answers[0]!])
     expect(await Promise.all(answers.slice(1))).toMatchObject(all.slice(1).map(() => ({ version: 1, changed: true })))
     expect(late.count).toBe(1)

@@ -10,7 +10,10 @@ type World = Pick<Awaited<ReturnType<typeof world>>, 'query' | 'history'>
  */
 export async function expectWhole(w: World, id: string): Promise<Journaled[]> {
   const history = await w.history('Enrollment', id)
-  expect(history.map(({ version }) => version), 'versions are dense').toEqual(history.map((_, i) => i + 1))
+  expect(
+    history.map(({ version }) => version),
+    'versions are dense',
+  ).toEqual(history.map((_, i) => i + 1))
 
   let state = enrollments.blank(id)
   const rank = { NOT_STARTED: 0, IN_PROGRESS: 1, COMPLETED: 2 }
@@ -21,13 +24,18 @@ export async function expectWhole(w: World, id: string): Promise<Journaled[]> {
     expect(JSON.parse(JSON.stringify(enrollments.view(state, event))), `the view of version ${version}`).toEqual(view)
     expect(state.completed).toBeLessThanOrEqual(state.total)
     if (kind === 'lessonReset' || kind === 'enrollmentReset') continue
-    for (const [lesson, { status }] of Object.entries(before.progress)) expect(rank[state.progress[lesson]!.status]).toBeGreaterThanOrEqual(rank[status])
+    for (const [lesson, { status }] of Object.entries(before.progress))
+      expect(rank[state.progress[lesson]!.status]).toBeGreaterThanOrEqual(rank[status])
   }
 
   const rows = enrollments.rows(state)
-  const where = Object.fromEntries(Object.keys(rows).map((table) => [table, [table === 'Enrollment' ? 'id' : 'enrollmentId', id] as [string, string]]))
+  const where = Object.fromEntries(
+    Object.keys(rows).map((table) => [table, [table === 'Enrollment' ? 'id' : 'enrollmentId', id] as [string, string]]),
+  )
   const { aggregate: _, ...now } = await stored((text, values) => w.query(text, values), enrollments, rows, where)
-  expect(now, 'history folds to the rows').toEqual(history.length ? sorted(rows) : { Enrollment: [], LessonProgress: [], ContentCompletion: [], CourseCompletion: [] })
+  expect(now, 'history folds to the rows').toEqual(
+    history.length ? sorted(rows) : { Enrollment: [], LessonProgress: [], ContentCompletion: [], CourseCompletion: [] },
+  )
 
   const [counted] = await w.query<Record<'completed' | 'total' | 'countedCompleted' | 'countedTotal', number> & { behind: boolean; done: boolean }>(
     `select e.completed, e.total, e."courseVersion" < c."lessonsVersion" as behind, e."completedAt" is not null as done,

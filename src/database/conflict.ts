@@ -42,5 +42,5 @@ export const isDisconnection = (error: unknown) => /^(08...|57P0.|53300|25P0[34]
 /** A text that PostgreSQL can't hold, since it has the character NUL: whatever was asked with it can't be meant. */
 export const isImpossibleText = (error: unknown) => sqlState(error) === '22021'
 
-/** What Prisma itself says went wrong, for a log; never for a client. */
-export const isPrismaError = (error: unknown) => error instanceof Prisma.PrismaClientKnownRequestError || error instanceof Prisma.PrismaClientUnknownRequestError
+/** An argument that Prisma can't use, such as a cursor that was not given by us. */
+export const isImpossibleArgument = (error: unknown) => error instanceof Prisma.PrismaClientValidationError

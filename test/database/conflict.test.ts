@@ -27,7 +27,10 @@ const other = (options: Partial<PoolOptions>, url = w.url): Db => {
 const atRepeatableRead = { isolationLevel: 'RepeatableRead' } as const
 const rename = (tx: Tx, id: string) => tx.user.update({ where: { id }, data: { name: `${id} ${Math.random()}` } })
 const rawRename = (tx: Tx, id: string) => tx.$executeRaw`update "User" set name = name || '.' where id = ${id}`
-const ways: [string, (tx: Tx, id: string) => Promise<unknown>][] = [['model call', rename], ['raw SQL', rawRename]]
+const ways: [string, (tx: Tx, id: string) => Promise<unknown>][] = [
+  ['model call', rename],
+  ['raw SQL', rawRename],
+]
 const atCommit = (code: string) => outcome(db.$transaction(async (tx) => void (await tx.$executeRaw`insert into thrown values (${code})`)))
 
 /** Two that lock each other's row; the errors of those whom PostgreSQL ended. */
@@ -107,10 +110,13 @@ describe('a conflict is known for what it is, in each of the shapes that Prisma 
     expect([isTransient(error), isDisconnection(error)]).toEqual([false, false])
   })
 
-  test.each<[unknown]>([['a string'], [undefined], [null], [new Error('anything')], [Object.assign(new Error('no'), { code: 'ERR_SOMETHING' })]])('%s has no SQLSTATE', (thrown) => {
-    expect(sqlState(thrown)).toBeUndefined()
-    expect(isDisconnection(thrown)).toBe(false)
-  })
+  test.each<[unknown]>([['a string'], [undefined], [null], [new Error('anything')], [Object.assign(new Error('no'), { code: 'ERR_SOMETHING' })]])(
+    '%s has no SQLSTATE',
+    (thrown) => {
+      expect(sqlState(thrown)).toBeUndefined()
+      expect(isDisconnection(thrown)).toBe(false)
+    },
+  )
 })
 
 describe('a connection that is lost, or cannot be had, is known as such', () => {
@@ -126,13 +132,32 @@ describe('a connection that is lost, or cannot be had, is known as such', () => 
   }
 
   test('terminated between two statements', async () => {
-    lost(await outcome(db.$transaction(async (tx) => { await kill(await pidOf(tx)); await tx.$queryRaw`select 1` })))
+    lost(
+      await outcome(
+        db.$transaction(async (tx) => {
+          await kill(await pidOf(tx))
+          await tx.$queryRaw`select 1`
+        }),
+      ),
+    )
   })
   test('terminated during a statement', async () => {
-    lost(await outcome(db.$transaction(async (tx) => { await tx.$executeRawUnsafe('select pg_terminate_backend(pg_backend_pid())') })))
+    lost(
+      await outcome(
+        db.$transaction(async (tx) => {
+          await tx.$executeRawUnsafe('select pg_terminate_backend(pg_backend_pid())')
+        }),
+      ),
+    )
   })
   test('terminated before COMMIT', async () => {
-    lost(await outcome(db.$transaction(async (tx) => { await kill(await pidOf(tx)) })))
+    lost(
+      await outcome(
+        db.$transaction(async (tx) => {
+          await kill(await pidOf(tx))
+        }),
+      ),
+    )
   })
   test.each(['lose the reply', 'lose it'] as const)('at COMMIT: %s', async (what) => {
     const far = other({}, network.url)
@@ -142,7 +167,13 @@ describe('a connection that is lost, or cannot be had, is known as such', () => 
   test('cut on the way, during a statement and outside a transaction', async () => {
     const far = other({}, network.url)
     const answers = [outcome(far.$queryRaw`select pg_sleep(10)::text`), outcome(far.$transaction((tx) => tx.$queryRaw`select pg_sleep(10)::text`))]
-    await vi.waitFor(async () => expect(await w.query(`select from pg_stat_activity where query like '%pg_sleep(10)%' and state = 'active' and pid <> pg_backend_pid()`)).toHaveLength(2), { interval: 5 })
+    await vi.waitFor(
+      async () =>
+        expect(
+          await w.query(`select from pg_stat_activity where query like '%pg_sleep(10)%' and state = 'active' and pid <> pg_backend_pid()`),
+        ).toHaveLength(2),
+      { interval: 5 },
+    )
     network.cut()
     for (const answer of await Promise.all(answers)) lost(answer)
   })
@@ -195,9 +226,34 @@ describe('a connection that is lost, or cannot be had, is known as such', () => 
     )
   })
   test('a transaction that Prisma has given up', async () => {
-    lost(await outcome(db.$transaction(async (tx) => { await tx.$queryRaw`select pg_sleep(0.15)::text`; await tx.$queryRaw`select 1` }, { timeout: 50 })))
+    lost(
+      await outcome(
+        db.$transaction(
+          async (tx) => {
+            await tx.$queryRaw`select pg_sleep(0.15)::text`
+            await tx.$queryRaw`select 1`
+          },
+          { timeout: 50 },
+        ),
+      ),
+    )
   })
-  test.each(['EPIPE', 'ECONNRESET', 'ECONNREFUSED', 'ECONNABORTED', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH', 'EAI_AGAIN', 'P1001', 'P1017', '57P01', '57P02', '57P03', '08006'])('%s, as a code', (code) => {
+  test.each([
+    'EPIPE',
+    'ECONNRESET',
+    'ECONNREFUSED',
+    'ECONNABORTED',
+    'ETIMEDOUT',
+    'EHOSTUNREACH',
+    'ENETUNREACH',
+    'EAI_AGAIN',
+    'P1001',
+    'P1017',
+    '57P01',
+    '57P02',
+    '57P03',
+    '08006',
+  ])('%s, as a code', (code) => {
     lost(Object.assign(new Error('anything'), { code }))
   })
 })
