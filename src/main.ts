@@ -9,6 +9,7 @@ const commands = {
   start: () => import('./command/start.ts').then(({ start }) => start),
   migrate: () => import('./command/migrate.ts').then(({ migrate }) => migrate),
   import: () => import('./command/import.ts').then(({ importCourse }) => importCourse),
+  user: () => import('./command/user.ts').then(({ user }) => user),
   config: () => import('./command/config.ts').then(({ config }) => config),
 } satisfies Record<string, () => Promise<unknown>>
 
@@ -29,6 +30,13 @@ const strict: CittyPlugin = {
 
 const camelCase = (name: string) => name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase())
 
+/** A command that is strict or, where it has commands of its own, whose commands are. */
+function strictly(command: CommandDef): CommandDef {
+  const { subCommands } = command as { subCommands?: Record<string, CommandDef> }
+  if (!subCommands) return { ...command, plugins: [strict] }
+  return { ...command, subCommands: Object.fromEntries(Object.entries(subCommands).map(([name, inner]) => [name, strictly(inner)])) }
+}
+
 const usage = (sentence: string) => new OperatorError(`${sentence}. What there is: lockstep --help, or lockstep <command> --help.`, exitCode.usage)
 
 const { version, description } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
@@ -39,7 +47,7 @@ const { version, description } = JSON.parse(readFileSync(new URL('../package.jso
 const main = defineCommand({
   meta: { name: 'lockstep', version, description },
   subCommands: Object.fromEntries(
-    Object.entries(commands).map(([name, load]) => [name, async () => ({ ...((await load()) as CommandDef), plugins: [strict] })]),
+    Object.entries(commands).map(([name, load]) => [name, async () => strictly((await load()) as CommandDef)]),
   ),
 })
 

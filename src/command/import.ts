@@ -23,7 +23,7 @@ import { catchUpAll } from '../learning/overdueEnrollments.ts'
 import type { CourseDefinition } from '../learning/reviseCourse.ts'
 import { exitCode, OperatorError } from '../operatorError.ts'
 import { openDatabase } from './openDatabase.ts'
-import { columns, print, printJson } from './print.ts'
+import { columns, complain, print, printJson, quietLog } from './print.ts'
 
 /** sysexits.h: the input file did not exist. */
 const noInput = 66
@@ -88,7 +88,7 @@ async function tell(config: Config, definition: CourseDefinition): Promise<Impor
   const answer = ({ overdue, ...plan }: CoursePlan): Imported => ({ dryRun: true, ...plan, enrollments: { reevaluated: overdue, left: 0 } })
   const isNew = () => answer(planFrom(courses.blank(definition.courseId), definition))
   if (config.databaseUrl === undefined && (await isVacant(config.data))) return isNew()
-  const database = await openDatabase(config, log)
+  const database = await openDatabase(config, quietLog)
   try {
     const status = await migrationStatus(database.url)
     refuse(status)
@@ -119,7 +119,7 @@ async function carryOut(config: Config, definition: CourseDefinition): Promise<I
     if (interrupted.signal.aborted) throw new OperatorError(sentence, interrupted.signal.reason === 'SIGINT' ? 130 : 143)
   }
   try {
-    const database = await openDatabase(config, log)
+    const database = await openDatabase(config, quietLog)
     try {
       stopIfTold('Interrupted. Nothing was imported.')
       await migrate(database.url)
@@ -166,9 +166,6 @@ async function using<T>(url: string, config: Config, work: (way: Way) => Promise
     await db.$disconnect()
   }
 }
-
-const complain = (message: string) => void process.stderr.write(`${message}\n`)
-const log = { info: () => {}, warn: complain, error: complain }
 
 /** How often somebody who reads a log is told how far it is. */
 const lineEveryMs = 5_000

@@ -1,0 +1,43 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { expect, test } from 'vitest'
+import { academy } from '../academy.ts'
+import { serve } from '../api.ts'
+import { world } from '../world.ts'
+
+const w = await world()
+const api = await serve(w)
+
+/** What the command answers, as a program reads it. */
+async function lockstep(...words: string[]): Promise<{ code: number; answer: Record<string, unknown>; errors: string }> {
+  const run = promisify(execFile)(process.execPath, ['--import', 'tsx', 'src/main.ts', ...words, '--json'], { env: { ...process.env, DATABASE_URL: w.url } })
+  return run.then(
+    ({ stdout }) => ({ code: 0, answer: JSON.parse(stdout), errors: '' }),
+    (error: { code: number; stderr: string }) => ({ code: error.code, answer: {}, errors: JSON.parse(error.stderr).error }),
+  )
+}
+const viewer = async (token: unknown) => (await api.ask('{ viewer { name role } }', {}, token as string)).data
+
+test('an operator registers people, lets them in with tokens that are shown once, and out again', async () => {
+  const { answer } = await lockstep('user', 'add', 'Ada Lovelace', '--role', 'INSTRUCTOR', '--id', 'ada')
+  expect(answer).toMatchObject({ id: 'ada', name: 'Ada Lovelace', role: 'INSTRUCTOR', token: expect.stringMatching(/^[\w-]{43}$/) })
+  const { answer: another } = await lockstep('user', 'token', 'ada', '--days', '1')
+  for (const { token } of [answer, another]) expect(await viewer(token)).toEqual({ viewer: { name: 'Ada Lovelace', role: 'INSTRUCTOR' } })
+
+  const course = await academy(w.process().commit).course(1)
+  expect((await lockstep('user', 'teach', 'ada', course.slug)).answer).toEqual({ id: 'ada', course: course.slug, changed: true })
+  const seen = await api.ask(`{ course(slug: "${course.slug}") { enrollments { totalCount } } }`, {}, another.token as string)
+  expect(seen.data).toEqual({ course: { enrollments: { totalCount: 0 } } })
+
+  expect((await lockstep('user', 'out', 'ada')).answer).toEqual({ id: 'ada', ended: 2 })
+  for (const { token } of [answer, another]) expect(await viewer(token)).toEqual({ viewer: null })
+})
+
+test.each([
+  [['user', 'token', 'nobody'], 65, 'There is no such user.'],
+  [['user', 'add', 'X', '--id', 'a.b'], 65, 'userId must be 1 to 100 letters'],
+  [['user', 'add', 'X', '--role', 'KING'], 64, 'LEARNER, INSTRUCTOR, ADMIN'],
+  [['user', 'add', 'X', '--days', '0'], 64, '--days must be a whole number'],
+])('%j is refused, in a sentence, with exit code %i', async (words, code, sentence) => {
+  expect(await lockstep(...words)).toMatchObject({ code, errors: expect.stringContaining(sentence) })
+})
