@@ -76,9 +76,14 @@ async function openLoop(variant: Variant, rate: number, hot: boolean, ms: number
   return measured(latency, performance.now() - start)
 }
 
-const show = ({ rate, p50, p99 }: Result) => `${String(Math.round(rate)).padStart(6)}/s  p50 ${p50.toFixed(2).padStart(6)}  p99 ${p99.toFixed(1).padStart(6)} ms`
+const show = ({ rate, p50, p99 }: Result) =>
+  `${String(Math.round(rate)).padStart(6)}/s  p50 ${p50.toFixed(2).padStart(6)}  p99 ${p99.toFixed(1).padStart(6)} ms`
 const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[values.length >> 1]!
-const medians = (results: readonly Result[]): Result => ({ rate: median(results.map(({ rate }) => rate)), p50: median(results.map(({ p50 }) => p50)), p99: median(results.map(({ p99 }) => p99)) })
+const medians = (results: readonly Result[]): Result => ({
+  rate: median(results.map(({ rate }) => rate)),
+  p50: median(results.map(({ p50 }) => p50)),
+  p99: median(results.map(({ p99 }) => p99)),
+})
 
 const found = new Map<string, Result>()
 const results = new Map<string, Result[]>()
@@ -95,10 +100,14 @@ async function measure(label: string, name: string, hot: boolean, work: (variant
   console.log(`  ${label.padEnd(22)} ${name.padEnd(17)} ${show(result)}`)
 }
 
-console.log(`${rounds} rounds of ${seconds} s each, after ${warmUpMs / 1_000} s of warm-up; durable (fsync); callers in one process, on ${ENROLLMENTS} enrollments.\n`)
+console.log(
+  `${rounds} rounds of ${seconds} s each, after ${warmUpMs / 1_000} s of warm-up; durable (fsync); callers in one process, on ${ENROLLMENTS} enrollments.\n`,
+)
 for (let round = 1; round <= rounds; round++) {
   console.log(`round ${round} of ${rounds}, closed loop`)
-  for (const { name: label, callers, hot } of cases) for (const name of Object.keys(variants)) await measure(label, name, hot, (variant) => closedLoop(variant, callers, hot, seconds * 1_000), callers)
+  for (const { name: label, callers, hot } of cases)
+    for (const name of Object.keys(variants))
+      await measure(label, name, hot, (variant) => closedLoop(variant, callers, hot, seconds * 1_000), callers)
 }
 for (let round = 1; round <= rounds; round++) {
   console.log(`round ${round} of ${rounds}, open loop`)
@@ -106,9 +115,12 @@ for (let round = 1; round <= rounds; round++) {
     const label = hot ? 'one enrollment' : 'distinct'
     const peak = (name: string) => found.get(`${hot ? '100 on one' : '64 distinct'} | ${name}`)!.rate
     for (const name of Object.keys(variants)) {
-      await measure(`${label}, half its peak`, name, hot, (variant) => openLoop(variant, peak(name) / 2, hot, seconds * 1_000), 16)
-      if (name !== 'Prisma tx a call') await measure(`${label}, half of tx`, name, hot, (variant) => openLoop(variant, peak('Prisma tx a call') / 2, hot, seconds * 1_000), 16)
-      else results.set(`${label}, half of tx | ${name}`, results.get(`${label}, half its peak | ${name}`)!), found.set(`${label}, half of tx | ${name}`, found.get(`${label}, half its peak | ${name}`)!)
+      for (const [whose, rate] of [
+        ['its', peak(name) / 2],
+        ["tx's", peak('Prisma tx a call') / 2],
+      ] as const) {
+        await measure(`${label}, half ${whose} peak`, name, hot, (variant) => openLoop(variant, rate, hot, seconds * 1_000), 16)
+      }
     }
   }
 }
@@ -116,7 +128,8 @@ for (let round = 1; round <= rounds; round++) {
 console.log('\nMedians\n')
 for (const [key, result] of found) console.log(`  ${key.padEnd(44)} ${show(result)}`)
 
-const ratio = (label: string, other: string, field: keyof Result) => found.get(`${label} | commit()`)![field] / found.get(`${label} | ${other}`)![field]
+const ratio = (label: string, other: string, field: keyof Result) =>
+  found.get(`${label} | commit()`)![field] / found.get(`${label} | ${other}`)![field]
 const goals: [string, number, boolean, number][] = [
   ['64 distinct: completions, commit() / Prisma tx', ratio('64 distinct', 'Prisma tx a call', 'rate'), true, 8],
   ['64 distinct: completions, commit() / plpgsql', ratio('64 distinct', 'plpgsql a call', 'rate'), true, 2.5],
@@ -124,10 +137,18 @@ const goals: [string, number, boolean, number][] = [
   ['100 on one: completions, commit() / plpgsql', ratio('100 on one', 'plpgsql a call', 'rate'), true, 5],
   ['1 caller: p50, commit() / Prisma tx', ratio('1 caller', 'Prisma tx a call', 'p50'), false, 1.3],
   ['open loop, distinct, each at half its peak: p99, commit() / Prisma tx', ratio('distinct, half its peak', 'Prisma tx a call', 'p99'), false, 1],
-  ['open loop, distinct, same rate: p99, commit() / Prisma tx', ratio('distinct, half of tx', 'Prisma tx a call', 'p99'), false, 1],
-  ['open loop, one enrollment, each at half its peak: p99, commit() / Prisma tx', ratio('one enrollment, half its peak', 'Prisma tx a call', 'p99'), false, 1],
-  ['open loop, one enrollment, same rate: p99, commit() / Prisma tx', ratio('one enrollment, half of tx', 'Prisma tx a call', 'p99'), false, 1],
+  ['open loop, distinct, same rate: p99, commit() / Prisma tx', ratio("distinct, half tx's peak", 'Prisma tx a call', 'p99'), false, 1],
+  [
+    'open loop, one enrollment, each at half its peak: p99, commit() / Prisma tx',
+    ratio('one enrollment, half its peak', 'Prisma tx a call', 'p99'),
+    false,
+    1,
+  ],
+  ['open loop, one enrollment, same rate: p99, commit() / Prisma tx', ratio("one enrollment, half tx's peak", 'Prisma tx a call', 'p99'), false, 1],
 ]
 console.log('\nRatios\n')
-for (const [what, value, more, goal] of goals) console.log(`  ${value.toFixed(2).padStart(6)}  ${what}; wanted: at ${more ? 'least' : 'most'} ${goal}${(more ? value >= goal : value <= goal) ? '' : '  ← not reached here'}`)
+for (const [what, value, more, goal] of goals)
+  console.log(
+    `  ${value.toFixed(2).padStart(6)}  ${what}; wanted: at ${more ? 'least' : 'most'} ${goal}${(more ? value >= goal : value <= goal) ? '' : '  ← not reached here'}`,
+  )
 await world.close()

@@ -16,7 +16,15 @@ export const viaCommit = (url: string, options: { width?: number; few?: number }
   const db = connect(url, { ...defaultPool, size: 4, max: 12 })
   let batches = 0
   let requests = 0
-  const { commit } = commits(db, { ...options, watch: { batch: (size) => { batches++; requests += size } } })
+  const { commit } = commits(db, {
+    ...options,
+    watch: {
+      batch: (size) => {
+        batches++
+        requests += size
+      },
+    },
+  })
   return {
     close: () => db.$disconnect(),
     call: (key, learnerId, lessonId) => commit(completeLesson, { actor: { id: learnerId, role: 'LEARNER' }, key, input: { learnerId, lessonId } }),
@@ -34,7 +42,9 @@ export const viaPrisma = (url: string): Variant => {
         const id = `${learner}.c`
         await tx.$queryRaw`select id from "Enrollment" where id = ${id} for no key update`
         const now = new Date().toISOString()
-        const [s] = await tx.$queryRaw<Seen[]>`select e.*, c."lessonsVersion" as "courseNow", (select k.answer from "IdempotencyKey" k where k.actor = ${learner} and k.key = ${key}) as used,
+        const [s] = await tx.$queryRaw<
+          Seen[]
+        >`select e.*, c."lessonsVersion" as "courseNow", (select k.answer from "IdempotencyKey" k where k.actor = ${learner} and k.key = ${key}) as used,
           (select count(*)::int from "LessonPrerequisite" q join "Lesson" r on r.id = q."requiresId" where q."lessonId" = l.id and r.active
             and not exists (select from "LessonProgress" p where p."enrollmentId" = e.id and p."lessonId" = q."requiresId" and p.status = 'COMPLETED')) as open,
           exists (select from "LessonProgress" p where p."enrollmentId" = e.id and p."lessonId" = l.id) as done
@@ -74,6 +84,8 @@ export const viaFunction = (url: string): Variant => {
   pool.on('error', () => {})
   return {
     close: () => pool.end(),
-    call: async (key, learner, lesson) => (await pool.query({ name: 'f', text: `select complete_lesson($1, $2, 'h', $3, $4) as answer`, values: [learner, key, `${learner}.c`, lesson] })).rows[0].answer,
+    call: async (key, learner, lesson) =>
+      (await pool.query({ name: 'f', text: `select complete_lesson($1, $2, 'h', $3, $4) as answer`, values: [learner, key, `${learner}.c`, lesson] }))
+        .rows[0].answer,
   }
 }

@@ -17,7 +17,9 @@ export interface Request {
 }
 
 /** What became of a request: its answer, or why not. */
-export type Outcome = { readonly view: object; readonly answer: object; readonly version: number; readonly changed: boolean; readonly replayed: boolean } | { readonly error: unknown }
+export type Outcome =
+  | { readonly view: object; readonly answer: object; readonly version: number; readonly changed: boolean; readonly replayed: boolean }
+  | { readonly error: unknown }
 
 /** What became of a batch, if its transaction commits. */
 export interface Carried<R> {
@@ -72,7 +74,8 @@ export async function carry<R extends Request>(tx: Tx, requests: readonly R[], w
   }
 
   const changes: Change[] = []
-  for (const id of [...after.keys()].sort()) { // new roots are locked by being inserted: by ascending id, like the others
+  for (const id of [...after.keys()].sort()) {
+    // new roots are locked by being inserted: by ascending id, like the others
     const state = after.get(id)!
     const before = found.get(id)
     changes.push({ before: before?.version ? aggregate.rows(before) : {}, after: aggregate.rows(state) })
@@ -99,7 +102,8 @@ export async function carry<R extends Request>(tx: Tx, requests: readonly R[], w
     }
 
     if (state.version === 0 && !verb.creates) throw aggregate.missing(state)
-    if (expectedVersion !== undefined && expectedVersion !== state.version) throw new VersionConflict(expectedVersion, aggregate.root, aggregate.view(state))
+    if (expectedVersion !== undefined && expectedVersion !== state.version)
+      throw new VersionConflict(expectedVersion, aggregate.root, aggregate.view(state))
 
     const before = state
     const told: Shape['event'][] = []
@@ -108,7 +112,17 @@ export async function carry<R extends Request>(tx: Tx, requests: readonly R[], w
       const version = state.version + 1
       state = Object.assign(aggregate.evolve(state, event, at), { version })
       const { kind, ...data } = event
-      rows.push({ rootType: aggregate.root, rootId: root, version, topic: aggregate.topic(state), kind, data, view: aggregate.view(state, event), actor: actor.id, at })
+      rows.push({
+        rootType: aggregate.root,
+        rootId: root,
+        version,
+        topic: aggregate.topic(state),
+        kind,
+        data,
+        view: aggregate.view(state, event),
+        actor: actor.id,
+        at,
+      })
       told.push(event)
     }
     for (const event of aggregate.overdue?.(state) ?? []) tell(event)

@@ -43,13 +43,22 @@ export const builder = new SchemaBuilder<Types>({
     unauthorizedError: (_, { viewer }) =>
       viewer
         ? new GraphQLError('You may not see this.', { extensions: { code: 'FORBIDDEN' } })
-        : new GraphQLError('Sign in first: send the header `Authorization: Bearer <token>` with a token that has not ended.', { extensions: { code: 'UNAUTHENTICATED' } }),
+        : new GraphQLError('Sign in first: send the header `Authorization: Bearer <token>` with a token that has not ended.', {
+            extensions: { code: 'UNAUTHENTICATED' },
+          }),
   },
   relay: {
     nodeTypeOptions: { description: 'Anything that has a global id.' },
     idFieldOptions: { description: 'The global id, opaque and stable.' },
-    nodeQueryOptions: { description: 'Anything by its global id; null if there is no such thing or the viewer may not see it. What is no global id at all is an error.', args: { id: { description: 'The global id.' } } },
-    nodesQueryOptions: { description: 'Many things by their global ids, each null if there is no such thing or the viewer may not see it. What is no global id at all is an error.', args: { ids: { description: 'The global ids.' } } },
+    nodeQueryOptions: {
+      description: 'Anything by its global id; null if there is no such thing or the viewer may not see it. What is no global id at all is an error.',
+      args: { id: { description: 'The global id.' } },
+    },
+    nodesQueryOptions: {
+      description:
+        'Many things by their global ids, each null if there is no such thing or the viewer may not see it. What is no global id at all is an error.',
+      args: { ids: { description: 'The global ids.' } },
+    },
     pageInfoTypeOptions: { description: 'Where a page of a connection begins and ends.' },
     hasNextPageFieldOptions: { description: 'Whether more follows this page.' },
     hasPreviousPageFieldOptions: { description: 'Whether there is more before this page.' },
@@ -73,7 +82,10 @@ export type SchemaTypes = typeof builder extends PothosSchemaTypes.SchemaBuilder
 
 builder.addScalarType('DateTime', DateTimeResolver)
 builder.queryType({ description: 'What can be asked. Everything but `viewer` asks that one has signed in.', authScopes: { signedIn: true } })
-builder.mutationType({ description: 'What can be done. Each takes effect exactly once; what was asked and cannot be done is answered by a type of its own, and then nothing has changed.' })
+builder.mutationType({
+  description:
+    'What can be done. Each takes effect exactly once; what was asked and cannot be done is answered by a type of its own, and then nothing has changed.',
+})
 
 /** The id behind a global id of this type. Throws InvalidInput if it is no such id; `field` says where it was found. */
 export function localId(typename: string, globalId: string, field: string): string {
@@ -84,7 +96,11 @@ export function localId(typename: string, globalId: string, field: string): stri
   } catch {
     throw new InvalidInput(field, `${field} is no global id. ${wanted}`)
   }
-  if (decoded.typename !== typename) throw new InvalidInput(field, `${field} is the id of ${/^[A-Za-z]{1,40}$/.test(decoded.typename) ? `a ${decoded.typename}` : 'something else'}. ${wanted}`)
+  if (decoded.typename !== typename)
+    throw new InvalidInput(
+      field,
+      `${field} is the id of ${/^[A-Za-z]{1,40}$/.test(decoded.typename) ? `a ${decoded.typename}` : 'something else'}. ${wanted}`,
+    )
   if (!/^[\w.-]{1,200}$/.test(decoded.id)) throw new InvalidInput(field, `${field} is no id that this server has given. ${wanted}`)
   return decoded.id
 }

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Actor, Shape, Verb } from './aggregate.ts'
 import { type Carried, carry, type Request } from './batch.ts'
 import { sql, type Db } from './database/client.ts'
-import { isDisconnection, isLockTimeout, isRace, isTransient } from './database/conflict.ts'
+import { isDisconnection, isLockTimeout, isRace, isStatementTimeout, isTransient } from './database/conflict.ts'
 import { Busy, DomainError, OutcomeUnknown, Unavailable } from './errors.ts'
 
 /** What is asked, by whom, and under which key. */
@@ -30,14 +30,17 @@ export interface Committed<View, Answer> {
 }
 
 /** The way in: decides, commits, answers. Throws a DomainError if nothing was changed and the caller can know why; any other error means that nothing was changed and it is our fault. */
-export type Commit = <S extends Shape, Input, Answer extends object>(verb: Verb<S, Input, Answer>, asked: Asked<Input>) => Promise<Committed<S['view'], Answer>>
+export type Commit = <S extends Shape, Input, Answer extends object>(
+  verb: Verb<S, Input, Answer>,
+  asked: Asked<Input>,
+) => Promise<Committed<S['view'], Answer>>
 
 /** What happens on the way in; for metrics and logs. */
 export interface Watcher {
   batch?(size: number, ms: number): void
   settled?(verb: string, outcome: string): void
-  /** A race that was met and mended: a transaction done again, a batch split, a root read again, a lock waited for. */
-  met?(race: 'retry' | 'split' | 'reread' | 'lock-wait' | 'outcome-asked', detail: object): void
+  /** A race that was met and mended: a transaction done again, a batch split, a root read again, a lock waited for; or one that was given up. */
+  met?(race: 'retry' | 'split' | 'reread' | 'lock-wait' | 'outcome-asked' | 'gave-up', detail: object): void
   /** Something of this kind of root was changed. */
   committed?(root: string): void
   failed?(error: unknown, verbs: readonly string[]): void
@@ -112,7 +115,7 @@ export function commits(db: Db, options: CommitOptions = {}) {
   function depart(queue: Queue) {
     for (const root of queue.held) {
       if (queue.busy.has(root)) continue
-      if (patient < patience) fly(queue, (request) => request.root === root, true)
+      if (patient < patience) void fly(queue, (request) => request.root === root, true)
       else giveUp(queue, root)
     }
     while (queue.flying < width) {
@@ -123,7 +126,7 @@ export function commits(db: Db, options: CommitOptions = {}) {
       // Many at once share the free places: one batch is decided while PostgreSQL works on another. All requests of a root stay together.
       const share = roots.size < 2 * few ? roots.size : Math.max(few, Math.ceil(roots.size / (width - queue.flying)))
       const aboard = new Set([...roots].slice(0, share))
-      fly(queue, ({ root }) => aboard.has(root), false)
+      void fly(queue, ({ root }) => aboard.has(root), false)
     }
   }
 
@@ -193,9 +196,14 @@ export function commits(db: Db, options: CommitOptions = {}) {
           return batch
         }
         if (isDisconnection(error) ? performance.now() - begun < outageMs : again(error, attempt, batch.length, tries)) {
-          watch.met?.(isLockTimeout(error) ? 'lock-wait' : 'retry', { attempt, verbs: verbs(), roots: batch.slice(0, 3).map(({ root }) => root), error: String((error as Error).message).slice(0, 200) })
+          watch.met?.(isLockTimeout(error) ? 'lock-wait' : 'retry', {
+            attempt,
+            verbs: verbs(),
+            roots: batch.slice(0, 3).map(({ root }) => root),
+            error: String((error as Error).message).slice(0, 200),
+          })
           if (!isRace(error)) await sleep(Math.random() * 5 * 2 ** Math.min(attempt, 6))
-        } else if (batch.length > 1 && !isLockTimeout(error) && !isDisconnection(error)) {
+        } else if (batch.length > 1 && !isTimeout(error) && !isDisconnection(error)) {
           watch.met?.('split', { size: batch.length, verbs: verbs() })
           const half = batch.length >> 1 // the guilty one is found in log n steps, and order is kept
           const fewer = Math.max(2, tries >> 1) // what doesn't pass is given up in bounded time, too
@@ -204,8 +212,16 @@ export function commits(db: Db, options: CommitOptions = {}) {
           const [behind, free] = [true, false].map((is) => batch.slice(half).filter(({ root }) => held.has(root) === is)) as [Waiting[], Waiting[]]
           return [...stuck, ...behind, ...(free.length ? await carryOut(free, wait, fewer) : [])]
         } else {
-          watch.failed?.(error, verbs())
-          const told = doubt ? new OutcomeUnknown() : isLockTimeout(error) || isTransient(error) ? new Busy() : isDisconnection(error) ? new Unavailable() : error
+          const told = doubt
+            ? new OutcomeUnknown()
+            : isTimeout(error) || isTransient(error)
+              ? new Busy()
+              : isDisconnection(error)
+                ? new Unavailable()
+                : error
+          if (!(told instanceof DomainError)) watch.failed?.(error, verbs())
+          else
+            watch.met?.('gave-up', { verbs: verbs(), requests: batch.length, told: told.code, error: String((error as Error).message).slice(0, 200) })
           for (const request of batch) settle(request, told)
           return []
         }
@@ -218,6 +234,8 @@ export function commits(db: Db, options: CommitOptions = {}) {
     if (isRace(error)) return attempt < (size > 1 ? 3 : attempts) // in a batch, then bisected: it may be no race
     return isTransient(error) && attempt < tries
   }
+
+  const isTimeout = (error: unknown) => isLockTimeout(error) || isStatementTimeout(error)
 
   function settleAll({ outcomes, stuck, events, reread }: Carried<Waiting>, root: string): Waiting[] {
     if (events) watch.committed?.(root)
@@ -252,7 +270,9 @@ export function commits(db: Db, options: CommitOptions = {}) {
         const [row] = await db.$queryRaw<{ status: string | null }[]>(sql`select pg_xact_status(${xid}::text::xid8) as status`)
         if (row?.status === 'committed' && witness) {
           const { rootType, rootId, version } = witness
-          const [own] = await db.$queryRaw<object[]>(sql`select 1 from "Event" where "rootType" = ${rootType} and "rootId" = ${rootId} and version = ${version}::int and xid = ${xid}::text::xid8`)
+          const [own] = await db.$queryRaw<object[]>(
+            sql`select 1 from "Event" where "rootType" = ${rootType} and "rootId" = ${rootId} and version = ${version}::int and xid = ${xid}::text::xid8`,
+          )
           return own ? 'committed' : 'aborted'
         }
         if (row?.status === 'committed' || row?.status === 'aborted') return row.status

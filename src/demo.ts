@@ -26,7 +26,9 @@ export const demoTokens: readonly string[] = people.map(({ token }) => token)
 /** Whether the demo's users are in the database, and let in by their tokens. */
 export const isDemo = (url: string): Promise<boolean> =>
   inSession(url, async (client) => {
-    const { rows } = await client.query<{ found: boolean }>('select exists (select from "Session" where "tokenHash" = any($1)) as found', [demoTokens.map(hashOf)])
+    const { rows } = await client.query<{ found: boolean }>('select exists (select from "Session" where "tokenHash" = any($1)) as found', [
+      demoTokens.map(hashOf),
+    ])
     return rows[0]!.found
   })
 
@@ -39,7 +41,9 @@ export async function seedDemo(url: string, { pool }: Pick<Config, 'pool'>): Pro
   try {
     await Promise.all(people.map(({ token, name, role }) => commit(registerUser, { actor: system, input: { userId: token, name, role } })))
     const expiresAt = new Date(Date.now() + 10 * 365 * 86_400_000).toISOString()
-    await Promise.all(people.map(({ token }) => commit(startSession, { actor: system, input: { userId: token, tokenHash: hashOf(token), expiresAt } })))
+    await Promise.all(
+      people.map(({ token }) => commit(startSession, { actor: system, input: { userId: token, tokenHash: hashOf(token), expiresAt } })),
+    )
     for (const course of academy) {
       await commit(reviseCourse, { actor: system, input: course })
       await commit(assignInstructor, { actor: system, input: { courseId: course.courseId, userId: 'demo-instructor' } })
@@ -58,7 +62,12 @@ export async function seedDemo(url: string, { pool }: Pick<Config, 'pool'>): Pro
 }
 
 /** A course of lessons, each with what it requires among those before it. */
-function course(slug: string, title: string, description: string, lessons: readonly (readonly [slug: string, title: string, requires: readonly string[], exercise: string])[]) {
+function course(
+  slug: string,
+  title: string,
+  description: string,
+  lessons: readonly (readonly [slug: string, title: string, requires: readonly string[], exercise: string])[],
+) {
   const courseId = idOf(`demo/${slug}`)
   const lessonId = (lesson: string) => `${courseId}.${idOf(lesson)}`
   const states = lessons.map(([lesson, title, requires, exercise], i): [string, LessonState] => {

@@ -21,7 +21,9 @@ export class VersionConflict extends DomainError {
   /** The root's table, which is also its type in the API. */
   readonly rootType: string
   constructor(expectedVersion: number, rootType: string, current: { readonly version: number }) {
-    super(`You saw version ${expectedVersion}, it is now at version ${current.version}. Look at what changed, then ask again with expectedVersion: ${current.version}.`)
+    super(
+      `You saw version ${expectedVersion}, it is now at version ${current.version}. Look at what changed, then ask again with expectedVersion: ${current.version}.`,
+    )
     this.expectedVersion = expectedVersion
     this.currentVersion = current.version
     this.rootType = rootType
@@ -84,7 +86,9 @@ export class Unavailable extends Retryable {
 /** The connection was lost while the change was being committed, there was no key, and the database could not say what became of it. */
 export class OutcomeUnknown extends DomainError {
   constructor() {
-    super('The connection to the database was lost during the commit, and it could not be found out whether the change was made. Look before you try again; with an idempotencyKey this cannot happen.')
+    super(
+      'The connection to the database was lost during the commit, and it could not be found out whether the change was made. Look before you try again; with an idempotencyKey this cannot happen.',
+    )
   }
 }
 

@@ -99,11 +99,16 @@ query Learners {
   ),
 ]
 
-const welcome = [tab('', `
+const welcome = [
+  tab(
+    '',
+    `
 # Welcome to Lockstep. Put your token among the headers below.
 query Me {
   viewer { name role }
-}`)]
+}`,
+  ),
+]
 
 /** GraphiQL, from this server alone; with examples where there is a demo. */
 export const graphiqlOptions = (demo: boolean): GraphiQLOptions => ({

@@ -46,9 +46,7 @@ const { version, description } = JSON.parse(readFileSync(new URL('../package.jso
 
 const main = defineCommand({
   meta: { name: 'lockstep', version, description },
-  subCommands: Object.fromEntries(
-    Object.entries(commands).map(([name, load]) => [name, async () => strictly((await load()) as CommandDef)]),
-  ),
+  subCommands: Object.fromEntries(Object.entries(commands).map(([name, load]) => [name, async () => strictly((await load()) as CommandDef)])),
 })
 
 const plain = (text: string) => (process.stdout.isTTY ? text : stripVTControlCharacters(text))

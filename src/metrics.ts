@@ -8,17 +8,42 @@ export function metrics(log: Logger) {
   const registers = [registry]
   collectDefaultMetrics({ register: registry })
 
-  const requests = new Counter({ registers, name: 'lockstep_commit_requests_total', help: 'Mutations by operation and outcome: changed, unchanged, replayed, or the code of the error.', labelNames: ['operation', 'outcome'] })
-  const batches = new Histogram({ registers, name: 'lockstep_commit_batch_size', help: 'Requests that shared a transaction.', buckets: [1, 2, 4, 8, 16, 32, 64, 128] })
-  const seconds = new Histogram({ registers, name: 'lockstep_commit_seconds', help: 'From BEGIN to COMMIT.', buckets: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5, 10] })
+  const requests = new Counter({
+    registers,
+    name: 'lockstep_commit_requests_total',
+    help: 'Mutations by operation and outcome: changed, unchanged, replayed, or the code of the error.',
+    labelNames: ['operation', 'outcome'],
+  })
+  const batches = new Histogram({
+    registers,
+    name: 'lockstep_commit_batch_size',
+    help: 'Requests that shared a transaction.',
+    buckets: [1, 2, 4, 8, 16, 32, 64, 128],
+  })
+  const seconds = new Histogram({
+    registers,
+    name: 'lockstep_commit_seconds',
+    help: 'From BEGIN to COMMIT.',
+    buckets: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5, 10],
+  })
   const races = new Counter({
     registers,
     name: 'lockstep_commit_races_total',
-    help: 'Races that were met and mended: a transaction done again (retry), a batch split, a root read again (reread), a lock that somebody else held (lock-wait), a lost connection whose outcome was asked (outcome-asked).',
+    help: 'Races that were met and mended: a transaction done again (retry), a batch split, a root read again (reread), a lock that somebody else held (lock-wait), a lost connection whose outcome was asked (outcome-asked); or one that was given up, its callers told to ask again (gave-up).',
     labelNames: ['race'],
   })
-  const failures = new Counter({ registers, name: 'lockstep_commit_failures_total', help: 'Transactions that failed for good, database and integrity errors among them; should be 0.' })
-  const http = new Histogram({ registers, name: 'lockstep_http_seconds', help: 'HTTP requests by path and status.', labelNames: ['path', 'status'], buckets: [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5, 10] })
+  const failures = new Counter({
+    registers,
+    name: 'lockstep_commit_failures_total',
+    help: 'Transactions that failed through a database or integrity error that nothing could mend; should be 0.',
+  })
+  const http = new Histogram({
+    registers,
+    name: 'lockstep_http_seconds',
+    help: 'HTTP requests by path and status.',
+    labelNames: ['path', 'status'],
+    buckets: [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5, 10],
+  })
 
   const watch: Watcher = {
     batch(size, ms) {
@@ -28,7 +53,9 @@ export function metrics(log: Logger) {
     settled: (operation, outcome) => requests.inc({ operation, outcome }),
     met(race, detail) {
       races.inc({ race })
-      log.info({ race, ...detail }, 'A race was met and mended.')
+      if (race === 'gave-up')
+        log.warn(detail, 'Requests were given up in bounded time; nothing of them was changed, and they were told to ask again.')
+      else log.info({ race, ...detail }, 'A race was met and mended.')
     },
     failed(error, operations) {
       failures.inc()

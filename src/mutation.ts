@@ -38,10 +38,23 @@ interface MutationOptions<S extends Shape, Input, Answer extends object, Fields 
 }
 
 /** What every mutation may be answered with. */
-const common: readonly ErrorClass[] = [Unauthenticated, Forbidden, InvalidInput, VersionConflict, IdempotencyKeyReused, Busy, Unavailable, OutcomeUnknown, OperationFailed]
+const common: readonly ErrorClass[] = [
+  Unauthenticated,
+  Forbidden,
+  InvalidInput,
+  VersionConflict,
+  IdempotencyKeyReused,
+  Busy,
+  Unavailable,
+  OutcomeUnknown,
+  OperationFailed,
+]
 
 /** The GraphQL field of a verb: `name(input: NameInput!): NameResult!`, a union of `NamePayload` and the domain errors that can happen. */
-export function mutation<S extends Shape, Input, Answer extends object, Fields extends InputFieldMap>(name: string, options: MutationOptions<S, Input, Answer, Fields>): void {
+export function mutation<S extends Shape, Input, Answer extends object, Fields extends InputFieldMap>(
+  name: string,
+  options: MutationOptions<S, Input, Answer, Fields>,
+): void {
   const { description, failed, errors, keyRequired } = options
   const Name = name[0]!.toUpperCase() + name.slice(1)
 
@@ -52,7 +65,8 @@ export function mutation<S extends Shape, Input, Answer extends object, Fields e
       expectedVersion: t.int({ required: false, description: 'Only if what is changed is still at this version; otherwise VersionConflict.' }),
       idempotencyKey: t.id({
         required: keyRequired ?? false,
-        description: 'A name of your choosing for this request, 1 to 200 characters, such as a UUID. Sent again with the same key, however often, it takes effect once and is answered as it was the first time.',
+        description:
+          'A name of your choosing for this request, 1 to 200 characters, such as a UUID. Sent again with the same key, however often, it takes effect once and is answered as it was the first time.',
       }),
     }),
   })
@@ -62,7 +76,9 @@ export function mutation<S extends Shape, Input, Answer extends object, Fields e
     fields: (t) => ({
       ...options.payload(t as PayloadBuilder<S['view'], Answer>),
       version: t.exposeInt('version', { description: 'The version that this request made, or, if it changed nothing, found.' }),
-      replayed: t.exposeBoolean('replayed', { description: 'True: this request had been carried out before, under the same key, and this is the answer it was given then.' }),
+      replayed: t.exposeBoolean('replayed', {
+        description: 'True: this request had been carried out before, under the same key, and this is the answer it was given then.',
+      }),
     }),
   })
 
@@ -71,15 +87,26 @@ export function mutation<S extends Shape, Input, Answer extends object, Fields e
       type: payload,
       description,
       args: { input: t.arg({ type: input, description: 'What is asked.' }) },
-      errors: { types: [...new Set([...common, ...errors])], union: { name: `${Name}Result`, description: `What ${name} is answered with: its payload, or why nothing was changed.` } },
+      errors: {
+        types: [...new Set([...common, ...errors])],
+        union: { name: `${Name}Result`, description: `What ${name} is answered with: its payload, or why nothing was changed.` },
+      },
       resolve: async (_, args, context) => {
-        const given = (args as { input: unknown }).input as InputShapeFromFields<Fields> & { idempotencyKey?: string | null; expectedVersion?: number | null }
+        const given = (args as { input: unknown }).input as InputShapeFromFields<Fields> & {
+          idempotencyKey?: string | null
+          expectedVersion?: number | null
+        }
         const { viewer } = context
         if (!viewer) throw new Unauthenticated()
         const key = keyIn(given.idempotencyKey)
         const asked = options.ask(given, viewer)
         try {
-          return (await context.commit(options.verb(), { actor: viewer, input: asked, key, expectedVersion: given.expectedVersion ?? undefined })) as never
+          return (await context.commit(options.verb(), {
+            actor: viewer,
+            input: asked,
+            key,
+            expectedVersion: given.expectedVersion ?? undefined,
+          })) as never
         } catch (error) {
           const told = error instanceof DomainError ? error : new OperationFailed(failed, context.requestId)
           if (!(error instanceof DomainError)) context.log.error({ err: error, verb: name, viewer: viewer.id, requestId: context.requestId }, failed)
@@ -95,7 +122,10 @@ export function mutation<S extends Shape, Input, Answer extends object, Fields e
 function keyIn(key: string | null | undefined): string | undefined {
   if (key === null || key === undefined) return undefined
   if (/^[\x20-\x7e]{1,200}$/.test(key)) return key
-  throw new InvalidInput('input.idempotencyKey', `input.idempotencyKey has ${key.length} characters${key.length > 200 || !key.length ? '' : ', some of them not printable ASCII'}. Wanted are 1 to 200 characters of printable ASCII, such as a UUID.`)
+  throw new InvalidInput(
+    'input.idempotencyKey',
+    `input.idempotencyKey has ${key.length} characters${key.length > 200 || !key.length ? '' : ', some of them not printable ASCII'}. Wanted are 1 to 200 characters of printable ASCII, such as a UUID.`,
+  )
 }
 
 const DomainErrorInterface = builder.interfaceRef<DomainError>('DomainError').implement({
@@ -117,7 +147,16 @@ type ErrorFields<E extends DomainError> = (t: PothosSchemaTypes.ObjectFieldBuild
 
 /** Shows a domain error as a type of the API, with fields of its own where it has any. */
 export function showError<E extends DomainError>(error: new (...args: never[]) => E, description: string, fields: ErrorFields<E> = () => ({})): void {
-  builder.objectType(error as never, { name: error.name, description, interfaces: [DomainErrorInterface], isTypeOf: (value: unknown) => value instanceof error, fields: fields as never } as never)
+  builder.objectType(
+    error as never,
+    {
+      name: error.name,
+      description,
+      interfaces: [DomainErrorInterface],
+      isTypeOf: (value: unknown) => value instanceof error,
+      fields: fields as never,
+    } as never,
+  )
 }
 
 const retryable: ErrorFields<Busy | Unavailable> = (t) => ({
@@ -126,13 +165,18 @@ const retryable: ErrorFields<Busy | Unavailable> = (t) => ({
 
 showError(Unauthenticated, 'The caller has not said who they are, or their session has ended.')
 showError(Forbidden, 'The caller may not do this.')
-showError(InvalidInput, 'What was asked cannot be meant.', (t) => ({ field: t.exposeString('field', { description: 'The argument, as `input.idempotencyKey`.' }) }))
+showError(InvalidInput, 'What was asked cannot be meant.', (t) => ({
+  field: t.exposeString('field', { description: 'The argument, as `input.idempotencyKey`.' }),
+}))
 showError(IdempotencyKeyReused, 'The key was used before for another request.', (t) => ({
   idempotencyKey: t.exposeID('idempotencyKey', { description: 'The key.' }),
 }))
 showError(Busy, 'Somebody else has been changing the same thing for too long. Nothing was changed; ask again.', retryable)
 showError(Unavailable, 'The database cannot be reached just now. Nothing was changed; ask again.', retryable)
-showError(OutcomeUnknown, 'The connection was lost during the commit and it could not be found out whether the change was made. Look, or ask again with the same key.')
+showError(
+  OutcomeUnknown,
+  'The connection was lost during the commit and it could not be found out whether the change was made. Look, or ask again with the same key.',
+)
 showError(OperationFailed, 'Something went wrong on our side. Nothing was changed.', (t) => ({
   requestId: t.exposeString('requestId', { description: 'What to tell us, so that we find it in the log.' }),
 }))
@@ -143,6 +187,7 @@ showError(VersionConflict, 'The caller saw another version than the one that is 
     type: builder.nodeInterfaceRef(),
     nullable: true,
     description: 'What is there now, as it was committed; null if there is nothing, which is version 0.',
-    resolve: ({ rootType, current, currentVersion }) => (currentVersion ? ({ ...shownRoots.get(rootType)?.(current as never), __typename: rootType } as never) : null),
+    resolve: ({ rootType, current, currentVersion }) =>
+      currentVersion ? ({ ...shownRoots.get(rootType)?.(current as never), __typename: rootType } as never) : null,
   }),
 }))

@@ -28,7 +28,10 @@ export async function save(tx: Tx, writes: readonly Write[]): Promise<boolean> {
   if (!some.length) return false
   const counts = JSON.stringify(some.map(({ rows }) => rows.length))
   const written = await tx.$executeRawUnsafe(textOf(some), ...some.map(({ rows }) => JSON.stringify(rows)), counts)
-  if (written !== 1) throw new Error(`Integrity: not every row was there to write, of ${some.map(({ operation, table, rows }) => `${operation} "${table}" ${rows.length}`).join(', ')}`)
+  if (written !== 1)
+    throw new Error(
+      `Integrity: not every row was there to write, of ${some.map(({ operation, table, rows }) => `${operation} "${table}" ${rows.length}`).join(', ')}`,
+    )
   return true
 }
 

@@ -114,7 +114,8 @@ export async function startServer({ config, log }: { config: Config; log: Logger
         response.setHeader('x-request-id', requestId)
         if (request.method === 'POST') {
           // Only JSON: what a form on another site can send without asking is no way to change anything.
-          if (!/^application\/(graphql\+)?json\b/i.test(request.headers['content-type'] ?? '')) return fail(response, 415, 'UNSUPPORTED_MEDIA_TYPE', 'Send the operation as JSON, with the header `Content-Type: application/json`.')
+          if (!/^application\/(graphql\+)?json\b/i.test(request.headers['content-type'] ?? ''))
+            return fail(response, 415, 'UNSUPPORTED_MEDIA_TYPE', 'Send the operation as JSON, with the header `Content-Type: application/json`.')
           const body = await bodyOf(request)
           if (!body) return fail(response, 413, 'PAYLOAD_TOO_LARGE', `The request has more than ${BODY_LIMIT} bytes, which is the most that is read.`)
           Object.assign(request, { body })
@@ -145,7 +146,8 @@ export async function startServer({ config, log }: { config: Config; log: Logger
   return { address: { host, port }, open, drain }
 }
 
-const say = (response: ServerResponse, status: number, text: string) => response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' }).end(`${text}\n`)
+const say = (response: ServerResponse, status: number, text: string) =>
+  response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' }).end(`${text}\n`)
 
 function fail(response: ServerResponse, status: number, code: string, message: string) {
   if (status === 413) response.setHeader('connection', 'close')
@@ -189,10 +191,15 @@ function shown(error: unknown, log: Logger): Error {
   const domain = original instanceof DomainError ? original : isDisconnection(original) ? new Unavailable() : undefined
   if (domain) return new GraphQLError(domain.message, { path, nodes, extensions: { code: domain.code } })
   if (original instanceof GraphQLError) return new GraphQLError(original.message, { path, nodes, extensions: original.extensions })
-  if (isImpossibleText(original)) return new GraphQLError('An argument contains the character NUL, which nothing here does.', { path, nodes, extensions: { code: 'BAD_REQUEST' } })
+  if (isImpossibleText(original))
+    return new GraphQLError('An argument contains the character NUL, which nothing here does.', { path, nodes, extensions: { code: 'BAD_REQUEST' } })
   if (isImpossibleArgument(original)) {
     log.warn({ err: original, path }, 'A query had an argument that could not be used.')
-    return new GraphQLError('An argument cannot be used; a cursor must be one that was given by this connection.', { path, nodes, extensions: { code: 'BAD_REQUEST' } })
+    return new GraphQLError('An argument cannot be used; a cursor must be one that was given by this connection.', {
+      path,
+      nodes,
+      extensions: { code: 'BAD_REQUEST' },
+    })
   }
   log.error({ err: original, path }, 'A query failed.')
   return new GraphQLError('Something went wrong on our side.', { path, nodes, extensions: { code: 'INTERNAL_SERVER_ERROR' } })
@@ -206,7 +213,12 @@ const codes: Plugin = {
     const coded = all.map((one) => {
       if (!('errors' in one) || !one.errors) return one
       const extensions = { code: 'BAD_REQUEST', ...(!('data' in one) && { http: { status: 400, spec: true } }) }
-      return { ...one, errors: one.errors.map((error) => (error.extensions?.code ? error : new GraphQLError(error.message, { ...error, extensions: { ...extensions, ...error.extensions } }))) }
+      return {
+        ...one,
+        errors: one.errors.map((error) =>
+          error.extensions?.code ? error : new GraphQLError(error.message, { ...error, extensions: { ...extensions, ...error.extensions } }),
+        ),
+      }
     })
     setResult((Array.isArray(result) ? coded : coded[0]) as never)
   },

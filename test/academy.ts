@@ -34,7 +34,10 @@ export function academy(commit: Commit) {
     const id = `${name}-${randomUUID().slice(0, 8)}`
     const token = `token-of-${id}`
     await commit(registerUser, { actor: system, input: { userId: id, name, role } })
-    await commit(startSession, { actor: system, input: { userId: id, tokenHash: hashOf(token), expiresAt: new Date(Date.now() + 3_600_000).toISOString() } })
+    await commit(startSession, {
+      actor: system,
+      input: { userId: id, tokenHash: hashOf(token), expiresAt: new Date(Date.now() + 3_600_000).toISOString() },
+    })
     return { id, token, actor: { id, role } }
   }
 
@@ -51,10 +54,25 @@ export function academy(commit: Commit) {
       async revise(count, needs = {}, inactive = [], by = commit) {
         const states = Array.from({ length: count }, (_, i): [string, LessonState] => {
           const n = i + 1
-          const contents = Object.fromEntries([1, 2].map((m) => [item(n, m), { position: m, title: `Item ${m}`, kind: 'TEXT' as const, active: true }]))
-          return [lesson(n), { slug: `lesson-${n}`, position: n, title: `Lesson ${n}`, active: !inactive.includes(n), requires: (needs[n] ?? []).map(lesson), contents }]
+          const contents = Object.fromEntries(
+            [1, 2].map((m) => [item(n, m), { position: m, title: `Item ${m}`, kind: 'TEXT' as const, active: true }]),
+          )
+          return [
+            lesson(n),
+            {
+              slug: `lesson-${n}`,
+              position: n,
+              title: `Lesson ${n}`,
+              active: !inactive.includes(n),
+              requires: (needs[n] ?? []).map(lesson),
+              contents,
+            },
+          ]
         })
-        const { version } = await by(reviseCourse, { actor: system, input: { courseId: id, slug, title: slug, description: '', lessons: Object.fromEntries(states) } })
+        const { version } = await by(reviseCourse, {
+          actor: system,
+          input: { courseId: id, slug, title: slug, description: '', lessons: Object.fromEntries(states) },
+        })
         return version
       },
     }

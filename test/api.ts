@@ -8,13 +8,20 @@ import { graphql } from './generated/gql.ts'
 /** What came back of one operation. */
 export interface Answered<Data> {
   readonly data: Data
-  readonly errors?: readonly { readonly message: string; readonly path?: readonly (string | number)[]; readonly extensions: { readonly code: string } }[]
+  readonly errors?: readonly {
+    readonly message: string
+    readonly path?: readonly (string | number)[]
+    readonly extensions: { readonly code: string }
+  }[]
   readonly status: number
 }
 
 /** A server of a test's own, in this process, on a free port. */
 export async function serve(w: { url: string; onClose(close: () => unknown): unknown }, environment: Record<string, string> = {}) {
-  const server = await startServer({ config: parseConfig({ PORT: '0', DATABASE_POOL_SIZE: '2', DATABASE_POOL_MAX: '20', ...environment }), log: pino({ level: process.env.LOG_LEVEL ?? 'silent' }) })
+  const server = await startServer({
+    config: parseConfig({ PORT: '0', DATABASE_POOL_SIZE: '2', DATABASE_POOL_MAX: '20', ...environment }),
+    log: pino({ level: process.env.LOG_LEVEL ?? 'silent' }),
+  })
   await server.open({ databaseUrl: w.url, demo: false })
   w.onClose(() => server.drain())
   const url = `http://127.0.0.1:${server.address.port}`
@@ -24,7 +31,12 @@ export async function serve(w: { url: string; onClose(close: () => unknown): unk
 /** A client of a server that runs anywhere. */
 export function client(endpoint: string) {
   /** Speaks GraphQL over HTTP, and tells all that came back. */
-  async function ask<Data, Variables>(document: TypedDocumentNode<Data, Variables> | string, variables: Variables, token?: string, init: RequestInit = {}): Promise<Answered<Data>> {
+  async function ask<Data, Variables>(
+    document: TypedDocumentNode<Data, Variables> | string,
+    variables: Variables,
+    token?: string,
+    init: RequestInit = {},
+  ): Promise<Answered<Data>> {
     const query = typeof document === 'string' ? document : print(document)
     const headers = { 'content-type': 'application/json', ...(token && { authorization: `Bearer ${token}` }) }
     const response = await fetch(endpoint, { method: 'POST', headers, body: JSON.stringify({ query, variables }), ...init })
@@ -39,13 +51,22 @@ export function client(endpoint: string) {
   }
 
   const mutate = {
-    enroll: (token: string, courseId: string, more: More = {}) => get(Enroll, { input: { courseId: globalId('Course', courseId), ...more } }, token).then(({ enroll }) => enroll),
-    open: (token: string, lessonId: string, more: More = {}) => get(Open, { input: { lessonId: globalId('Lesson', lessonId), ...more } }, token).then(({ openLesson }) => openLesson),
+    enroll: (token: string, courseId: string, more: More = {}) =>
+      get(Enroll, { input: { courseId: globalId('Course', courseId), ...more } }, token).then(({ enroll }) => enroll),
+    open: (token: string, lessonId: string, more: More = {}) =>
+      get(Open, { input: { lessonId: globalId('Lesson', lessonId), ...more } }, token).then(({ openLesson }) => openLesson),
     content: (token: string, contentItemId: string, more: More = {}) =>
-      get(CompleteContent, { input: { contentItemId: globalId('ContentItem', contentItemId), ...more } }, token).then(({ completeContent }) => completeContent),
-    complete: (token: string, lessonId: string, more: More = {}) => get(Complete, { input: { lessonId: globalId('Lesson', lessonId), ...more } }, token).then(({ completeLesson }) => completeLesson),
-    resetLesson: (token: string, lessonId: string, more: More = {}) => get(Reset, { input: { target: { lessonId: globalId('Lesson', lessonId) }, ...more } }, token).then(({ resetProgress }) => resetProgress),
-    reset: (token: string, enrollmentId: string, more: More = {}) => get(Reset, { input: { target: { enrollmentId: globalId('Enrollment', enrollmentId) }, ...more } }, token).then(({ resetProgress }) => resetProgress),
+      get(CompleteContent, { input: { contentItemId: globalId('ContentItem', contentItemId), ...more } }, token).then(
+        ({ completeContent }) => completeContent,
+      ),
+    complete: (token: string, lessonId: string, more: More = {}) =>
+      get(Complete, { input: { lessonId: globalId('Lesson', lessonId), ...more } }, token).then(({ completeLesson }) => completeLesson),
+    resetLesson: (token: string, lessonId: string, more: More = {}) =>
+      get(Reset, { input: { target: { lessonId: globalId('Lesson', lessonId) }, ...more } }, token).then(({ resetProgress }) => resetProgress),
+    reset: (token: string, enrollmentId: string, more: More = {}) =>
+      get(Reset, { input: { target: { enrollmentId: globalId('Enrollment', enrollmentId) }, ...more } }, token).then(
+        ({ resetProgress }) => resetProgress,
+      ),
   }
   return { ask, get, ...mutate }
 }

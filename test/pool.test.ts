@@ -1,4 +1,4 @@
-import pg from 'pg'
+import type pg from 'pg'
 import { describe, expect, test, vi } from 'vitest'
 import { parseConfig } from '../src/config.ts'
 import { connect } from '../src/database/client.ts'
@@ -19,7 +19,10 @@ const sessions = (name = 'lockstep') =>
   w.query<{ pid: number }>('select pid from pg_stat_activity where datname = current_database() and application_name = $1 order by pid', [name])
 const all = async (pool: pg.Pool, count: number) => {
   const clients = await Promise.all(Array.from({ length: count }, () => pool.connect()))
-  return { clients, release: () => clients.forEach((client) => client.release()) }
+  const release = () => {
+    for (const client of clients) client.release()
+  }
+  return { clients, release }
 }
 const pids = async (pool: pg.Pool, count: number) => {
   const { clients, release } = await all(pool, count)

@@ -41,7 +41,10 @@ export async function world() {
 
   const query = async <T = Record<string, never>>(text: string, values: unknown[] = []): Promise<T[]> => (await psql.query(text, values)).rows
   const history = (rootType: string, rootId: string) =>
-    query<Journaled>('select version, kind, topic, data, view, actor, at from "Event" where "rootType" = $1 and "rootId" = $2 order by version', [rootType, rootId])
+    query<Journaled>('select version, kind, topic, data, view, actor, at from "Event" where "rootType" = $1 and "rootId" = $2 order by version', [
+      rootType,
+      rootId,
+    ])
 
   return { url, psql, query, process, history, onClose: (close: () => unknown) => closing.push(close) }
 }
@@ -55,7 +58,12 @@ export function fold<S extends Shape>(aggregate: Aggregate<S>, id: string, histo
 }
 
 /** What is stored of a root, table by table, in the spelling that `rows` uses, sorted. */
-export async function stored<S extends Shape>(query: (text: string, values: unknown[]) => Promise<{ row: Record<string, unknown> }[]>, aggregate: Aggregate<S>, rows: Rows, where: Record<string, [column: string, value: string]>) {
+export async function stored<S extends Shape>(
+  query: (text: string, values: unknown[]) => Promise<{ row: Record<string, unknown> }[]>,
+  aggregate: Aggregate<S>,
+  rows: Rows,
+  where: Record<string, [column: string, value: string]>,
+) {
   const result: Record<string, object[]> = {}
   for (const table of Object.keys(rows)) {
     const [column, value] = where[table]!
@@ -67,12 +75,23 @@ export async function stored<S extends Shape>(query: (text: string, values: unkn
 /** Rows in an order that doesn't matter, instants in one spelling. */
 export function sorted(rows: Rows): Record<string, string[]> {
   const spell = (value: unknown) => (typeof value === 'string' && /^\d{4}-\d\d-\d\dT/.test(value) ? new Date(value).toISOString() : value)
-  const line = (row: object) => JSON.stringify(Object.fromEntries(Object.entries(row).map(([column, value]) => [column, spell(value)] as const).sort(([a], [b]) => (a < b ? -1 : 1))))
+  const line = (row: object) =>
+    JSON.stringify(
+      Object.fromEntries(
+        Object.entries(row)
+          .map(([column, value]) => [column, spell(value)] as const)
+          .sort(([a], [b]) => (a < b ? -1 : 1)),
+      ),
+    )
   return Object.fromEntries(Object.entries(rows).map(([table, all]) => [table, all.map(line).sort()]))
 }
 
 /** The answer, or the error that came instead of it. */
-export const outcome = <T>(promise: Promise<T>) => promise.then((answer) => answer, (error) => error as Error)
+export const outcome = <T>(promise: Promise<T>) =>
+  promise.then(
+    (answer) => answer,
+    (error) => error as Error,
+  )
 
 /** All at once, released by one barrier. */
 export async function race<T>(times: number, run: (i: number) => Promise<T>): Promise<T[]> {

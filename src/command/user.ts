@@ -69,7 +69,11 @@ const teach = defineCommand({
       if (!course) throw new OperatorError(`There is no course ${JSON.stringify(args.course)}.`, exitCode.data)
       const user = await db.user.findUnique({ where: { id: args.id } })
       if (!user) throw new OperatorError(`There is no user ${args.id}.`, exitCode.data)
-      if (user.role !== 'INSTRUCTOR') throw new OperatorError(`The user ${args.id} is no INSTRUCTOR, but a ${user.role}: what teaching lets one see, they would not.`, exitCode.data)
+      if (user.role !== 'INSTRUCTOR')
+        throw new OperatorError(
+          `The user ${args.id} is no INSTRUCTOR, but a ${user.role}: what teaching lets one see, they would not.`,
+          exitCode.data,
+        )
       const { changed } = await commit(assignInstructor, { actor: system, input: { courseId: course.id, userId: args.id } })
       tell({ id: args.id, course: args.course, changed }, args.json)
     }),

@@ -16,7 +16,12 @@ export const raw = Prisma.raw
 /** Prisma over a pool of our own. Transactions are bounded by the session's own time limits; Prisma's, which do not bound a lock wait, lie above them. */
 export function connect(url: string, options: PoolOptions): Db {
   const pool = createPool(url, options)
-  const adapter = new PrismaPg(pool, { disposeExternalPool: true, onPoolError: () => {}, onConnectionError: () => {}, statementNameGenerator: nameOf })
+  const adapter = new PrismaPg(pool, {
+    disposeExternalPool: true,
+    onPoolError: () => {},
+    onConnectionError: () => {},
+    statementNameGenerator: nameOf,
+  })
   const timeout = options.statementTimeoutMs + options.lockTimeoutMs + 5_000
   return new PrismaClient({ adapter, errorFormat: 'minimal', transactionOptions: { maxWait: options.waitMs, timeout } })
 }

@@ -11,7 +11,12 @@ export function sqlState(error: unknown): string | undefined {
   if (code === 'P2002' || cause?.kind === 'UniqueConstraintViolation') return '23505'
   if (code === 'P2028') return error.message.includes('Unable to start a transaction') ? '53300' : '25P03'
   if (cause?.kind === 'TooManyConnections') return '53300'
-  if (LOST.test(error.message) || ['DatabaseNotReachable', 'ConnectionClosed', 'SocketTimeout'].includes(cause?.kind ?? '') || /^(P10(01|02|08|17)|E(CONN|PIPE|TIMEDOUT|HOST|NET|NOTFOUND|AI_AGAIN).*)$/.test(code ?? '')) return '08006'
+  if (
+    LOST.test(error.message) ||
+    ['DatabaseNotReachable', 'ConnectionClosed', 'SocketTimeout'].includes(cause?.kind ?? '') ||
+    /^(P10(01|02|08|17)|E(CONN|PIPE|TIMEDOUT|HOST|NET|NOTFOUND|AI_AGAIN).*)$/.test(code ?? '')
+  )
+    return '08006'
   return undefined
 }
 
@@ -25,13 +30,17 @@ interface Cause {
   readonly kind?: string
 }
 
-const LOST = /not queryable|Connection terminated|Connection ended|ECONNRE|ENOTFOUND|EPIPE|timeout exceeded when trying to connect|Client was closed|client has encountered a connection error|Can't reach database server/i
+const LOST =
+  /not queryable|Connection terminated|Connection ended|ECONNRE|ENOTFOUND|EPIPE|timeout exceeded when trying to connect|Client was closed|client has encountered a connection error|Can't reach database server/i
 
 /** Nothing is wrong with the work itself: the same transaction may succeed when it is begun again. */
 export const isTransient = (error: unknown) => ['40001', '40P01'].includes(sqlState(error)!)
 
 /** A lock was waited for in vain. */
 export const isLockTimeout = (error: unknown) => sqlState(error) === '55P03'
+
+/** A statement took longer than it may: the database has too much to do, which halving a batch would not mend. */
+export const isStatementTimeout = (error: unknown) => sqlState(error) === '57014'
 
 /** Somebody else was first: begun again, the transaction will see what they wrote. */
 export const isRace = (error: unknown) => sqlState(error) === '23505'

@@ -17,7 +17,9 @@ export const User = builder.prismaNode('User', {
   id: { resolve: ({ id }) => id },
   findUnique: (id, { viewer }) => ({
     id,
-    ...(viewer?.role === 'ADMIN' || viewer?.id === id ? {} : { enrollments: { some: { course: { instructors: { some: { userId: viewer?.id ?? '' } } } } } }),
+    ...(viewer?.role === 'ADMIN' || viewer?.id === id
+      ? {}
+      : { enrollments: { some: { course: { instructors: { some: { userId: viewer?.id ?? '' } } } } } }),
   }),
   fields: (t) => ({
     name: t.exposeString('name', { description: 'What they are called.' }),

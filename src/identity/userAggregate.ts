@@ -68,7 +68,12 @@ export const users: Aggregate<Users> = {
     rows.map((row) => ({
       ...row,
       createdAt: instant(row.createdAt),
-      sessions: Object.fromEntries(Object.entries(row.sessions).map(([id, { tokenHash, createdAt, expiresAt }]) => [id, { tokenHash, createdAt: instant(createdAt), expiresAt: instant(expiresAt) }])),
+      sessions: Object.fromEntries(
+        Object.entries(row.sessions).map(([id, { tokenHash, createdAt, expiresAt }]) => [
+          id,
+          { tokenHash, createdAt: instant(createdAt), expiresAt: instant(expiresAt) },
+        ]),
+      ),
     })),
   blank: (id) => ({ id, version: 0, name: '', role: 'LEARNER', createdAt: '', sessions: {} }),
   missing: ({ id }) => new UserNotFound(id),
@@ -78,7 +83,10 @@ export const users: Aggregate<Users> = {
       case 'userRegistered':
         return { ...state, name: event.name, role: event.role, createdAt: at }
       case 'sessionStarted':
-        return { ...state, sessions: { ...state.sessions, [event.sessionId]: { tokenHash: event.tokenHash, createdAt: at, expiresAt: event.expiresAt } } }
+        return {
+          ...state,
+          sessions: { ...state.sessions, [event.sessionId]: { tokenHash: event.tokenHash, createdAt: at, expiresAt: event.expiresAt } },
+        }
       case 'sessionEnded':
         return { ...state, sessions: Object.fromEntries(Object.entries(state.sessions).filter(([id]) => id !== event.sessionId)) }
     }
@@ -86,7 +94,13 @@ export const users: Aggregate<Users> = {
 
   rows: ({ id, version, name, role, createdAt, sessions }) => ({
     User: [{ id, version, name, role, createdAt }],
-    Session: Object.entries(sessions).map(([sessionId, { tokenHash, createdAt, expiresAt }]) => ({ id: sessionId, userId: id, tokenHash, createdAt, expiresAt })),
+    Session: Object.entries(sessions).map(([sessionId, { tokenHash, createdAt, expiresAt }]) => ({
+      id: sessionId,
+      userId: id,
+      tokenHash,
+      createdAt,
+      expiresAt,
+    })),
   }),
 
   view: ({ id, version, name, role, createdAt }) => ({ id, version, name, role, createdAt }),

@@ -15,7 +15,15 @@ export async function forgetOldKeys(db: Db, days: number, signal?: AbortSignal):
 }
 
 /** Forgets old keys now and every hour, until it is stopped; whatever fails is tried again at the next hour. */
-export function keepForgetting({ db, days, log }: { db: Db; days: number; log: { info(detail: object, message: string): void; warn(detail: object, message: string): void } }) {
+export function keepForgetting({
+  db,
+  days,
+  log,
+}: {
+  db: Db
+  days: number
+  log: { info(detail: object, message: string): void; warn(detail: object, message: string): void }
+}) {
   const ended = new AbortController()
   let running = Promise.resolve()
   const pass = () => {

@@ -5,7 +5,19 @@ import { mutation, showError } from '../mutation.ts'
 import { CourseNotFound, courseOf, lessonOf } from './courseAggregate.ts'
 import { ContentItem } from './contentItem.ts'
 import { Enrollment, shownEnrollment } from './enrollment.ts'
-import { enrollmentOf, enrollments, type Learning, LessonNotFound, type LessonProgressView, lessonIn, mayTouch, NotEnrolled, PrerequisiteNotMet, progressIn, requirementsMet } from './enrollmentAggregate.ts'
+import {
+  enrollmentOf,
+  enrollments,
+  type Learning,
+  LessonNotFound,
+  type LessonProgressView,
+  lessonIn,
+  mayTouch,
+  NotEnrolled,
+  PrerequisiteNotMet,
+  progressIn,
+  requirementsMet,
+} from './enrollmentAggregate.ts'
 import { LessonProgress, shownProgress } from './lessonProgress.ts'
 
 /** The lesson has no such content, or has it no longer. */
@@ -18,18 +30,26 @@ export class ContentNotFound extends DomainError {
 }
 
 showError(ContentNotFound, 'There is no such content, or it is no longer part of its lesson.', (t) => ({
-  contentItemId: t.globalID({ description: 'The id that was asked for.', resolve: ({ contentItemId }) => ({ type: 'ContentItem', id: contentItemId }) }),
+  contentItemId: t.globalID({
+    description: 'The id that was asked for.',
+    resolve: ({ contentItemId }) => ({ type: 'ContentItem', id: contentItemId }),
+  }),
 }))
 
 mutation('completeContent', {
   verb: () => completeContent,
-  description: 'Completes a piece of a lesson for the viewer, and begins the lesson if it was not begun. Completing it again is a success that changes nothing.',
+  description:
+    'Completes a piece of a lesson for the viewer, and begins the lesson if it was not begun. Completing it again is a success that changes nothing.',
   failed: 'Failed to update progress.',
   input: (t) => ({ contentItemId: t.id({ description: 'The piece of content.' }) }),
   ask: ({ contentItemId }, { id }) => ({ learnerId: id, contentItemId: localId('ContentItem', contentItemId, 'input.contentItemId') }),
   payload: (t) => ({
     enrollment: t.field({ type: Enrollment, description: 'The enrollment, as it was committed.', resolve: ({ view }) => shownEnrollment(view) }),
-    lessonProgress: t.field({ type: LessonProgress, description: 'What was done in the lesson, as it was committed.', resolve: ({ view, answer }) => shownProgress(view, answer.lessonProgress) }),
+    lessonProgress: t.field({
+      type: LessonProgress,
+      description: 'What was done in the lesson, as it was committed.',
+      resolve: ({ view, answer }) => shownProgress(view, answer.lessonProgress),
+    }),
     contentItem: t.prismaField({
       type: ContentItem,
       nullable: true,
@@ -37,7 +57,10 @@ mutation('completeContent', {
       resolve: (query, { answer }, _, { db }) => db.contentItem.findUnique({ ...query, where: { id: answer.contentItemId } }),
     }),
     completedAt: t.field({ type: 'DateTime', description: 'When it was completed first.', resolve: ({ answer }) => answer.completedAt }),
-    alreadyCompleted: t.boolean({ description: 'True: it had been completed before, and nothing was changed.', resolve: ({ answer }) => answer.alreadyCompleted }),
+    alreadyCompleted: t.boolean({
+      description: 'True: it had been completed before, and nothing was changed.',
+      resolve: ({ answer }) => answer.alreadyCompleted,
+    }),
   }),
   errors: [ContentNotFound, LessonNotFound, NotEnrolled, CourseNotFound, PrerequisiteNotMet],
 })

@@ -3,20 +3,43 @@ import { localId } from '../builder.ts'
 import { mutation } from '../mutation.ts'
 import { CourseNotFound, courseOf } from './courseAggregate.ts'
 import { Enrollment, shownEnrollment } from './enrollment.ts'
-import { completion, enrollmentOf, enrollments, type Learning, LessonNotFound, type LessonProgressView, lessonIn, mayTouch, NotEnrolled, PrerequisiteNotMet, progressIn, requirementsMet } from './enrollmentAggregate.ts'
+import {
+  completion,
+  enrollmentOf,
+  enrollments,
+  type Learning,
+  LessonNotFound,
+  type LessonProgressView,
+  lessonIn,
+  mayTouch,
+  NotEnrolled,
+  PrerequisiteNotMet,
+  progressIn,
+  requirementsMet,
+} from './enrollmentAggregate.ts'
 import { LessonProgress, shownProgress } from './lessonProgress.ts'
 
 mutation('completeLesson', {
   verb: () => completeLesson,
-  description: "Completes a lesson for the viewer. Completing it again is a success that changes nothing; the last lesson completes the course.",
+  description: 'Completes a lesson for the viewer. Completing it again is a success that changes nothing; the last lesson completes the course.',
   failed: 'Failed to update progress.',
   input: (t) => ({ lessonId: t.id({ description: 'The lesson.' }) }),
   ask: ({ lessonId }, { id }) => ({ learnerId: id, lessonId: localId('Lesson', lessonId, 'input.lessonId') }),
   payload: (t) => ({
     enrollment: t.field({ type: Enrollment, description: 'The enrollment, as it was committed.', resolve: ({ view }) => shownEnrollment(view) }),
-    lessonProgress: t.field({ type: LessonProgress, description: 'What was done in the lesson, as it was committed.', resolve: ({ view, answer }) => shownProgress(view, answer.lessonProgress) }),
-    alreadyCompleted: t.boolean({ description: 'True: it had been completed before, and nothing was changed.', resolve: ({ answer }) => answer.alreadyCompleted }),
-    courseCompleted: t.boolean({ description: 'True: this request completed the course. It is so for exactly one key, and its replays, each time a course is completed.', resolve: ({ answer }) => answer.courseCompleted }),
+    lessonProgress: t.field({
+      type: LessonProgress,
+      description: 'What was done in the lesson, as it was committed.',
+      resolve: ({ view, answer }) => shownProgress(view, answer.lessonProgress),
+    }),
+    alreadyCompleted: t.boolean({
+      description: 'True: it had been completed before, and nothing was changed.',
+      resolve: ({ answer }) => answer.alreadyCompleted,
+    }),
+    courseCompleted: t.boolean({
+      description: 'True: this request completed the course. It is so for exactly one key, and its replays, each time a course is completed.',
+      resolve: ({ answer }) => answer.courseCompleted,
+    }),
   }),
   errors: [LessonNotFound, NotEnrolled, CourseNotFound, PrerequisiteNotMet],
 })

@@ -26,7 +26,12 @@ export const ContentItem = builder.prismaNode('ContentItem', {
     kind: t.expose('kind', { type: Kind, description: 'What it is.' }),
     active: t.exposeBoolean('active', { description: 'False: it is no longer part of the lesson.' }),
     lesson: t.relation('lesson', { description: 'The lesson that it belongs to.' }),
-    completedAt: t.field({ type: 'DateTime', nullable: true, description: 'When the viewer completed it; null if they did not.', resolve: ({ id }, _, context) => context.load(ownCompletion, id) }),
+    completedAt: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description: 'When the viewer completed it; null if they did not.',
+      resolve: ({ id }, _, context) => context.load(ownCompletion, id),
+    }),
   }),
 })
 

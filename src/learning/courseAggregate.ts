@@ -113,13 +113,30 @@ export const courses: Aggregate<Courses> = {
     return {
       Course: [{ id, version, lessonsVersion, slug, title, description, createdAt }],
       Lesson: entries.map(([lessonId, { slug, position, title, active }]) => ({ id: lessonId, courseId: id, slug, position, title, active })),
-      ContentItem: entries.flatMap(([lessonId, { contents }]) => Object.entries(contents).map(([itemId, item]) => ({ id: itemId, lessonId, position: item.position, title: item.title, kind: item.kind, active: item.active }))),
+      ContentItem: entries.flatMap(([lessonId, { contents }]) =>
+        Object.entries(contents).map(([itemId, item]) => ({
+          id: itemId,
+          lessonId,
+          position: item.position,
+          title: item.title,
+          kind: item.kind,
+          active: item.active,
+        })),
+      ),
       LessonPrerequisite: entries.flatMap(([lessonId, { requires }]) => requires.map((requiresId) => ({ lessonId, requiresId }))),
       CourseInstructor: instructors.map((userId) => ({ courseId: id, userId })),
     }
   },
 
-  view: ({ id, version, slug, title, description, createdAt, lessons }) => ({ id, version, slug, title, description, createdAt, total: Object.values(lessons).filter(({ active }) => active).length }),
+  view: ({ id, version, slug, title, description, createdAt, lessons }) => ({
+    id,
+    version,
+    slug,
+    title,
+    description,
+    createdAt,
+    total: Object.values(lessons).filter(({ active }) => active).length,
+  }),
 
   topic: ({ id }) => `Course:${id}`,
 }

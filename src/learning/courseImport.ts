@@ -108,7 +108,12 @@ export function planFrom(before: CourseState, definition: CourseDefinition): Cou
     before,
   )
   const { id, version, lessonsVersion, slug, title, description } = after
-  return { course: { id, version, lessonsVersion, slug, title, description }, difference: difference(before, after), graph: graphOf(after), overdue: 0 }
+  return {
+    course: { id, version, lessonsVersion, slug, title, description },
+    difference: difference(before, after),
+    graph: graphOf(after),
+    overdue: 0,
+  }
 }
 
 function difference(before: CourseState, after: CourseState): CourseDifference {

@@ -29,16 +29,32 @@ export const Enrollment = builder.prismaNode('Enrollment', {
     course: t.relation('course', { description: 'What they learn.' }),
     completed: t.exposeInt('completed', { description: "How many of the course's active lessons are completed." }),
     total: t.exposeInt('total', { description: 'How many active lessons the course has.' }),
-    percent: t.int({ description: 'How much of the active lessons is completed, from 0 to 100, rounded down.', resolve: ({ completed, total }) => (total ? Math.floor((completed * 100) / total) : 0) }),
+    percent: t.int({
+      description: 'How much of the active lessons is completed, from 0 to 100, rounded down.',
+      resolve: ({ completed, total }) => (total ? Math.floor((completed * 100) / total) : 0),
+    }),
     attempt: t.exposeInt('attempt', { description: 'From 1; a reset after the course was completed begins the next.' }),
     enrolledAt: t.expose('enrolledAt', { type: 'DateTime', description: 'When it began.' }),
-    completedAt: t.expose('completedAt', { type: 'DateTime', nullable: true, description: 'When this attempt completed the course; null if it has not yet.' }),
+    completedAt: t.expose('completedAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When this attempt completed the course; null if it has not yet.',
+    }),
     addedSinceCompletion: t.int({
       description: 'How many lessons are open in a course that this attempt has completed: they were added later.',
       resolve: ({ completedAt, completed, total }) => (completedAt ? total - completed : 0),
     }),
-    completions: t.relation('completions', { type: CourseCompletion, description: 'Each time the course was completed, one an attempt.', query: { orderBy: { attempt: 'asc' } } }),
-    progress: t.relatedConnection('lessons', { cursor: 'enrollmentId_lessonId', totalCount: true, description: 'What was done, lesson by lesson, as far as any was opened.', query: { orderBy: { lessonId: 'asc' } } }),
+    completions: t.relation('completions', {
+      type: CourseCompletion,
+      description: 'Each time the course was completed, one an attempt.',
+      query: { orderBy: { attempt: 'asc' } },
+    }),
+    progress: t.relatedConnection('lessons', {
+      cursor: 'enrollmentId_lessonId',
+      totalCount: true,
+      description: 'What was done, lesson by lesson, as far as any was opened.',
+      query: { orderBy: { lessonId: 'asc' } },
+    }),
     availableLessons: t.field({
       type: [Lesson],
       description: 'The lessons that can be done now: active, not completed, and all that they require completed; in the order of the course.',
@@ -77,7 +93,8 @@ builder.queryField('enrollment', (t) =>
     nullable: true,
     description: 'An enrollment by its id; null if there is none or the viewer may not see it.',
     args: { id: t.arg.id({ description: 'As `Enrollment.id`.' }) },
-    resolve: (query, _, { id }, { db, viewer }) => db.enrollment.findUnique({ ...query, where: { id: localId('Enrollment', id, 'id'), AND: visibleTo(viewer) } }),
+    resolve: (query, _, { id }, { db, viewer }) =>
+      db.enrollment.findUnique({ ...query, where: { id: localId('Enrollment', id, 'id'), AND: visibleTo(viewer) } }),
   }),
 )
 
@@ -88,5 +105,9 @@ showError(LessonNotFound, 'There is no such lesson, or it is no longer part of i
   lessonId: t.globalID({ description: 'The id that was asked for.', resolve: ({ lessonId }) => ({ type: 'Lesson', id: lessonId }) }),
 }))
 showError(PrerequisiteNotMet, 'Other lessons must be completed first.', (t) => ({
-  lessons: t.field({ type: [Lesson], description: 'Which, in the order of the course.', resolve: ({ lessonIds }, _, { db }) => db.lesson.findMany({ where: { id: { in: [...lessonIds] } }, orderBy: { position: 'asc' } }) }),
+  lessons: t.field({
+    type: [Lesson],
+    description: 'Which, in the order of the course.',
+    resolve: ({ lessonIds }, _, { db }) => db.lesson.findMany({ where: { id: { in: [...lessonIds] } }, orderBy: { position: 'asc' } }),
+  }),
 }))

@@ -226,8 +226,29 @@ class Pairs {
 }
 
 type Progressed = readonly [status: Progress['status'] | null, openedAt: string | null, completedAt: string | null, resets: number | null]
-type RootRow = readonly [0, id: string, version: number, courseVersion: number, completed: number, total: number, attempt: number, enrolledAt: string, completedAt: string | null, courseNow: number | null, counts: readonly [total: number, completed: number] | null]
-type LessonRow = readonly [1, e: string, id: string, active: boolean, ...Progressed, requires?: string | null, requiredActive?: boolean, ...done: Partial<Progressed>]
+type RootRow = readonly [
+  0,
+  id: string,
+  version: number,
+  courseVersion: number,
+  completed: number,
+  total: number,
+  attempt: number,
+  enrolledAt: string,
+  completedAt: string | null,
+  courseNow: number | null,
+  counts: readonly [total: number, completed: number] | null,
+]
+type LessonRow = readonly [
+  1,
+  e: string,
+  id: string,
+  active: boolean,
+  ...Progressed,
+  requires?: string | null,
+  requiredActive?: boolean,
+  ...done: Partial<Progressed>,
+]
 type ItemRow = readonly [2, e: string, id: string, active: boolean, completedAt: string | null]
 type ContentRow = readonly [3, e: string, id: string, completedAt: string]
 
@@ -289,20 +310,41 @@ function fillLesson({ lessons, progress }: Filling, row: LessonRow) {
 }
 
 /** An attempt ends when every active lesson is completed; a course without any is never completed. */
-export function completion({ completed, total, completedAt, attempt, courseVersion }: Pick<EnrollmentState, 'completed' | 'total' | 'completedAt' | 'attempt' | 'courseVersion'>): EnrollmentEvent[] {
+export function completion({
+  completed,
+  total,
+  completedAt,
+  attempt,
+  courseVersion,
+}: Pick<EnrollmentState, 'completed' | 'total' | 'completedAt' | 'attempt' | 'courseVersion'>): EnrollmentEvent[] {
   return total > 0 && completed === total && !completedAt ? [{ kind: 'courseCompleted', attempt, courseVersion }] : []
 }
 
 /** Enrollments, as commit() reads, changes and writes them. */
 export const enrollments: Aggregate<Learning> = {
   root: 'Enrollment',
-  tables: { LessonProgress: ['enrollmentId', 'lessonId'], ContentCompletion: ['enrollmentId', 'contentItemId'], CourseCompletion: ['enrollmentId', 'attempt'] },
+  tables: {
+    LessonProgress: ['enrollmentId', 'lessonId'],
+    ContentCompletion: ['enrollmentId', 'contentItemId'],
+    CourseCompletion: ['enrollmentId', 'attempt'],
+  },
   alternateKeys: { Enrollment: ['learnerId', 'courseId'] },
   read,
   load,
 
   blank: (id) => ({
-    ...{ id, version: 0, learnerId: learnerOf(id), courseId: courseIn(id), courseVersion: 0, completed: 0, total: 0, attempt: 1, enrolledAt: '', completedAt: null },
+    ...{
+      id,
+      version: 0,
+      learnerId: learnerOf(id),
+      courseId: courseIn(id),
+      courseVersion: 0,
+      completed: 0,
+      total: 0,
+      attempt: 1,
+      enrolledAt: '',
+      completedAt: null,
+    },
     ...{ course: null, lessons: {}, progress: {}, items: {}, contents: {}, completions: [] },
   }),
 
@@ -326,9 +368,17 @@ export const enrollments: Aggregate<Learning> = {
       case 'contentCompleted':
         return { ...state, contents: { ...state.contents, [event.contentItemId]: at } }
       case 'lessonCompleted':
-        return { ...state, completed: state.completed + 1, progress: { ...state.progress, [event.lessonId]: { ...opened(state.progress[event.lessonId], at), status: 'COMPLETED', completedAt: at } } }
+        return {
+          ...state,
+          completed: state.completed + 1,
+          progress: { ...state.progress, [event.lessonId]: { ...opened(state.progress[event.lessonId], at), status: 'COMPLETED', completedAt: at } },
+        }
       case 'courseCompleted':
-        return { ...state, completedAt: at, completions: [...state.completions, { attempt: event.attempt, courseVersion: event.courseVersion, completedAt: at }] }
+        return {
+          ...state,
+          completedAt: at,
+          completions: [...state.completions, { attempt: event.attempt, courseVersion: event.courseVersion, completedAt: at }],
+        }
       case 'lessonReset':
         return {
           ...state,
@@ -337,14 +387,27 @@ export const enrollments: Aggregate<Learning> = {
           contents: Object.fromEntries(Object.entries(state.contents).filter(([id]) => lessonOf(id) !== event.lessonId)),
         }
       case 'enrollmentReset':
-        return { ...state, completed: 0, ...nextAttempt(state), progress: Object.fromEntries(Object.entries(state.progress).map(([id, before]) => [id, again(before)])), contents: {} }
+        return {
+          ...state,
+          completed: 0,
+          ...nextAttempt(state),
+          progress: Object.fromEntries(Object.entries(state.progress).map(([id, before]) => [id, again(before)])),
+          contents: {},
+        }
     }
   },
 
   rows({ id, version, learnerId, courseId, courseVersion, completed, total, attempt, enrolledAt, completedAt, progress, contents, completions }) {
     return {
       Enrollment: [{ id, version, learnerId, courseId, courseVersion, completed, total, attempt, enrolledAt, completedAt }],
-      LessonProgress: Object.entries(progress).map(([lessonId, { status, openedAt, completedAt, resets }]) => ({ enrollmentId: id, lessonId, status, openedAt, completedAt, resets })),
+      LessonProgress: Object.entries(progress).map(([lessonId, { status, openedAt, completedAt, resets }]) => ({
+        enrollmentId: id,
+        lessonId,
+        status,
+        openedAt,
+        completedAt,
+        resets,
+      })),
       ContentCompletion: Object.entries(contents).map(([contentItemId, completedAt]) => ({ enrollmentId: id, contentItemId, completedAt })),
       CourseCompletion: completions.map((completion) => ({ enrollmentId: id, ...completion })),
     }
@@ -353,7 +416,13 @@ export const enrollments: Aggregate<Learning> = {
   view(state, event) {
     const { id, version, courseVersion, completed, total, attempt, enrolledAt, completedAt } = state
     const view = { id, version, courseVersion, completed, total, attempt, enrolledAt, completedAt }
-    const lessonId = !event ? undefined : 'lessonId' in event ? event.lessonId : event.kind === 'contentCompleted' ? lessonOf(event.contentItemId) : undefined
+    const lessonId = !event
+      ? undefined
+      : 'lessonId' in event
+        ? event.lessonId
+        : event.kind === 'contentCompleted'
+          ? lessonOf(event.contentItemId)
+          : undefined
     return lessonId ? { ...view, lesson: progressIn(state, lessonId) } : view
   },
 

@@ -18,17 +18,31 @@ export const Lesson = builder.prismaNode('Lesson', {
     title: t.exposeString('title', { description: 'What it is called.' }),
     active: t.exposeBoolean('active', { description: 'False: it is no longer part of the course. What learners did in it stays.' }),
     course: t.relation('course', { description: 'The course that it belongs to.' }),
-    contents: t.relation('contents', { description: 'What it consists of, in order.', query: { where: { active: true }, orderBy: [{ position: 'asc' }, { id: 'asc' }] }, type: ContentItem }),
+    contents: t.relation('contents', {
+      description: 'What it consists of, in order.',
+      query: { where: { active: true }, orderBy: [{ position: 'asc' }, { id: 'asc' }] },
+      type: ContentItem,
+    }),
     requires: t.field({
       type: ['Lesson' as never],
       description: 'The lessons that must be completed before this one can be opened.',
-      select: (_, __, nested) => ({ requires: { select: { required: nested(true) as never }, where: { required: { active: true } }, orderBy: { required: { position: 'asc' } } } }) as never,
+      select: (_, __, nested) =>
+        ({
+          requires: {
+            select: { required: nested(true) as never },
+            where: { required: { active: true } },
+            orderBy: { required: { position: 'asc' } },
+          },
+        }) as never,
       resolve: (lesson) => (lesson as unknown as { requires: { required: never }[] }).requires.map(({ required }) => required),
     }),
     requiredBy: t.field({
       type: ['Lesson' as never],
       description: 'The lessons that completing this one helps to unlock.',
-      select: (_, __, nested) => ({ requiredBy: { select: { lesson: nested(true) as never }, where: { lesson: { active: true } }, orderBy: { lesson: { position: 'asc' } } } }) as never,
+      select: (_, __, nested) =>
+        ({
+          requiredBy: { select: { lesson: nested(true) as never }, where: { lesson: { active: true } }, orderBy: { lesson: { position: 'asc' } } },
+        }) as never,
       resolve: (lesson) => (lesson as unknown as { requiredBy: { lesson: never }[] }).requiredBy.map(({ lesson }) => lesson),
     }),
     progress: t.field({

@@ -26,7 +26,11 @@ export const LessonProgress = builder.prismaNode('LessonProgress', {
   fields: (t) => ({
     status: t.expose('status', { type: Status, description: 'How far the learner is.' }),
     openedAt: t.expose('openedAt', { type: 'DateTime', nullable: true, description: 'When it was begun; null if it was not, or was reset since.' }),
-    completedAt: t.expose('completedAt', { type: 'DateTime', nullable: true, description: 'When it was completed; null if it was not, or was reset since.' }),
+    completedAt: t.expose('completedAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When it was completed; null if it was not, or was reset since.',
+    }),
     resets: t.exposeInt('resets', { description: 'How often it was begun again.' }),
     lesson: t.relation('lesson', { description: 'The lesson.' }),
     enrollment: t.relation('enrollment', { description: 'The enrollment that this is part of.' }),

@@ -4,13 +4,26 @@ import { mutation } from '../mutation.ts'
 import { Busy, OperationFailed, Unavailable } from '../errors.ts'
 import { CourseNotFound, courseOf } from './courseAggregate.ts'
 import { Enrollment, shownEnrollment } from './enrollment.ts'
-import { enrollmentOf, enrollments, type Learning, LessonNotFound, type LessonProgressView, lessonIn, mayTouch, NotEnrolled, PrerequisiteNotMet, progressIn, requirementsMet } from './enrollmentAggregate.ts'
+import {
+  enrollmentOf,
+  enrollments,
+  type Learning,
+  LessonNotFound,
+  type LessonProgressView,
+  lessonIn,
+  mayTouch,
+  NotEnrolled,
+  PrerequisiteNotMet,
+  progressIn,
+  requirementsMet,
+} from './enrollmentAggregate.ts'
 import { Lesson } from './lesson.ts'
 import { LessonProgress, shownProgress } from './lessonProgress.ts'
 
 mutation('openLesson', {
   verb: () => openLesson,
-  description: 'Begins a lesson for the viewer and shows it. Opening it again changes nothing. If that it was opened cannot be recorded just now, the lesson is shown all the same.',
+  description:
+    'Begins a lesson for the viewer and shows it. Opening it again changes nothing. If that it was opened cannot be recorded just now, the lesson is shown all the same.',
   failed: 'Failed to record that the lesson was opened.',
   input: (t) => ({ lessonId: t.id({ description: 'The lesson.' }) }),
   ask: ({ lessonId }, { id }) => ({ learnerId: id, lessonId: localId('Lesson', lessonId, 'input.lessonId') }),
@@ -21,8 +34,16 @@ mutation('openLesson', {
       description: 'The lesson, to be shown; null only if it cannot be read either.',
       resolve: (query, { answer }, _, { db }) => db.lesson.findUnique({ ...query, where: { id: answer.lessonId } }),
     }),
-    tracked: t.boolean({ description: 'False: that it was opened could not be recorded. Nothing is lost; opening it again records it.', resolve: ({ answer }) => answer.lessonProgress !== null }),
-    enrollment: t.field({ type: Enrollment, nullable: true, description: 'The enrollment, as it was committed; null if it could not be.', resolve: ({ view, answer }) => answer.lessonProgress && shownEnrollment(view) }),
+    tracked: t.boolean({
+      description: 'False: that it was opened could not be recorded. Nothing is lost; opening it again records it.',
+      resolve: ({ answer }) => answer.lessonProgress !== null,
+    }),
+    enrollment: t.field({
+      type: Enrollment,
+      nullable: true,
+      description: 'The enrollment, as it was committed; null if it could not be.',
+      resolve: ({ view, answer }) => answer.lessonProgress && shownEnrollment(view),
+    }),
     lessonProgress: t.field({
       type: LessonProgress,
       nullable: true,

@@ -3,7 +3,18 @@ import { builder, localId } from '../builder.ts'
 import { mutation } from '../mutation.ts'
 import { CourseNotFound, courseOf } from './courseAggregate.ts'
 import { Enrollment, shownEnrollment } from './enrollment.ts'
-import { EVERYTHING, enrollmentOf, enrollments, type Learning, LessonNotFound, type LessonProgressView, lessonIn, mayTouch, NotEnrolled, progressIn } from './enrollmentAggregate.ts'
+import {
+  EVERYTHING,
+  enrollmentOf,
+  enrollments,
+  type Learning,
+  LessonNotFound,
+  type LessonProgressView,
+  lessonIn,
+  mayTouch,
+  NotEnrolled,
+  progressIn,
+} from './enrollmentAggregate.ts'
 import { LessonProgress, shownProgress } from './lessonProgress.ts'
 
 const ResetTargetInput = builder.inputType('ResetTarget', {
@@ -17,11 +28,14 @@ const ResetTargetInput = builder.inputType('ResetTarget', {
 
 mutation('resetProgress', {
   verb: () => resetProgress,
-  description: 'Forgets what the viewer did in a lesson or in a whole course, so that it can be done again. Completions of the course stay recorded. Resetting what has no progress is a success that says so.',
+  description:
+    'Forgets what the viewer did in a lesson or in a whole course, so that it can be done again. Completions of the course stay recorded. Resetting what has no progress is a success that says so.',
   failed: 'Failed to reset progress.',
   input: (t) => ({ target: t.field({ type: ResetTargetInput, description: 'What to reset.' }) }),
   ask: ({ target: { lessonId, enrollmentId } }, { id }) =>
-    lessonId != null ? { learnerId: id, lessonId: localId('Lesson', lessonId, 'input.target.lessonId') } : { enrollmentId: localId('Enrollment', enrollmentId!, 'input.target.enrollmentId') },
+    lessonId != null
+      ? { learnerId: id, lessonId: localId('Lesson', lessonId, 'input.target.lessonId') }
+      : { enrollmentId: localId('Enrollment', enrollmentId!, 'input.target.enrollmentId') },
   payload: (t) => ({
     enrollment: t.field({ type: Enrollment, description: 'The enrollment, as it was committed.', resolve: ({ view }) => shownEnrollment(view) }),
     lessonProgress: t.field({

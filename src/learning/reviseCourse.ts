@@ -27,7 +27,9 @@ export const reviseCourse: Verb<Courses, CourseDefinition, ReviseCourseAnswer> =
   may: (_, __, actor) => mayRevise(actor),
 
   decide(state, { slug, title, description, lessons }) {
-    const text = Object.fromEntries(Object.entries({ slug, title, description }).filter(([field, value]) => state[field as keyof CourseText] !== value))
+    const text = Object.fromEntries(
+      Object.entries({ slug, title, description }).filter(([field, value]) => state[field as keyof CourseText] !== value),
+    )
     const wanted = { ...lessons, ...removed(state, lessons) }
     checkLessons(state.id, lessons, wanted)
     const changed = Object.entries(wanted).flatMap(([id, lesson]) => {
@@ -53,7 +55,9 @@ export const reviseCourse: Verb<Courses, CourseDefinition, ReviseCourseAnswer> =
 function removed(state: CourseState, lessons: CourseDefinition['lessons']): Record<string, LessonState> {
   const taken = new Set(Object.values(lessons).map(({ slug }) => slug))
   const gone = Object.entries(state.lessons).filter(([id]) => !(id in lessons))
-  return Object.fromEntries(gone.map(([id, lesson]) => [id, { ...lesson, active: false, slug: taken.has(lesson.slug) ? `${lesson.slug}-${id.slice(-6)}` : lesson.slug }]))
+  return Object.fromEntries(
+    gone.map(([id, lesson]) => [id, { ...lesson, active: false, slug: taken.has(lesson.slug) ? `${lesson.slug}-${id.slice(-6)}` : lesson.slug }]),
+  )
 }
 
 const without = (before: LessonState | undefined, { contents }: LessonState) =>

@@ -10,7 +10,9 @@ const api = await serve(w)
 
 /** What the command answers, as a program reads it. */
 async function lockstep(...words: string[]): Promise<{ code: number; answer: Record<string, unknown>; errors: string }> {
-  const run = promisify(execFile)(process.execPath, ['--import', 'tsx', 'src/main.ts', ...words, '--json'], { env: { ...process.env, DATABASE_URL: w.url } })
+  const run = promisify(execFile)(process.execPath, ['--import', 'tsx', 'src/main.ts', ...words, '--json'], {
+    env: { ...process.env, DATABASE_URL: w.url },
+  })
   return run.then(
     ({ stdout }) => ({ code: 0, answer: JSON.parse(stdout), errors: '' }),
     (error: { code: number; stderr: string }) => ({ code: error.code, answer: {}, errors: JSON.parse(error.stderr).error }),

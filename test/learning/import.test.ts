@@ -358,7 +358,10 @@ test('a lesson that is gone gives its slug to the one that has it now', async ()
   await imported(file)
   const renewed = changed(file, ({ exercises }) => (exercises.practice[1]!.uuid = uuidOf('another')))
   await imported(renewed)
-  const lessons = await w.query<{ slug: string; active: boolean }>(`select slug, active from "Lesson" where "courseId" = $1 and slug like 'shoe-lace%' order by slug`, [courseOf(file)])
+  const lessons = await w.query<{ slug: string; active: boolean }>(
+    `select slug, active from "Lesson" where "courseId" = $1 and slug like 'shoe-lace%' order by slug`,
+    [courseOf(file)],
+  )
   expect(lessons).toEqual([
     { slug: 'shoe-lace', active: true },
     { slug: expect.stringMatching(/^shoe-lace-\w{6}$/), active: false },

@@ -55,15 +55,22 @@ test(`${LEARNERS} learners go through the whole track at once, each request sent
       const done = new Set<string>()
       const completing: string[] = []
       while (done.size < requires.size) {
-        const open = [...requires].filter(([lesson, needs]) => !done.has(lesson) && needs.every((needed) => done.has(needed))).map(([lesson]) => lesson)
+        const open = [...requires]
+          .filter(([lesson, needs]) => !done.has(lesson) && needs.every((needed) => done.has(needed)))
+          .map(([lesson]) => lesson)
         if (i < 3 && done.size % 40 === 0) {
           const { enrollment } = await api.get(Left, { id: globalId('Enrollment', enrollmentOf(id, definition.courseId)) }, token)
           expect(new Set(enrollment!.availableLessons.map((lesson) => lesson.id))).toEqual(new Set(open))
         }
         const lesson = open[(i * 31 + done.size * 7) % open.length]! // each learner takes a way of their own
         const key = randomUUID()
-        const answers = await Promise.all([twiceAtWorst(token, lesson, key, (i + done.size) % 10 === 0), twiceAtWorst(token, lesson, key, (i + done.size) % 10 === 5)])
-        expect(answers.map(({ version, alreadyCompleted }) => ({ version, alreadyCompleted }))).toEqual(Array(2).fill({ version: answers[0]!.version, alreadyCompleted: false }))
+        const answers = await Promise.all([
+          twiceAtWorst(token, lesson, key, (i + done.size) % 10 === 0),
+          twiceAtWorst(token, lesson, key, (i + done.size) % 10 === 5),
+        ])
+        expect(answers.map(({ version, alreadyCompleted }) => ({ version, alreadyCompleted }))).toEqual(
+          Array(2).fill({ version: answers[0]!.version, alreadyCompleted: false }),
+        )
         expect(answers.filter(({ replayed }) => !replayed).length).toBeLessThanOrEqual(1)
         if (answers[0]!.courseCompleted) completing.push(key)
         expect(answers[1]!.courseCompleted).toBe(answers[0]!.courseCompleted)
@@ -77,7 +84,13 @@ test(`${LEARNERS} learners go through the whole track at once, each request sent
   for (const { id, token } of learners) {
     const enrollmentId = enrollmentOf(id, definition.courseId)
     const { enrollment } = await api.get(Left, { id: globalId('Enrollment', enrollmentId) }, token)
-    expect(enrollment).toMatchObject({ completed: requires.size, total: requires.size, percent: 100, availableLessons: [], completions: [{ attempt: 1 }] })
+    expect(enrollment).toMatchObject({
+      completed: requires.size,
+      total: requires.size,
+      percent: 100,
+      availableLessons: [],
+      completions: [{ attempt: 1 }],
+    })
     const history = await replays(w, enrollmentId)
     expect(history.map(({ kind }) => kind)).toEqual(['enrolled', ...Array(requires.size).fill('lessonCompleted'), 'courseCompleted'])
   }
@@ -88,7 +101,11 @@ async function graph(token: string): Promise<Map<string, string[]>> {
   const found = new Map<string, string[]>()
   for (let after: string | null = null; ; ) {
     const { course }: { course?: { lessons: Page } | null } = await api.get(Graph, { slug: definition.slug, after }, token)
-    for (const { node } of course!.lessons.edges) found.set(node.id, node.requires.map(({ id }) => id))
+    for (const { node } of course!.lessons.edges)
+      found.set(
+        node.id,
+        node.requires.map(({ id }) => id),
+      )
     if (!course!.lessons.pageInfo.hasNextPage) return found
     after = course!.lessons.pageInfo.endCursor ?? null
   }
