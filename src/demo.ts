@@ -10,7 +10,7 @@ import { hashOf } from './identity/userAggregate.ts'
 import { assignInstructor } from './learning/assignInstructor.ts'
 import { completeLesson } from './learning/completeLesson.ts'
 import type { LessonState } from './learning/courseAggregate.ts'
-import { idOf } from './learning/courseAggregate.ts'
+import { idOf } from './learning/id.ts'
 import { enroll } from './learning/enroll.ts'
 import { reviseCourse } from './learning/reviseCourse.ts'
 

@@ -1,5 +1,5 @@
 import type { GraphiQLOptions } from 'graphql-yoga'
-import { idOf } from './learning/courseAggregate.ts'
+import { idOf } from './learning/id.ts'
 
 const globalId = (typename: string, id: string) => Buffer.from(`${typename}:${id}`).toString('base64')
 const course = idOf('demo/sketching-with-code')

@@ -5,7 +5,8 @@ import { registerUser } from '../src/identity/registerUser.ts'
 import { startSession } from '../src/identity/startSession.ts'
 import { hashOf, type UserState } from '../src/identity/userAggregate.ts'
 import { assignInstructor } from '../src/learning/assignInstructor.ts'
-import { idOf, type LessonState } from '../src/learning/courseAggregate.ts'
+import { idOf } from '../src/learning/id.ts'
+import type { LessonState } from '../src/learning/courseAggregate.ts'
 import { reviseCourse } from '../src/learning/reviseCourse.ts'
 
 /** Who sets the stage. */

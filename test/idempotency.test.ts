@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { enrollmentOf } from '../src/learning/enrollmentAggregate.ts'
+import { enrollmentOf } from '../src/learning/id.ts'
 import { academy } from './academy.ts'
 import { globalId, payload, serve } from './api.ts'
 import { graphql } from './generated/gql.ts'

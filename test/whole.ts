@@ -1,5 +1,6 @@
 import { expect } from 'vitest'
-import { type EnrollmentEvent, enrollments } from '../src/learning/enrollmentAggregate.ts'
+import type { EnrollmentEvent } from '../src/learning/enrollmentState.ts'
+import { enrollments } from '../src/learning/enrollmentAggregate.ts'
 import { type Journaled, sorted, stored, type world } from './world.ts'
 
 type World = Pick<Awaited<ReturnType<typeof world>>, 'query' | 'history'>

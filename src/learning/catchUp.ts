@@ -1,5 +1,6 @@
 import type { Verb } from '../aggregate.ts'
-import { enrollments, type Learning } from './enrollmentAggregate.ts'
+import { enrollments } from './enrollmentAggregate.ts'
+import type { Learning } from './enrollmentState.ts'
 
 /** Brings an enrollment up to its course, which has changed: what is overdue happens before anything else is decided, and here there is nothing else. */
 export const catchUp: Verb<Learning, { enrollmentId: string }> = {

@@ -2,15 +2,13 @@ import type { Verb } from '../aggregate.ts'
 import { localId } from '../builder.ts'
 import { DomainError } from '../errors.ts'
 import { mutation, showError } from '../mutation.ts'
-import { CourseNotFound, courseOf, lessonOf } from './courseAggregate.ts'
+import { CourseNotFound } from './courseAggregate.ts'
+import { courseOf, enrollmentOf, lessonOf } from './id.ts'
 import { ContentItem } from './contentItem.ts'
 import { Enrollment, shownEnrollment } from './enrollment.ts'
 import {
-  enrollmentOf,
   enrollments,
-  type Learning,
   LessonNotFound,
-  type LessonProgressView,
   lessonIn,
   mayTouch,
   NotEnrolled,
@@ -18,6 +16,7 @@ import {
   progressIn,
   requirementsMet,
 } from './enrollmentAggregate.ts'
+import type { Learning, LessonProgressView } from './enrollmentState.ts'
 import { LessonProgress, shownProgress } from './lessonProgress.ts'
 
 /** The lesson has no such content, or has it no longer. */

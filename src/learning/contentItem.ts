@@ -1,8 +1,7 @@
 import { builder } from '../builder.ts'
 import type { Load } from '../context.ts'
 import { ContentKind } from '../generated/prisma/enums.ts'
-import { courseOf } from './courseAggregate.ts'
-import { enrollmentOf } from './enrollmentAggregate.ts'
+import { courseOf, enrollmentOf } from './id.ts'
 
 const Kind = builder.enumType('ContentKind', {
   description: 'What a piece of content is.',

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { type Actor, type Aggregate, instant, type Wanted } from '../aggregate.ts'
 import { sql } from '../database/client.ts'
 import { DomainError, Forbidden } from '../errors.ts'
@@ -64,16 +63,6 @@ export interface Courses {
   readonly state: CourseState
   readonly event: CourseEvent
   readonly view: CourseView
-}
-
-/** An id made of a name that stays the same: the same name has the same id, here and on another machine. */
-export const idOf = (name: string) => createHash('sha256').update(name).digest('hex').slice(0, 16)
-/** The course that a lesson or content item hangs below; its id says it. */
-export const courseOf = (lessonId: string) => lessonId.split('.', 1)[0]!
-/** The lesson that a content item hangs below; of a lesson's id, itself. */
-export function lessonOf(contentItemId: string): string {
-  const end = contentItemId.indexOf('.', contentItemId.indexOf('.') + 1)
-  return end < 0 ? contentItemId : contentItemId.slice(0, end)
 }
 
 /** A course is changed by admins, and by operators at the command line. */

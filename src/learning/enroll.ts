@@ -3,7 +3,9 @@ import { localId } from '../builder.ts'
 import { mutation } from '../mutation.ts'
 import { CourseNotFound } from './courseAggregate.ts'
 import { Enrollment, shownEnrollment } from './enrollment.ts'
-import { enrollmentOf, enrollments, type Learning, mayTouch } from './enrollmentAggregate.ts'
+import { enrollmentOf } from './id.ts'
+import { enrollments, mayTouch } from './enrollmentAggregate.ts'
+import type { Learning } from './enrollmentState.ts'
 
 mutation('enroll', {
   verb: () => enroll,

@@ -2,8 +2,7 @@ import { builder } from '../builder.ts'
 import type { Load } from '../context.ts'
 import type { LessonProgress as LessonProgressRow } from '../generated/prisma/client.ts'
 import { ContentItem } from './contentItem.ts'
-import { courseOf } from './courseAggregate.ts'
-import { enrollmentOf } from './enrollmentAggregate.ts'
+import { courseOf, enrollmentOf } from './id.ts'
 import { LessonProgress } from './lessonProgress.ts'
 
 /** A lesson of a course. */

@@ -1,5 +1,6 @@
 import { DomainError } from '../errors.ts'
-import { courseOf, type LessonState, lessonOf } from './courseAggregate.ts'
+import { courseOf, lessonOf } from './id.ts'
+import type { LessonState } from './courseAggregate.ts'
 
 /** The course can't be like this: its lessons contradict each other. */
 export class InvalidCourse extends DomainError {

@@ -1,7 +1,8 @@
 import { builder } from '../builder.ts'
 import type { LessonProgress as LessonProgressRow } from '../generated/prisma/client.ts'
 import { LessonStatus } from '../generated/prisma/enums.ts'
-import { type EnrollmentView, learnerOf, type LessonProgressView } from './enrollmentAggregate.ts'
+import type { EnrollmentView, LessonProgressView } from './enrollmentState.ts'
+import { learnerOf } from './id.ts'
 import { visibleTo } from './visibility.ts'
 
 const Status = builder.enumType('LessonStatus', {

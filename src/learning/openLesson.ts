@@ -2,14 +2,12 @@ import type { Verb } from '../aggregate.ts'
 import { localId } from '../builder.ts'
 import { mutation } from '../mutation.ts'
 import { Busy, OperationFailed, Unavailable } from '../errors.ts'
-import { CourseNotFound, courseOf } from './courseAggregate.ts'
+import { CourseNotFound } from './courseAggregate.ts'
+import { courseOf, enrollmentOf } from './id.ts'
 import { Enrollment, shownEnrollment } from './enrollment.ts'
 import {
-  enrollmentOf,
   enrollments,
-  type Learning,
   LessonNotFound,
-  type LessonProgressView,
   lessonIn,
   mayTouch,
   NotEnrolled,
@@ -17,6 +15,7 @@ import {
   progressIn,
   requirementsMet,
 } from './enrollmentAggregate.ts'
+import type { Learning, LessonProgressView } from './enrollmentState.ts'
 import { Lesson } from './lesson.ts'
 import { LessonProgress, shownProgress } from './lessonProgress.ts'
 

@@ -1,20 +1,12 @@
 import type { Verb } from '../aggregate.ts'
 import { builder, localId } from '../builder.ts'
 import { mutation } from '../mutation.ts'
-import { CourseNotFound, courseOf } from './courseAggregate.ts'
+import { CourseNotFound } from './courseAggregate.ts'
+import { courseOf, enrollmentOf } from './id.ts'
 import { Enrollment, shownEnrollment } from './enrollment.ts'
-import {
-  EVERYTHING,
-  enrollmentOf,
-  enrollments,
-  type Learning,
-  LessonNotFound,
-  type LessonProgressView,
-  lessonIn,
-  mayTouch,
-  NotEnrolled,
-  progressIn,
-} from './enrollmentAggregate.ts'
+import { EVERYTHING } from './enrollmentQuery.ts'
+import { enrollments, LessonNotFound, lessonIn, mayTouch, NotEnrolled, progressIn } from './enrollmentAggregate.ts'
+import type { Learning, LessonProgressView } from './enrollmentState.ts'
 import { LessonProgress, shownProgress } from './lessonProgress.ts'
 
 const ResetTargetInput = builder.inputType('ResetTarget', {

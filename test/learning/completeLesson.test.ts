@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { enrollmentOf } from '../../src/learning/enrollmentAggregate.ts'
+import { enrollmentOf } from '../../src/learning/id.ts'
 import { catchUpAll } from '../../src/learning/overdueEnrollments.ts'
 import { academy, type Person, type TestCourse } from '../academy.ts'
 import { Complete, globalId, payload, serve } from '../api.ts'

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { idOf } from '../../src/learning/courseAggregate.ts'
+import { idOf } from '../../src/learning/id.ts'
 import { InvalidTrack, largestTrack, readTrack, type TrackProblem } from '../../src/learning/exercism.ts'
 import { problemsIn } from '../../src/learning/lessonGraph.ts'
 import type { CourseDefinition } from '../../src/learning/reviseCourse.ts'

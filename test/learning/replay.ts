@@ -1,5 +1,6 @@
 import { expect } from 'vitest'
-import { enrollments, type Learning } from '../../src/learning/enrollmentAggregate.ts'
+import { enrollments } from '../../src/learning/enrollmentAggregate.ts'
+import type { Learning } from '../../src/learning/enrollmentState.ts'
 import { graphql } from '../generated/gql.ts'
 import { fold, type Journaled, sorted, stored, type world } from '../world.ts'
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { enrollmentOf } from '../../src/learning/enrollmentAggregate.ts'
+import { enrollmentOf } from '../../src/learning/id.ts'
 import { academy, type Person, type TestCourse } from '../academy.ts'
 import { globalId, payload, serve } from '../api.ts'
 import { race, world } from '../world.ts'
