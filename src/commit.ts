@@ -57,7 +57,7 @@ export interface CommitOptions {
   readonly patience?: number
   /** The most attempts at one transaction. */
   readonly attempts?: number
-  /** How long a caller of a stuck root waits before anybody waits for it with a connection; then it is Busy. */
+  /** How long a caller of a stuck root waits at most before it is waited for with a connection; then it is Busy. */
   readonly queueMs?: number
   /** How long a transaction that can't reach the database is begun again. */
   readonly outageMs?: number
@@ -68,6 +68,8 @@ export interface CommitOptions {
 
 interface Waiting extends Request {
   readonly since: number
+  /** An earlier attempt may have been committed, and nobody could say. */
+  doubt?: boolean
   resolve(committed: Committed<never, never>): void
   reject(error: unknown): void
 }
@@ -83,7 +85,8 @@ class Queue {
 
 /** The only place that opens a write transaction. Every commit is a batch: of one when its kind of root is idle, of all that arrived meanwhile when it is not. */
 export function commits(db: Db, options: CommitOptions = {}) {
-  const { most = 128, few = 12, width = 2, patience = 8, attempts = 8, queueMs = 12_000, outageMs = 5_000, askMs = 15_000, watch = {} } = options
+  const { most = 128, few = 12, width = 2, patience = 8, attempts = 8, queueMs = 12_000, outageMs = 5_000, askMs = 15_000 } = options
+  const watch = harmless(options.watch ?? {})
   const queues = new Map<string, Queue>()
   let patient = 0
   let pumping = false
@@ -113,11 +116,9 @@ export function commits(db: Db, options: CommitOptions = {}) {
   }
 
   function depart(queue: Queue) {
-    for (const root of queue.held) {
-      if (queue.busy.has(root)) continue
-      if (patient < patience) void fly(queue, (request) => request.root === root, true)
-      else giveUp(queue, root)
-    }
+    const late = performance.now() - queueMs
+    giveUp(queue, ({ root, since }) => since < late && queue.held.has(root), new Busy())
+    for (const root of queue.held) if (patient < patience && !queue.busy.has(root)) void fly(queue, (request) => request.root === root, true)
     while (queue.flying < width) {
       const free = ({ root }: Waiting) => !queue.busy.has(root) && !queue.held.has(root)
       const roots = new Set<string>()
@@ -130,15 +131,14 @@ export function commits(db: Db, options: CommitOptions = {}) {
     }
   }
 
-  /** Callers of a stuck root that nobody could wait for, all places being taken. */
-  function giveUp(queue: Queue, root: string) {
-    const late = performance.now() - queueMs
-    queue.waiting = queue.waiting.filter((request) => {
-      if (request.root !== root || request.since > late) return true
-      settle(request, new Busy())
-      return false
-    })
-    if (!queue.waiting.some((request) => request.root === root)) queue.held.delete(root)
+  /** Those who have waited long enough behind others are told so, without an attempt of their own. */
+  function giveUp(queue: Queue, whom: (request: Waiting) => boolean, told: DomainError) {
+    const gone = queue.waiting.filter(whom)
+    if (!gone.length) return
+    queue.waiting = queue.waiting.filter((request) => !whom(request))
+    for (const request of gone) settle(request, request.doubt ? new OutcomeUnknown() : told)
+    const wanted = new Set(queue.waiting.map(({ root }) => root))
+    for (const root of queue.held) if (!wanted.has(root)) queue.held.delete(root)
   }
 
   async function fly(queue: Queue, may: (request: Request) => boolean, wait: boolean) {
@@ -166,67 +166,76 @@ export function commits(db: Db, options: CommitOptions = {}) {
   async function carryOut(batch: Waiting[], wait: boolean, tries = attempts): Promise<Waiting[]> {
     const verbs = () => [...new Set(batch.map(({ verb }) => verb.name))]
     const begun = performance.now()
-    let doubt = false // an earlier attempt may have been committed
     for (let attempt = 1; ; attempt++) {
-      let carried: Carried<Waiting> | undefined
-      const start = performance.now()
-      try {
-        await db.$transaction(async (tx) => {
-          carried = undefined
-          carried = await carry(tx, batch, wait)
-        })
-        watch.batch?.(batch.length, performance.now() - start)
-        return settleAll(carried!, batch[0]!.verb.aggregate.root)
-      } catch (error) {
-        // All had been written, and then the connection was lost: was it committed?
-        if (carried?.xid && isDisconnection(error)) {
-          const status = await outcomeOf(carried.xid, carried.witness)
-          watch.met?.('outcome-asked', { status, verbs: verbs() })
-          if (status === 'committed') return settleAll(carried, batch[0]!.verb.aggregate.root)
-          if (status === 'unknown') {
-            for (const request of batch) if (!request.key) settle(request, new OutcomeUnknown())
-            batch = batch.filter(({ key }) => key) // with a key, asking again is safe
-            if (!batch.length) return []
-            doubt = true
+      const { carried, error } = await transact(batch, wait)
+      if (!error) return settleAll(carried!)
+
+      // All had been written, and then the connection was lost: was it committed?
+      if (carried?.xid && isDisconnection(error)) {
+        const status = await outcomeOf(carried.xid, carried.witness)
+        watch.met?.('outcome-asked', { status, verbs: verbs() })
+        if (status === 'committed') return settleAll(carried)
+        if (status === 'unknown') {
+          for (const request of batch) {
+            if (request.key) request.doubt = true
+            else settle(request, new OutcomeUnknown())
           }
-        }
-        // Something below a root, or one that isn't there yet, is held: whose it is can't be told, so that each root is waited for by itself.
-        if (!wait && isLockTimeout(error)) {
-          watch.met?.('lock-wait', { requests: batch.length, verbs: verbs() })
-          return batch
-        }
-        if (isDisconnection(error) ? performance.now() - begun < outageMs : again(error, attempt, batch.length, tries)) {
-          watch.met?.(isLockTimeout(error) ? 'lock-wait' : 'retry', {
-            attempt,
-            verbs: verbs(),
-            roots: batch.slice(0, 3).map(({ root }) => root),
-            error: String((error as Error).message).slice(0, 200),
-          })
-          if (!isRace(error)) await sleep(Math.random() * 5 * 2 ** Math.min(attempt, 6))
-        } else if (batch.length > 1 && !isTimeout(error) && !isDisconnection(error)) {
-          watch.met?.('split', { size: batch.length, verbs: verbs() })
-          const half = batch.length >> 1 // the guilty one is found in log n steps, and order is kept
-          const fewer = Math.max(2, tries >> 1) // what doesn't pass is given up in bounded time, too
-          const stuck = await carryOut(batch.slice(0, half), wait, fewer)
-          const held = new Set(stuck.map(({ root }) => root)) // nor may the second half overtake the first
-          const [behind, free] = [true, false].map((is) => batch.slice(half).filter(({ root }) => held.has(root) === is)) as [Waiting[], Waiting[]]
-          return [...stuck, ...behind, ...(free.length ? await carryOut(free, wait, fewer) : [])]
-        } else {
-          const told = doubt
-            ? new OutcomeUnknown()
-            : isTimeout(error) || isTransient(error)
-              ? new Busy()
-              : isDisconnection(error)
-                ? new Unavailable()
-                : error
-          if (!(told instanceof DomainError)) watch.failed?.(error, verbs())
-          else
-            watch.met?.('gave-up', { verbs: verbs(), requests: batch.length, told: told.code, error: String((error as Error).message).slice(0, 200) })
-          for (const request of batch) settle(request, told)
-          return []
+          batch = batch.filter(({ key }) => key) // asked again, they are answered as they were, if that was committed
+          if (!batch.length) return []
         }
       }
+
+      // Something below a root, or one that isn't there yet, is held: whose it is can't be told, so that each root is waited for by itself.
+      if (!wait && isLockTimeout(error)) {
+        watch.met?.('lock-wait', { requests: batch.length, verbs: verbs() })
+        return batch
+      }
+
+      const detail = { verbs: verbs(), roots: batch.slice(0, 3).map(({ root }) => root), error: String((error as Error).message).slice(0, 200) }
+      if (isDisconnection(error) ? performance.now() - begun < outageMs : again(error, attempt, batch.length, tries)) {
+        watch.met?.(isLockTimeout(error) ? 'lock-wait' : 'retry', { attempt, ...detail })
+        if (!isRace(error)) await sleep(Math.random() * 5 * 2 ** Math.min(attempt, 6))
+      } else if (batch.length > 1 && !isTimeout(error) && !isDisconnection(error)) {
+        watch.met?.('split', { size: batch.length, ...detail })
+        return halve(batch, wait, Math.max(2, tries >> 1)) // fewer: what doesn't pass is given up in bounded time, too
+      } else {
+        const told = isTimeout(error) || isTransient(error) ? new Busy() : isDisconnection(error) ? new Unavailable() : error
+        if (told instanceof DomainError) watch.met?.('gave-up', { requests: batch.length, told: told.code, ...detail })
+        else watch.failed?.(error, verbs())
+        for (const request of batch) settle(request, request.doubt ? new OutcomeUnknown() : told)
+        // Who has stood behind them all that time would wait as long again for the same.
+        const [{ verb, root }] = batch as [Waiting]
+        const queue = queues.get(verb.aggregate.root)!
+        if (told instanceof Unavailable) giveUp(queue, ({ since }) => since <= begun, told)
+        else if (wait && told instanceof Busy) giveUp(queue, (request) => request.since <= begun && request.root === root, told)
+        return []
+      }
     }
+  }
+
+  /** One attempt at one transaction; with an error, nothing was committed, unless the connection was lost at COMMIT. */
+  async function transact(batch: readonly Waiting[], wait: boolean): Promise<{ carried?: Carried<Waiting>; error?: unknown }> {
+    let carried: Carried<Waiting> | undefined
+    const start = performance.now()
+    try {
+      await db.$transaction(async (tx) => {
+        carried = await carry(tx, batch, wait)
+      })
+      watch.batch?.(batch.length, performance.now() - start)
+      return { carried: carried! }
+    } catch (error) {
+      return { ...(carried && { carried }), error: error ?? new Error('A transaction failed without saying why.') }
+    }
+  }
+
+  /** The guilty one is found in log n steps, and order is kept: nor may the second half overtake what the first gave back. */
+  async function halve(batch: Waiting[], wait: boolean, tries: number): Promise<Waiting[]> {
+    const half = batch.length >> 1
+    const stuck = await carryOut(batch.slice(0, half), wait, tries)
+    const held = new Set(stuck.map(({ root }) => root))
+    const second = batch.slice(half)
+    const free = second.filter(({ root }) => !held.has(root))
+    return [...stuck, ...second.filter(({ root }) => held.has(root)), ...(free.length ? await carryOut(free, wait, tries) : [])]
   }
 
   function again(error: unknown, attempt: number, size: number, tries: number): boolean {
@@ -237,8 +246,8 @@ export function commits(db: Db, options: CommitOptions = {}) {
 
   const isTimeout = (error: unknown) => isLockTimeout(error) || isStatementTimeout(error)
 
-  function settleAll({ outcomes, stuck, events, reread }: Carried<Waiting>, root: string): Waiting[] {
-    if (events) watch.committed?.(root)
+  function settleAll({ outcomes, stuck, events, reread, witness }: Carried<Waiting>): Waiting[] {
+    if (events) watch.committed?.(witness!.rootType)
     if (reread) watch.met?.('reread', { roots: reread })
     if (stuck.length) watch.met?.('lock-wait', { requests: stuck.length })
     for (const [request, outcome] of outcomes) {
@@ -289,4 +298,17 @@ export function commits(db: Db, options: CommitOptions = {}) {
   const drained = () => new Promise<void>((resolve) => (open === 0 ? resolve() : (closed = resolve)))
 
   return { commit, drained }
+}
+
+/** A watcher that throws has no say in what is committed. */
+function harmless(watch: Watcher): Watcher {
+  const guarded = Object.entries(watch).map(([name, tell]) => [
+    name,
+    (...told: unknown[]) => {
+      try {
+        ;(tell as (...told: unknown[]) => void)(...told)
+      } catch {}
+    },
+  ])
+  return Object.fromEntries(guarded)
 }

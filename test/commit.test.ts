@@ -280,6 +280,31 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
       }
       expect(await ada.complete(1, { by: fresh.commit })).toMatchObject({ version: 2, changed: true })
     })
+
+    test('and however many have asked meanwhile, all are told so in the time of one outage', async () => {
+      const [{ name }] = (await w.query<{ name: string }>('select current_database() as name')) as [{ name: string }]
+      const fresh = recorded(w, { isolation }, { outageMs: 300 })
+      const many = await learners(w, commit, 600, course, { enroll: false })
+      await w.query(`alter database ${name} connection limit 0`)
+      try {
+        const answers = await Promise.all(many.map((learner) => outcome(learner.enroll({ by: fresh.commit }))))
+        expect(answers.filter((answer) => 'code' in answer && answer.code === 'UNAVAILABLE')).toHaveLength(600)
+        expect(fresh.record.times('gave-up')).toBeLessThanOrEqual(2) // what was in flight; the others stood behind it
+      } finally {
+        await w.query(`alter database ${name} connection limit -1`)
+      }
+      expect(await many[0]!.enroll({ by: fresh.commit })).toMatchObject({ version: 1, changed: true })
+    })
+
+    test('a watcher that throws has no say in what is committed', async () => {
+      const thrown = () => {
+        throw new Error('the disk of the log is full')
+      }
+      const deaf = w.process({ isolation }, { watch: { batch: thrown, settled: thrown, met: thrown, committed: thrown, failed: thrown } })
+      expect(await ada.complete(1, { by: deaf.commit })).toMatchObject({ version: 2, changed: true })
+      expect(await outcome(ada.complete(99, { by: deaf.commit }))).toMatchObject({ code: 'LESSON_NOT_FOUND' })
+      expect(await kinds(ada)).toEqual(['enrolled', 'lessonCompleted'])
+    })
   })
 
   describe('keys', () => {

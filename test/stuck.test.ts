@@ -126,6 +126,17 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
     expect(await blocked()).toEqual([])
   })
 
+  test('however many callers a held root has, all are told Busy in the time of one wait', async () => {
+    const crowded = recorded(w, { isolation, lockTimeoutMs: 250 }, { queueMs: 600_000 })
+    const [stuck] = await learn(1)
+    const holder = await holds([stuck!.enrollmentId])
+    const answers = await Promise.all(Array.from({ length: 400 }, () => outcome(stuck!.complete(1, { by: crowded.commit }))))
+    expect(answers.filter((answer) => 'code' in answer && answer.code === 'BUSY')).toHaveLength(400)
+    expect(crowded.record.times('gave-up')).toBe(1) // 128 at most share a wait: the others were not waited for again
+    await holder.end()
+    expect(await stuck!.complete(1, { by: crowded.commit })).toMatchObject({ version: 2 })
+  })
+
   test('who only refers to a root, as the insert of a child does, is in nobody’s way', async () => {
     const all = await learn(3)
     const holder = await holds(

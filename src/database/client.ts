@@ -26,12 +26,12 @@ export function connect(url: string, options: PoolOptions): Db {
   return new PrismaClient({ adapter, errorFormat: 'minimal', transactionOptions: { maxWait: options.waitMs, timeout } })
 }
 
-/** One prepared statement per text, so that it is parsed and planned once a connection. Prisma's IN lists of varying length, and whatever would be too many, stay unnamed. */
+/** One prepared statement per text, so that it is parsed and planned once a connection. Prisma's IN lists of varying length, and whatever would be too many (but for our own, which begin with WITH), stay unnamed. */
 const names = new Map<string, string>()
 function nameOf({ sql }: { sql: string }): string {
   const name = names.get(sql)
   if (name !== undefined) return name
-  if (names.size >= 500 || /^(BEGIN|COMMIT|ROLLBACK)$| IN \(\$\d+,/.test(sql)) return undefined as unknown as string
+  if ((names.size >= 500 && !sql.startsWith('with ')) || /^(BEGIN|COMMIT|ROLLBACK)$| IN \(\$\d+,/.test(sql)) return undefined as unknown as string
   names.set(sql, `s${names.size}`)
   return names.get(sql)!
 }
