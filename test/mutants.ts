@@ -7,7 +7,8 @@ import { fileURLToPath } from 'node:url'
 
 /**
  * Takes the guards of the way in away, one at a time, in a copy of the tree, and sees whether a test notices. A guard without which all tests pass is one that
- * nobody would miss. `npm run mutants`, or `npm run mutants -- <word>` for those whose name has the word.
+ * nobody would miss. `npm run mutants`, or `npm run mutants -- <word>` for those whose name has the word; with --check it is only
+ * seen whether they can still be made.
  */
 interface Mutant {
   readonly name: string
@@ -54,7 +55,11 @@ const mutants: readonly Mutant[] = [
   { name: 'keys not written', file: 'src/batch.ts', change: [['rows: kept }', 'rows: kept.slice(0, 0) }']] },
   { name: 'keys without their request', file: 'src/batch.ts', change: [['if (known.request !== fingerprint)', 'if (known.request === undefined)']] },
   { name: 'no halving', file: 'src/commit.ts', change: [['} else if (batch.length > 1 && ', '} else if (batch.length > 1_000 && ']] },
-  { name: 'halving lets the second half overtake', file: 'src/commit.ts', change: [['held.has(root) === is)', '(is ? false : true))']] },
+  {
+    name: 'halving lets the second half overtake',
+    file: 'src/commit.ts',
+    change: [['const held = new Set(stuck.map(({ root }) => root))', 'const held = new Set<string>()']],
+  },
   { name: 'transient errors not retried', file: 'src/commit.ts', change: [['return isTransient(error) && attempt < tries', 'return false']] },
   { name: 'races not retried', file: 'src/commit.ts', change: [['if (isRace(error)) return attempt <', 'if (isRace(error)) return attempt < 0 &&']] },
   {
@@ -98,14 +103,24 @@ const mutants: readonly Mutant[] = [
   { name: 'a root in flight twice', file: 'src/commit.ts', change: [['!queue.busy.has(root) && !queue.held.has(root)', '!queue.held.has(root)']] },
   { name: 'batches without limit', file: 'src/commit.ts', change: [['batch.length < most && ', '']] },
   { name: 'any number in flight', file: 'src/commit.ts', change: [['while (queue.flying < width)', 'while (true)']] },
-  { name: 'stuck roots wait on any number of connections', file: 'src/commit.ts', change: [['if (patient < patience)', 'if (patient < 1_000)']] },
+  { name: 'who stands behind is not told', file: 'src/commit.ts', change: [['if (!gone.length) return\n', 'if (gone.length >= 0) return\n']] },
+  {
+    name: 'a watcher may throw',
+    file: 'src/commit.ts',
+    change: [['const watch = harmless(options.watch ?? {})', 'const watch = options.watch ?? {}']],
+  },
+  {
+    name: 'stuck roots wait on any number of connections',
+    file: 'src/commit.ts',
+    change: [['if (patient < patience && ', 'if (patient < 1_000 && ']],
+  },
   {
     name: 'settled before COMMIT',
     file: 'src/commit.ts',
     change: [
       [
-        '          carried = await carry(tx, batch, wait)\n',
-        '          carried = await carry(tx, batch, wait)\n          if (!carried.stuck.length) settleAll(carried, batch[0]!.verb.aggregate.root)\n',
+        '        carried = await carry(tx, batch, wait)\n',
+        '        carried = await carry(tx, batch, wait)\n        if (!carried.stuck.length) settleAll(carried)\n',
       ],
     ],
   },
@@ -129,7 +144,8 @@ const mutants: readonly Mutant[] = [
 
 const tests = ['commit', 'stuck', 'outcome', 'interleavings', 'pool', 'faults'].map((name) => `test/${name}.test.ts`)
 const project = fileURLToPath(new URL('..', import.meta.url))
-const word = process.argv[2] ?? ''
+const onlyChecks = process.argv.includes('--check')
+const word = process.argv.slice(2).find((argument) => argument !== '--check') ?? ''
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'lockstep-mutants-'))
 process.once('exit', () => fs.rmSync(folder, { recursive: true, force: true }))
 const original = path.join(folder, 'original') // as it is now, though somebody may be at work on it
@@ -149,6 +165,10 @@ for (const { name, file, change } of mutants.filter(({ name }) => name.includes(
     text = text.replace(from, () => to)
   }
   fs.writeFileSync(place, text)
+  if (onlyChecks) {
+    fs.rmSync(copy, { recursive: true })
+    continue
+  }
 
   const began = performance.now()
   const { stdout } = spawnSync(
