@@ -3,9 +3,10 @@ import ErrorsPlugin from '@pothos/plugin-errors'
 import PrismaPlugin from '@pothos/plugin-prisma'
 import RelayPlugin, { decodeGlobalID } from '@pothos/plugin-relay'
 import ScopeAuthPlugin from '@pothos/plugin-scope-auth'
-import { GraphQLError } from 'graphql'
+import { GraphQLError, type GraphQLSchema, isInterfaceType } from 'graphql'
 import { DateTimeResolver } from 'graphql-scalars'
 import type { Context } from './context.ts'
+import { apart } from './database/apart.ts'
 import { InvalidInput } from './errors.ts'
 import type PrismaTypes from './generated/pothos.ts'
 import { getDatamodel } from './generated/pothos.ts'
@@ -26,12 +27,36 @@ interface Types {
   DefaultInputFieldRequiredness: true
 }
 
+/** Each operation's own way to read. */
+const readers = new WeakMap<Context, Context['db']>()
+function readerOf(context: Context): Context['db'] {
+  let reader = readers.get(context)
+  if (!reader) readers.set(context, (reader = apart(context.db)))
+  return reader
+}
+
+/** The most things that are looked up by their ids at once. */
+const MOST_IDS = 100
+
+/** Refuses the ids of what has none. */
+function checkIds(ids: readonly ({ readonly typename: string } | null | undefined)[], schema: GraphQLSchema): void {
+  const node = schema.getType('Node')
+  const types = isInterfaceType(node) ? schema.getPossibleTypes(node).map(({ name }) => name) : []
+  if (ids.every((id) => !id || types.includes(id.typename))) return
+  throw new GraphQLError(
+    `That is the id of nothing that has one here. Wanted is an id as a query gave it to you: of a ${types.sort().join(', a ')}.`,
+    {
+      extensions: { code: 'BAD_REQUEST' },
+    },
+  )
+}
+
 /** What every type is built with. Connections have 20 items unless asked otherwise, and 100 at most. */
 export const builder = new SchemaBuilder<Types>({
   plugins: [ErrorsPlugin, ScopeAuthPlugin, RelayPlugin, PrismaPlugin],
   defaultFieldNullability: false,
   defaultInputFieldRequiredness: true,
-  prisma: { client: ({ db }) => db, dmmf: getDatamodel(), maxConnectionSize: 100, defaultConnectionSize: 20, onUnusedQuery: null },
+  prisma: { client: readerOf, dmmf: getDatamodel(), maxConnectionSize: 100, defaultConnectionSize: 20, onUnusedQuery: null },
   errors: { directResult: true },
   scopeAuth: {
     authScopes: (context) => ({
@@ -53,11 +78,21 @@ export const builder = new SchemaBuilder<Types>({
     nodeQueryOptions: {
       description: 'Anything by its global id; null if there is no such thing or the viewer may not see it. What is no global id at all is an error.',
       args: { id: { description: 'The global id.' } },
+      resolve: (_, { id }, __, { schema }, load) => {
+        checkIds([id], schema)
+        return load(id)
+      },
     },
     nodesQueryOptions: {
       description:
-        'Many things by their global ids, each null if there is no such thing or the viewer may not see it. What is no global id at all is an error.',
+        'Many things by their global ids, 100 at most, each null if there is no such thing or the viewer may not see it. What is no global id at all is an error.',
       args: { ids: { description: 'The global ids.' } },
+      resolve: (_, { ids }, __, { schema }, load) => {
+        if (ids.length > MOST_IDS)
+          throw new InvalidInput('ids', `ids has ${ids.length} ids. Wanted are ${MOST_IDS} at most; ask for the others in another request.`)
+        checkIds(ids, schema)
+        return load(ids)
+      },
     },
     pageInfoTypeOptions: { description: 'Where a page of a connection begins and ends.' },
     hasNextPageFieldOptions: { description: 'Whether more follows this page.' },

@@ -1,4 +1,4 @@
-import pino from 'pino'
+import type { ClientBase } from 'pg'
 import type { Actor } from './aggregate.ts'
 import { commits } from './commit.ts'
 import type { Config } from './config.ts'
@@ -10,7 +10,7 @@ import { hashOf } from './identity/userAggregate.ts'
 import { assignInstructor } from './learning/assignInstructor.ts'
 import { completeLesson } from './learning/completeLesson.ts'
 import type { LessonState } from './learning/courseAggregate.ts'
-import { idOf } from './learning/id.ts'
+import { enrollmentOf, idOf } from './learning/id.ts'
 import { enroll } from './learning/enroll.ts'
 import { reviseCourse } from './learning/reviseCourse.ts'
 
@@ -32,12 +32,26 @@ export const isDemo = (url: string): Promise<boolean> =>
     return rows[0]!.found
   })
 
+/** Whether the demo is to be made: nobody is there, or it was begun and a crash ended it. A demo that was finished stays as people have left it. */
+export async function lacksDemo(client: Pick<ClientBase, 'query'>): Promise<boolean> {
+  const { courseId } = academy[0]!
+  const { rows } = await client.query<{ lacks: boolean }>(
+    `select not exists (select from "User" where id <> all($1))
+      and not exists (select from "Event" where "rootType" = 'Enrollment' and "rootId" = $2 and kind = 'lessonCompleted') as lacks`,
+    [demoTokens, enrollmentOf(beginners.at(-1)!, courseId)],
+  )
+  return rows[0]!.lacks
+}
+
 const system: Actor = { id: 'system', role: 'SYSTEM' }
 
+/** The learners who have begun, one after the other: what the last of them has done is made last. */
+const beginners = ['demo-learner-2', 'demo-learner-3']
+
 /** A small academy: two courses, an instructor, an admin and five learners, two of whom have begun. Safe to repeat. */
-export async function seedDemo(url: string, { pool }: Pick<Config, 'pool'>): Promise<void> {
+export async function seedDemo(url: string, { pool }: Pick<Config, 'pool'>, failed: (error: unknown) => void = () => {}): Promise<void> {
   const db = connect(url, pool)
-  const { commit } = commits(db, { watch: { failed: (error) => pino().error(error) } })
+  const { commit } = commits(db, { watch: { failed } })
   try {
     await Promise.all(people.map(({ token, name, role }) => commit(registerUser, { actor: system, input: { userId: token, name, role } })))
     const expiresAt = new Date(Date.now() + 10 * 365 * 86_400_000).toISOString()
@@ -51,7 +65,7 @@ export async function seedDemo(url: string, { pool }: Pick<Config, 'pool'>): Pro
     const [sketching] = academy
     const { courseId } = sketching!
     const first = Object.keys(sketching!.lessons)[0]!
-    for (const learnerId of ['demo-learner-2', 'demo-learner-3']) {
+    for (const learnerId of beginners) {
       const actor: Actor = { id: learnerId, role: 'LEARNER' }
       await commit(enroll, { actor, input: { learnerId, courseId } })
       await commit(completeLesson, { actor, input: { learnerId, lessonId: first } })

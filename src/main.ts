@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { stripVTControlCharacters } from 'node:util'
 import { type ArgsDef, type CittyPlugin, type CommandDef, defineCommand, renderUsage, runCommand, runMain } from 'citty'
+import { commandLine } from './command/print.ts'
 import { exitCode, OperatorError } from './operatorError.ts'
 
 /** What `lockstep` can do. Each is loaded when it is asked for. */
@@ -37,7 +38,8 @@ function strictly(command: CommandDef): CommandDef {
   return { ...command, subCommands: Object.fromEntries(Object.entries(subCommands).map(([name, inner]) => [name, strictly(inner)])) }
 }
 
-const usage = (sentence: string) => new OperatorError(`${sentence}. What there is: lockstep --help, or lockstep <command> --help.`, exitCode.usage)
+const usage = (sentence: string) =>
+  new OperatorError(`${sentence}. What there is: ${commandLine('--help')}, or ${commandLine('<command> --help')}.`, exitCode.usage)
 
 const { version, description } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
   version: string

@@ -2,22 +2,25 @@ import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
 import { EnvelopArmorPlugin } from '@escape.tech/graphql-armor'
 import { renderGraphiQL } from '@graphql-yoga/render-graphiql'
-import { GraphQLError } from 'graphql'
+import { getOperationAST, GraphQLError, OperationTypeNode } from 'graphql'
 import { createYoga, type Plugin } from 'graphql-yoga'
 import type { Logger } from 'pino'
 import { commits } from './commit.ts'
 import type { Config } from './config.ts'
 import { createContext } from './context.ts'
 import { connect } from './database/client.ts'
-import { isDisconnection, isImpossibleArgument, isImpossibleText } from './database/conflict.ts'
+import { isDisconnection, isImpossibleArgument, isImpossibleText, isLockTimeout, isStatementTimeout } from './database/conflict.ts'
 import { migrationStatus } from './database/migrate.ts'
 import { DomainError, Unavailable } from './errors.ts'
 import { graphiqlOptions } from './graphiql.ts'
 import { viewers } from './identity/viewer.ts'
 import { keepForgetting } from './journal/oldKeys.ts'
 import { keepCaughtUp } from './learning/overdueEnrollments.ts'
+import { listLimit } from './listLimit.ts'
 import { metrics } from './metrics.ts'
 import { toSchema } from './schema.ts'
 
@@ -64,8 +67,9 @@ export async function startServer({ config, log }: { config: Config; log: Logger
     if (draining) response.setHeader('connection', 'close')
     const handle = Object.hasOwn(routes, path) ? routes[path]! : () => say(response, 404, 'There is nothing here. GraphQL is at /graphql.')
     Promise.resolve(handle(request, response)).catch((error) => {
+      if (response.destroyed || request.destroyed || request.errored) return log.debug({ err: error, path }, 'A client went away.')
       log.error({ err: error, path }, 'A request failed.')
-      if (!response.headersSent) say(response, 500, 'Something went wrong on our side.')
+      if (!response.headersSent) fail(response, 500, 'INTERNAL_SERVER_ERROR', 'Something went wrong on our side.')
       else response.destroy()
     })
   })
@@ -103,6 +107,8 @@ export async function startServer({ config, log }: { config: Config; log: Logger
           costLimit: { maxCost: 20_000, depthCostFactor: 1.3 },
           blockFieldSuggestion: { enabled: false },
         }) as Plugin,
+        listLimit,
+        mutations,
         codes,
       ],
     })
@@ -112,6 +118,8 @@ export async function startServer({ config, log }: { config: Config; log: Logger
       async graphql(request, response) {
         const requestId = requestIdOf(request)
         response.setHeader('x-request-id', requestId)
+        if (request.headers.host !== undefined && !URL.canParse(`http://${request.headers.host}/`))
+          return fail(response, 400, 'BAD_REQUEST', 'The header `Host` is no host. Wanted is that of the address, such as localhost:4000.')
         if (request.method === 'POST') {
           // Only JSON: what a form on another site can send without asking is no way to change anything.
           if (!/^application\/(graphql\+)?json\b/i.test(request.headers['content-type'] ?? ''))
@@ -120,7 +128,9 @@ export async function startServer({ config, log }: { config: Config; log: Logger
           if (!body) return fail(response, 413, 'PAYLOAD_TOO_LARGE', `The request has more than ${BODY_LIMIT} bytes, which is the most that is read.`)
           Object.assign(request, { body })
         }
-        return yoga(request, response, { requestId })
+        const answer = await yoga.handleNodeRequestAndResponse(request, response, { requestId })
+        if (answer.status >= 500 && !/json/.test(answer.headers.get('content-type') ?? '')) throw new Error(await answer.text()) // a stack, perhaps
+        await send(answer, response)
       },
       /** Asked of the database at most once a second, however often it is asked of us. */
       ready() {
@@ -149,6 +159,15 @@ export async function startServer({ config, log }: { config: Config; log: Logger
 const say = (response: ServerResponse, status: number, text: string) =>
   response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' }).end(`${text}\n`)
 
+/** As Yoga answered, in one piece or, if it goes on, as it comes. */
+async function send({ status, headers, body }: Response, response: ServerResponse) {
+  if (response.destroyed) return
+  for (const [name, value] of headers) response.setHeader(name, value)
+  response.writeHead(status)
+  if (!body) response.end()
+  else await pipeline(Readable.from(body as never), response)
+}
+
 function fail(response: ServerResponse, status: number, code: string, message: string) {
   if (status === 413) response.setHeader('connection', 'close')
   response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify({ errors: [{ message, extensions: { code } }] }))
@@ -176,7 +195,7 @@ async function bodyOf(request: IncomingMessage): Promise<Buffer | undefined> {
 /** Why the database can't be worked with, if it can't. */
 async function readiness(url: string): Promise<string | undefined> {
   try {
-    const pending = (await migrationStatus(url)).filter(({ state }) => state !== 'applied')
+    const pending = (await migrationStatus(url, { withinMs: 2_000 })).filter(({ state }) => state !== 'applied')
     return pending.length ? `migrations: ${pending.map(({ name, state }) => `${name} ${state}`).join(', ')}` : undefined
   } catch {
     return 'the database cannot be reached'
@@ -188,8 +207,15 @@ function shown(error: unknown, log: Logger): Error {
   const original = error instanceof GraphQLError ? error.originalError : error
   if (original === undefined || original === null) return error as GraphQLError // GraphQL's own, or ours
   const { path, nodes } = error instanceof GraphQLError ? error : {}
-  const domain = original instanceof DomainError ? original : isDisconnection(original) ? new Unavailable() : undefined
-  if (domain) return new GraphQLError(domain.message, { path, nodes, extensions: { code: domain.code } })
+  const told = (code: string, message: string) =>
+    new GraphQLError(ofMutations.has(error as object) ? `${message} ${MAYBE_DONE}` : message, { path, nodes, extensions: { code } })
+  if (isDisconnection(original) || original instanceof Unavailable)
+    return told('UNAVAILABLE', 'The database cannot be reached just now, so that this could not be read. Try again in a moment.')
+  if (isStatementTimeout(original) || isLockTimeout(original)) {
+    log.warn({ err: original, path }, 'A query took too long.')
+    return told('QUERY_TOO_SLOW', 'This took the database longer than a query may. Ask for less at a time, or try again when there is less to do.')
+  }
+  if (original instanceof DomainError) return new GraphQLError(original.message, { path, nodes, extensions: { code: original.code } })
   if (original instanceof GraphQLError) return new GraphQLError(original.message, { path, nodes, extensions: original.extensions })
   if (isImpossibleText(original))
     return new GraphQLError('An argument contains the character NUL, which nothing here does.', { path, nodes, extensions: { code: 'BAD_REQUEST' } })
@@ -202,22 +228,47 @@ function shown(error: unknown, log: Logger): Error {
     })
   }
   log.error({ err: original, path }, 'A query failed.')
-  return new GraphQLError('Something went wrong on our side.', { path, nodes, extensions: { code: 'INTERNAL_SERVER_ERROR' } })
+  return told('INTERNAL_SERVER_ERROR', 'Something went wrong on our side.')
+}
+
+/** Errors in the answers to mutations. */
+const ofMutations = new WeakSet<object>()
+const MAYBE_DONE = 'What was asked may have been carried out: look, or ask again with the same idempotencyKey.'
+
+/** What could not be read of a mutation's answer says nothing of what it did. */
+const mutations: Plugin = {
+  onExecute: ({ args }) =>
+    getOperationAST(args.document, args.operationName)?.operation === OperationTypeNode.MUTATION
+      ? {
+          onExecuteDone({ result }) {
+            if ('errors' in result) for (const error of result.errors ?? []) ofMutations.add(error)
+          },
+        }
+      : undefined,
 }
 
 /** Errors of GraphQL's own (syntax, validation, limits, a value that can't be coerced) have a code, too; and where nothing was executed, status 400, except for clients that want 200 with `application/json`. */
 const codes: Plugin = {
   onResultProcess({ result, setResult }) {
     const all = Array.isArray(result) ? result : [result]
-    if (!all.some((one) => 'errors' in one && one.errors?.some((error) => !error.extensions?.code))) return
+    const done = ({ extensions }: { extensions?: Record<string, unknown> }) => extensions?.code && !('originalError' in extensions)
+    if (all.every((one) => !('errors' in one) || one.errors?.every(done))) return
     const coded = all.map((one) => {
       if (!('errors' in one) || !one.errors) return one
-      const extensions = { code: 'BAD_REQUEST', ...(!('data' in one) && { http: { status: 400, spec: true } }) }
       return {
         ...one,
-        errors: one.errors.map((error) =>
-          error.extensions?.code ? error : new GraphQLError(error.message, { ...error, extensions: { ...extensions, ...error.extensions } }),
-        ),
+        errors: one.errors.map((error) => {
+          if (done(error)) return error
+          const { originalError: _, ...own } = error.extensions // a parser's, with its stack
+          const extensions = own.code ? own : { code: 'BAD_REQUEST', ...(!('data' in one) && { http: { status: 400, spec: true } }), ...own }
+          return new GraphQLError(error.message, {
+            nodes: error.nodes,
+            source: error.source,
+            positions: error.positions,
+            path: error.path,
+            extensions,
+          })
+        }),
       }
     })
     setResult((Array.isArray(result) ? coded : coded[0]) as never)

@@ -7,9 +7,13 @@ import os from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, describe, expect, inject, it, vi } from 'vitest'
+import { commits } from '../src/commit.ts'
+import { parseConfig } from '../src/config.ts'
+import { connect } from '../src/database/client.ts'
 import { startEmbedded } from '../src/database/embedded.ts'
 import { isAlive } from '../src/database/livingProcess.ts'
 import { inSession } from '../src/database/session.ts'
+import { registerUser } from '../src/identity/registerUser.ts'
 
 const project = fileURLToPath(new URL('..', import.meta.url))
 const built = fs.mkdtempSync(path.join(os.tmpdir(), `lockstep-test-${process.pid}-built-`))
@@ -46,15 +50,15 @@ interface Run {
 }
 
 /** The program as an operator runs it, with nothing of our own environment but PATH. */
-function lockstep(parameters: string[], environment: Environment = {}): Run {
+function lockstep(parameters: string[], environment: Environment = {}, stderr: 'pipe' | number = 'pipe'): Run {
   const child = spawn(process.execPath, ['--enable-source-maps', main, ...parameters], {
     env: { PATH: process.env.PATH, PORT: '0', ...environment },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', 'pipe', stderr],
   })
   undo.push(() => child.kill('SIGKILL'))
   let [output, errors] = ['', '']
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text))
-  child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text))
+  child.stdout!.setEncoding('utf8').on('data', (text: string) => (output += text))
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => (errors += text))
   const closed = once(child, 'close') as Promise<[number | null]>
   const exit = () => closed.then(([code]) => ({ code, output, errors }))
   const answer = async <T>() => {
@@ -173,6 +177,53 @@ describe('lockstep start', () => {
     expect(await users(embedded.url)).toBe(before + 1)
     await stopped(run)
     await embedded.stop()
+  })
+
+  it('makes the demo that another had begun when it was killed, but not one that was finished and changed since', async () => {
+    const folder = newFolder()
+    await stopped(await started({ LOCKSTEP_DATA: folder, HOST: '0.0.0.0' })) // without the demo
+    const embedded = await startEmbedded({ folder, fast: true })
+    const counted = (table: string) =>
+      inSession(embedded.url, async (client) => (await client.query<{ n: number }>(`select count(*)::int as n from "${table}"`)).rows[0]!.n)
+    const db = connect(embedded.url, parseConfig({}).pool)
+    const { commit } = commits(db)
+    for (const userId of ['demo-learner-1', 'demo-learner-3', 'demo-admin'])
+      await commit(registerUser, { actor: { id: 'system', role: 'SYSTEM' }, input: { userId, name: userId, role: 'LEARNER' } })
+    await db.$disconnect()
+
+    const run = await started({ LOCKSTEP_DATA: folder })
+    expect(run.demoTokens).toHaveLength(7)
+    await stopped(run)
+    const all = async () => ({ users: await counted('User'), sessions: await counted('Session'), courses: await counted('Course') })
+    expect(await all()).toEqual({ users: 7, sessions: 7, courses: 2 })
+
+    await inSession(embedded.url, (client) => client.query('delete from "Session" where "userId" = \'demo-admin\''))
+    await stopped(await started({ LOCKSTEP_DATA: folder }))
+    expect(await all()).toEqual({ users: 7, sessions: 6, courses: 2 })
+    await embedded.stop()
+  })
+
+  it('says so when its data folder was removed', async () => {
+    const folder = newFolder()
+    const run = await started({ LOCKSTEP_DATA: folder })
+    const pid = postmasterPid(folder)!
+    fs.rmSync(path.join(folder, 'postgres'), { recursive: true, force: true })
+    process.kill(pid, 'SIGKILL') // as PostgreSQL does itself within a minute
+    const { code, errors } = await run.exit()
+    expect(errors).toContain(`The data folder ${folder} is gone: it was removed or renamed while it was in use.`)
+    expect(code).toBe(69)
+  })
+
+  it.skipIf(process.platform !== 'linux')('serves, and ends in order, when its log cannot be written', async () => {
+    const folder = newFolder()
+    const full = fs.openSync('/dev/full', 'w')
+    undo.push(() => fs.closeSync(full))
+    const run = lockstep(['start', '--json'], { LOCKSTEP_DATA: folder }, full)
+    const places = await run.answer<Places>()
+    const pid = postmasterPid(folder)!
+    expect(await status(places.health)).toBe(200)
+    await stopped(run)
+    expect(isAlive(pid)).toBe(false)
   })
 
   it('is alive but not ready until its database is', async () => {

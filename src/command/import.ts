@@ -23,7 +23,7 @@ import { catchUpAll } from '../learning/overdueEnrollments.ts'
 import type { CourseDefinition } from '../learning/reviseCourse.ts'
 import { exitCode, OperatorError } from '../operatorError.ts'
 import { openDatabase } from './openDatabase.ts'
-import { columns, complain, print, printJson, quietLog } from './print.ts'
+import { columns, commandLine, complain, print, printJson, quietLog } from './print.ts'
 
 /** sysexits.h: the input file did not exist. */
 const noInput = 66
@@ -95,7 +95,7 @@ async function tell(config: Config, definition: CourseDefinition): Promise<Impor
     const pending = status.filter(({ state }) => state === 'pending')
     if (pending.length === status.length) return isNew()
     if (pending.length) {
-      const sentence = `The database is at an older version (${pending[0]!.name} is the first migration that is pending), and a dry run does not migrate. Run lockstep migrate first.`
+      const sentence = `The database is at an older version (${pending[0]!.name} is the first migration that is pending), and a dry run does not migrate. Run ${commandLine('migrate')} first.`
       throw new OperatorError(sentence, exitCode.data)
     }
     return answer(await using(database.url, config, ({ db }) => planImport(db, definition)))

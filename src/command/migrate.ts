@@ -3,7 +3,7 @@ import { parseConfig } from '../config.ts'
 import { migrate as migrateUp, migrateDown, migrationStatus } from '../database/migrate.ts'
 import { exitCode, OperatorError } from '../operatorError.ts'
 import { openDatabase } from './openDatabase.ts'
-import { columns, print, printJson } from './print.ts'
+import { columns, complain, print, printJson } from './print.ts'
 
 /** Brings the database to another version of the schema, or says at which it is. */
 export const migrate = defineCommand({
@@ -37,5 +37,3 @@ export const migrate = defineCommand({
     }
   },
 })
-
-const complain = (message: string) => void process.stderr.write(`${message}\n`)

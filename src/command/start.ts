@@ -1,15 +1,17 @@
 import { defineCommand } from 'citty'
 import closeWithGrace from 'close-with-grace'
+import { existsSync } from 'node:fs'
+import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pino, { type Logger } from 'pino'
 import { type Config, parseConfig } from '../config.ts'
 import { migrate, migrationStatus, refuse } from '../database/migrate.ts'
 import { inSession } from '../database/session.ts'
-import { demoTokens, isDemo, seedDemo } from '../demo.ts'
+import { demoTokens, isDemo, lacksDemo, seedDemo } from '../demo.ts'
 import { exitCode, OperatorError } from '../operatorError.ts'
 import { type Server, startServer } from '../server.ts'
 import { openDatabase, type OpenDatabase } from './openDatabase.ts'
-import { columns, print, printJson } from './print.ts'
+import { columns, commandLine, print, printJson, report } from './print.ts'
 
 interface StartOptions {
   readonly migrate: boolean
@@ -43,7 +45,7 @@ export const start = defineCommand({
  */
 async function serve(options: StartOptions) {
   const config = parseConfig()
-  const log = pino({ level: config.logLevel }, pino.destination({ dest: 2, sync: true }))
+  const log = pino({ level: config.logLevel }, report)
   const server = await listen(config, log)
   const lifetime: Lifetime = { server }
   const starting = open(lifetime, config, log, options)
@@ -100,7 +102,7 @@ async function open(lifetime: Lifetime, config: Config, log: Logger, options: St
   if (options.migrate) await migrate(url, { log })
   else await refusePending(url)
   if (lifetime.ending) return
-  lifetime.demo = await decideOnDemo(url, config, options, database.embedded !== undefined)
+  lifetime.demo = await decideOnDemo(url, config, log, options, database.embedded !== undefined)
   if (lifetime.ending) return
   await lifetime.server.open({ databaseUrl: url, demo: lifetime.demo })
 }
@@ -112,19 +114,18 @@ async function refusePending(url: string) {
   if (pending.length === 0) return
   throw new OperatorError(
     `${pending.length === 1 ? 'A migration is' : `${pending.length} migrations are`} pending, the first of them ${pending[0]!.name}. ` +
-      'Run lockstep migrate, or start without --no-migrate.',
+      `Run ${commandLine('migrate')}, or start without --no-migrate.`,
     exitCode.data,
   )
 }
 
 /** Everybody knows the demo's tokens, so they are for this machine alone, unless the operator says otherwise. */
-async function decideOnDemo(url: string, config: Config, { demo }: StartOptions, isEmbedded: boolean): Promise<boolean> {
+async function decideOnDemo(url: string, config: Config, log: Logger, { demo }: StartOptions, isEmbedded: boolean): Promise<boolean> {
   const isLocal = isLoopback(config.host)
   if (demo || (isEmbedded && isLocal)) {
     await inSession(url, async (client) => {
       await client.query('select pg_advisory_lock(7270736903)') // two servers may meet in a new database; freed with the session
-      const { rows } = await client.query<{ used: boolean }>('select exists (select from "User") as used')
-      if (!rows[0]!.used) await seedDemo(url, config)
+      if (await lacksDemo(client)) await seedDemo(url, config, (error) => log.error(error))
     })
   }
   const found = await isDemo(url)
@@ -151,6 +152,7 @@ function closeWhenTold(lifetime: Lifetime, starting: Promise<void>, config: Conf
     // what is begun is finished first, unless it takes too long, such as waiting for another process that migrates
     await Promise.race([starting.catch(() => {}), sleep(config.shutdownGraceMs)])
     await end(lifetime, config, log)
+    await report.flush()
     if (err || failure) process.exit(err ? exitCode.software : exitCode.unavailable)
   }
   const onTimeout = () => log.error('Not everything could be ended in time. A PostgreSQL that is left running is taken over by the next start.')
@@ -169,6 +171,8 @@ function closeWhenTold(lifetime: Lifetime, starting: Promise<void>, config: Conf
     () =>
       lifetime.database?.embedded?.lost.then((error) => {
         failure = error
+        if (!existsSync(path.join(config.data, 'postgres')))
+          log.fatal(`The data folder ${config.data} is gone: it was removed or renamed while it was in use. Put it back, then start again.`)
         graceful.close()
       }),
     () => {},

@@ -13,7 +13,7 @@ import { hashOf, newToken, type UserState } from '../identity/userAggregate.ts'
 import { assignInstructor } from '../learning/assignInstructor.ts'
 import { exitCode, OperatorError } from '../operatorError.ts'
 import { openDatabase } from './openDatabase.ts'
-import { columns, print, printJson, quietLog } from './print.ts'
+import { columns, commandLine, print, printJson, quietLog } from './print.ts'
 
 const system: Actor = { id: 'system', role: 'SYSTEM' }
 const roles: readonly UserState['role'][] = ['LEARNER', 'INSTRUCTOR', 'ADMIN']
@@ -38,7 +38,7 @@ const add = defineCommand({
       const lasts = daysIn(args.days)
       const userId = args.id ?? randomUUID()
       const { changed } = await commit(registerUser, { actor: system, input: { userId, name: args.name, role } })
-      if (!changed) throw new OperatorError(`There is a user ${userId} already. lockstep user token ${userId} lets them in.`, exitCode.data)
+      if (!changed) throw new OperatorError(`There is a user ${userId} already. ${commandLine(`user token ${userId}`)} lets them in.`, exitCode.data)
       tell({ id: userId, name: args.name, role, ...(await letIn(commit, userId, lasts)) }, args.json)
     }),
 })
@@ -54,6 +54,7 @@ const out = defineCommand({
   args: { id, json },
   run: ({ args }) =>
     work(async ({ db, commit }) => {
+      if (!(await db.user.findUnique({ where: { id: args.id } }))) throw new OperatorError(`There is no user ${args.id}.`, exitCode.data)
       const sessions = await db.session.findMany({ where: { userId: args.id }, select: { id: true } })
       for (const { id: sessionId } of sessions) await commit(endSession, { actor: system, input: { userId: args.id, sessionId } })
       tell({ id: args.id, ended: sessions.length }, args.json)

@@ -31,7 +31,7 @@ interface Cause {
 }
 
 const LOST =
-  /not queryable|Connection terminated|Connection ended|ECONNRE|ENOTFOUND|EPIPE|timeout exceeded when trying to connect|Client was closed|client has encountered a connection error|Can't reach database server/i
+  /Query read timeout|not queryable|Connection terminated|Connection ended|ECONNRE|ENOTFOUND|EPIPE|timeout exceeded when trying to connect|Client was closed|client has encountered a connection error|Can't reach database server/i
 
 /** Nothing is wrong with the work itself: the same transaction may succeed when it is begun again. */
 export const isTransient = (error: unknown) => ['40001', '40P01'].includes(sqlState(error)!)

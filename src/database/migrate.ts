@@ -77,8 +77,11 @@ export function migrateDown(url: string, { to, folder, log }: MigrateOptions & {
 }
 
 /** How each migration stands, in their order. Changes nothing. */
-export function migrationStatus(url: string, { folder }: Pick<MigrateOptions, 'folder'> = {}): Promise<MigrationStatus[]> {
-  return inSession(url, async (client) => compare(await readMigrations(folder), await readRecords(client)))
+export function migrationStatus(
+  url: string,
+  { folder, withinMs }: Pick<MigrateOptions, 'folder'> & { withinMs?: number } = {},
+): Promise<MigrationStatus[]> {
+  return inSession(url, async (client) => compare(await readMigrations(folder), await readRecords(client)), { withinMs })
 }
 
 /** Throws if a database is not as its migrations say. What is pending is not wrong. */

@@ -31,6 +31,21 @@ export const defaultPool: PoolOptions = {
   isolation: 'read-committed',
 }
 
+/** How much longer than a statement may take its answer is waited for: whoever says nothing by then is not there any more, and nobody said so. */
+const GRACE_MS = 2_000
+
+/** A connection that is closed when an answer did not come in time: what comes next on it would wait behind that. */
+class ClosingClient extends pg.Client {
+  // biome-ignore lint/suspicious/noExplicitAny: pg has a dozen overloads
+  override query(...args: any[]): any {
+    const answer = super.query(...(args as [string])) as Promise<unknown> | undefined
+    answer?.catch?.((error: Error) => {
+      if (error.message === 'Query read timeout') this.end().catch(() => {})
+    })
+    return answer
+  }
+}
+
 type Callback = Parameters<pg.Pool['connect']>[0]
 
 /** pg's pool, which validates a connection that was idle before it hands it out. */
@@ -81,6 +96,7 @@ export const PLANS = '-c plan_cache_mode=force_generic_plan -c enable_seqscan=of
 /** A pool whose sessions are in UTC and bound every statement and every wait. */
 export function createPool(url: string, options: PoolOptions): pg.Pool {
   const config: pg.PoolConfig = {
+    Client: ClosingClient,
     connectionString: url,
     min: options.size,
     max: options.max,
@@ -89,6 +105,7 @@ export function createPool(url: string, options: PoolOptions): pg.Pool {
     connectionTimeoutMillis: options.waitMs,
     lock_timeout: options.lockTimeoutMs,
     statement_timeout: options.statementTimeoutMs,
+    query_timeout: options.statementTimeoutMs + GRACE_MS,
     idle_in_transaction_session_timeout: options.idleTransactionTimeoutMs,
     application_name: 'lockstep',
     keepAlive: true,

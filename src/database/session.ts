@@ -7,10 +7,21 @@ const oldest = 15
 
 /**
  * Does something on a connection of its own, outside the pool, for what needs a session to itself or comes before there is a pool. If the
- * database can't be reached, whoever runs the program is told what was found and what to do, without the password.
+ * database can't be reached, whoever runs the program is told what was found and what to do, without the password. With `withinMs`, neither the
+ * connection nor any one answer is waited for longer.
  */
-export async function inSession<T>(url: string, work: (client: pg.Client) => Promise<T>): Promise<T> {
-  const client = new pg.Client({ connectionString: url, application_name: 'lockstep', connectionTimeoutMillis: 10_000, options: '-c TimeZone=UTC' })
+export async function inSession<T>(
+  url: string,
+  work: (client: pg.Client) => Promise<T>,
+  { withinMs }: { withinMs?: number | undefined } = {},
+): Promise<T> {
+  const client = new pg.Client({
+    connectionString: url,
+    application_name: 'lockstep',
+    connectionTimeoutMillis: withinMs ?? 10_000,
+    ...(withinMs !== undefined && { query_timeout: withinMs }),
+    options: '-c TimeZone=UTC',
+  })
   client.on('error', () => {}) // a query that is under way fails too; without one, nobody minds
   try {
     await client.connect()

@@ -42,6 +42,6 @@ builder.queryField('viewer', (t) =>
     nullable: true,
     skipTypeScopes: true,
     description: 'Who is looking; null for those who have not signed in.',
-    resolve: (query, _, __, { db, viewer }) => (viewer ? db.user.findUnique({ ...query, where: { id: viewer.id } }) : null),
+    resolve: (query, _, __, { db, viewer }) => (viewer ? db.user.findFirst({ ...query, where: { id: viewer.id } }) : null),
   }),
 )

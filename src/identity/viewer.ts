@@ -1,5 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import DataLoader from 'dataloader'
 import { type Db, sql } from '../database/client.ts'
+import { isDisconnection } from '../database/conflict.ts'
 import { hashOf } from './userAggregate.ts'
 
 /** Who is looking, and until when. */
@@ -10,7 +12,7 @@ export interface Viewer {
   readonly expiresAt: Date
 }
 
-/** Whose token it is, asked of the database each time, so that a session that has ended lets nobody in. The tokens of requests that arrive while others are being asked for go together in the next question. */
+/** Whose token it is, asked of the database each time, so that a session that has ended lets nobody in. The tokens of requests that arrive while others are being asked for go together in the next question; but none waits for long, since the one that is under way may never be answered. */
 export function viewers(db: Db) {
   let asking: Promise<unknown> = Promise.resolve()
 
@@ -24,11 +26,18 @@ export function viewers(db: Db) {
 
   const sessions = new DataLoader<string, Viewer | null>(
     (hashes) => {
-      const answer = ask(hashes)
+      const answer = ask(hashes).catch((error) => {
+        if (isDisconnection(error)) return ask(hashes) // on another connection
+        throw error
+      })
       asking = answer.catch(() => {})
       return answer
     },
-    { cache: false, maxBatchSize: 500, batchScheduleFn: (go) => void asking.then(() => setImmediate(go)) },
+    {
+      cache: false,
+      maxBatchSize: 500,
+      batchScheduleFn: (go) => void Promise.race([asking, sleep(50, undefined, { ref: false })]).then(() => setImmediate(go)),
+    },
   )
 
   /** The viewer of an Authorization header; null: none, or one that no session answers to. */

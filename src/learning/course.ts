@@ -44,7 +44,7 @@ builder.queryField('course', (t) =>
     nullable: true,
     description: 'A course by its slug; null if there is none.',
     args: { slug: t.arg.string({ description: 'As `Course.slug`.' }) },
-    resolve: (query, _, { slug }, { db }) => db.course.findUnique({ ...query, where: { slug } }),
+    resolve: (query, _, { slug }, { db }) => db.course.findFirst({ ...query, where: { slug } }),
   }),
 )
 

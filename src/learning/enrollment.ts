@@ -27,8 +27,8 @@ export const Enrollment = builder.prismaNode('Enrollment', {
   authScopes: ({ learnerId, courseId }) => ({ $any: { self: learnerId, admin: true, instructorOf: courseId } }),
   fields: (t) => ({
     version: t.exposeInt('version', { description: 'Counts its changes, from 1; what `expectedVersion` is compared with.' }),
-    learner: t.relation('learner', { description: 'Who learns.' }),
-    course: t.relation('course', { description: 'What they learn.' }),
+    learner: t.relation('learner', { nullable: true, description: 'Who learns.' }),
+    course: t.relation('course', { nullable: true, description: 'What they learn.' }),
     completed: t.exposeInt('completed', { description: "How many of the course's active lessons are completed." }),
     total: t.exposeInt('total', { description: 'How many active lessons the course has.' }),
     percent: t.int({
@@ -48,17 +48,20 @@ export const Enrollment = builder.prismaNode('Enrollment', {
     }),
     completions: t.relation('completions', {
       type: CourseCompletion,
+      nullable: true,
       description: 'Each time the course was completed, one an attempt.',
       query: { orderBy: { attempt: 'asc' } },
     }),
     progress: t.relatedConnection('lessons', {
       cursor: 'enrollmentId_lessonId',
+      nullable: true,
       totalCount: true,
       description: 'What was done, lesson by lesson, as far as any was opened.',
       query: { orderBy: { lessonId: 'asc' } },
     }),
     availableLessons: t.field({
       type: [Lesson],
+      nullable: true,
       description: 'The lessons that can be done now: active, not completed, and all that they require completed; in the order of the course.',
       resolve: ({ id }, _, context) => context.load(availableLessons, id),
     }),
@@ -67,7 +70,7 @@ export const Enrollment = builder.prismaNode('Enrollment', {
 
 const availableLessons: Load<string, LessonRow[]> = async (enrollmentIds, { db }) => {
   const found = await db.$queryRaw<(LessonRow & { enrollmentId: string })[]>(sql`
-    select e.id as "enrollmentId", l.* from "Enrollment" e join "Lesson" l on l."courseId" = e."courseId" and l.active
+    select e.id as "enrollmentId", l.id, l."courseId", l.slug, l.position, l.title, l.active from "Enrollment" e join "Lesson" l on l."courseId" = e."courseId" and l.active
     where e.id = any(${enrollmentIds}::text[])
       and not exists (select from "LessonProgress" p where p."enrollmentId" = e.id and p."lessonId" = l.id and p.status = 'COMPLETED')
       and not exists (select from "LessonPrerequisite" q join "Lesson" r on r.id = q."requiresId" and r.active
@@ -96,7 +99,7 @@ builder.queryField('enrollment', (t) =>
     description: 'An enrollment by its id; null if there is none or the viewer may not see it.',
     args: { id: t.arg.id({ description: 'As `Enrollment.id`.' }) },
     resolve: (query, _, { id }, { db, viewer }) =>
-      db.enrollment.findUnique({ ...query, where: { id: localId('Enrollment', id, 'id'), AND: visibleTo(viewer) } }),
+      db.enrollment.findFirst({ ...query, where: { id: localId('Enrollment', id, 'id'), AND: visibleTo(viewer) } }),
   }),
 )
 

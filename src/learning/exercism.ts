@@ -80,13 +80,16 @@ const kebab = z
   .string()
   .max(255)
   .regex(/^[a-z0-9]+(-[a-z0-9]+)*$/)
-/** What PostgreSQL can't store, or would store as something else, is refused: NUL, and halves of surrogate pairs. */
+/** What PostgreSQL can't store, or would store as something else, is refused: NUL, and halves of surrogate pairs; so are all control characters, which would steer the terminal that shows them. */
 const text = (longest: number) =>
   z
     .string()
     .max(longest)
     .regex(/\S/)
-    .regex(/^[^\0\p{Surrogate}]*$/u)
+    .regex(/^\P{Cc}*$/u)
+    .regex(/^\P{Surrogate}*$/u)
+/** Lines of a description are one line here, and tabs in it are spaces. */
+const folded = (longest: number) => z.preprocess((value) => (typeof value === 'string' ? value.replace(/[\t\r\n]+/g, ' ') : value), text(longest))
 const uuid = z.string().regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/)
 
 const exercise = {
@@ -99,7 +102,7 @@ const exercise = {
 const track = z.object({
   language: text(255),
   slug: kebab,
-  blurb: text(400),
+  blurb: folded(400),
   version: z.literal(3),
   exercises: z.object({
     concept: z.array(z.object({ ...exercise, concepts: z.array(kebab) })).default([]),
@@ -159,7 +162,7 @@ function parseJson(text: string): unknown {
     const at = jsonBreak(text) ?? text.length
     const { line, column } = placeOf(text, at)
     const found =
-      text[at] === undefined ? 'The file ends in the middle: it was cut short' : `The file is not JSON: ${JSON.stringify(text[at])} cannot be here`
+      text[at] === undefined ? 'The file ends in the middle: it was cut short' : `The file is not JSON: ${quoted(text[at])} cannot be here`
     throw failed(`line ${line}, column ${column}`, found)
   }
 }
@@ -177,13 +180,20 @@ function why(issue: z.core.$ZodRawIssue): string {
     if (issue.pattern === '/\\S/') return 'must not be blank'
     if (issue.pattern?.startsWith('/^[0-9a-f]')) return `must be a UUID in lower case, and ${found}`
     if (issue.pattern?.startsWith('/^[a-z0-9]')) return `must be in kebab-case, and ${found}`
-    return 'has a character that is none: NUL, or half of a surrogate pair'
+    if (issue.pattern?.includes('{Cc}')) return `has a control character, ${codePoint(/\p{Cc}/u.exec(String(issue.input))![0])}`
+    return 'has a character that is none: half of a surrogate pair'
   }
   return 'cannot be like this'
 }
 
+const codePoint = (character: string) => `U+${character.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')}`
+
+/** As JSON, in which also those control characters are escaped that JSON may leave as they are. */
+const quoted = (value: unknown) =>
+  JSON.stringify(value).replace(/\p{Cc}/gu, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+
 function shown(value: unknown): string {
-  const text = JSON.stringify(value)
+  const text = quoted(value)
   return text.length > 60 ? `${text.slice(0, 60)}…` : text
 }
 

@@ -33,8 +33,8 @@ export const LessonProgress = builder.prismaNode('LessonProgress', {
       description: 'When it was completed; null if it was not, or was reset since.',
     }),
     resets: t.exposeInt('resets', { description: 'How often it was begun again.' }),
-    lesson: t.relation('lesson', { description: 'The lesson.' }),
-    enrollment: t.relation('enrollment', { description: 'The enrollment that this is part of.' }),
+    lesson: t.relation('lesson', { nullable: true, description: 'The lesson.' }),
+    enrollment: t.relation('enrollment', { nullable: true, description: 'The enrollment that this is part of.' }),
   }),
 })
 

@@ -38,32 +38,41 @@ const tooMany = 1_000
 export async function catchUpAll({ db, commit, courseId, onProgress, signal }: CatchUpOptions): Promise<CaughtUp> {
   const total = onProgress ? await countOverdue(db, courseId) : 0
   const left: { enrollmentId: string; error: unknown }[] = []
-  const tried: string[] = [] // without effect: they would be found again and again
   let reevaluated = 0
   let done = 0
   let failure: unknown
+  const unchanged = new Set<string>()
 
+  /** Somebody else was first, or has deleted it, and then it is not found again. If it is, and nothing changes again, it would be found for ever. */
+  function hadNoEffect(enrollmentId: string) {
+    if (unchanged.has(enrollmentId)) left.push({ enrollmentId, error: new Error('It is behind its course, and nothing changes that.') })
+    unchanged.add(enrollmentId)
+  }
   async function catchUpOne(enrollmentId: string) {
     try {
       const { changed } = await commit(catchUp, { actor: system, input: { enrollmentId } })
       if (changed) reevaluated++
-      else tried.push(enrollmentId) // somebody else was first
+      else hadNoEffect(enrollmentId)
     } catch (error) {
       if (error instanceof Unavailable) failure ??= error
-      tried.push(enrollmentId)
-      if (!(error instanceof NotEnrolled)) left.push({ enrollmentId, error })
+      if (error instanceof NotEnrolled) hadNoEffect(enrollmentId)
+      else left.push({ enrollmentId, error })
     }
-    onProgress?.(++done, Math.max(done, total))
   }
   async function work(rest: Iterable<string>) {
     for (const enrollmentId of rest) {
       if (signal?.aborted || failure || left.length >= tooMany) return
       await catchUpOne(enrollmentId)
+      onProgress?.(++done, Math.max(done, total))
     }
   }
 
   while (!signal?.aborted && left.length < tooMany) {
-    const found = await overdue(db, courseId, tried)
+    const found = await overdue(
+      db,
+      courseId,
+      left.map(({ enrollmentId }) => enrollmentId),
+    )
     if (!found.length) break
     const rest = found.values() // one iterator, which all of them take from
     await Promise.all(Array.from({ length: atOnce }, () => work(rest)))
@@ -82,10 +91,10 @@ export async function countOverdue(db: Db, courseId?: string): Promise<number> {
 }
 
 /** In no order, and without a place to go on from: those that are caught up are no longer found. Where none is behind, this is one look into an index for each course. */
-async function overdue(db: Db, courseId: string | undefined, tried: readonly string[]): Promise<string[]> {
+async function overdue(db: Db, courseId: string | undefined, failed: readonly string[]): Promise<string[]> {
   const rows = await db.$queryRaw<{ id: string }[]>(sql`
     select e.id from "Course" c
-    cross join lateral (select e.id from "Enrollment" e where e."courseId" = c.id and e."courseVersion" < c."lessonsVersion" and e.id <> all(${tried}::text[]) limit ${page}::int) e
+    cross join lateral (select e.id from "Enrollment" e where e."courseId" = c.id and e."courseVersion" < c."lessonsVersion" and e.id <> all(${failed}::text[]) limit ${page}::int) e
     where ${courseId ?? null}::text is null or c.id = ${courseId ?? null}::text limit ${page}::int`)
   return rows.map(({ id }) => id)
 }

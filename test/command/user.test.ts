@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { academy } from '../academy.ts'
 import { serve } from '../api.ts'
 import { world } from '../world.ts'
@@ -37,9 +37,22 @@ test('an operator registers people, lets them in with tokens that are shown once
 
 test.each([
   [['user', 'token', 'nobody'], 65, 'There is no such user.'],
+  [['user', 'out', 'nobody'], 65, 'There is no user nobody.'],
+  [['user', 'add', 'X', '--id', 'system'], 65, 'userId must not be system'],
   [['user', 'add', 'X', '--id', 'a.b'], 65, 'userId must be 1 to 100 letters'],
   [['user', 'add', 'X', '--role', 'KING'], 64, 'LEARNER, INSTRUCTOR, ADMIN'],
   [['user', 'add', 'X', '--days', '0'], 64, '--days must be a whole number'],
 ])('%j is refused, in a sentence, with exit code %i', async (words, code, sentence) => {
   expect(await lockstep(...words)).toMatchObject({ code, errors: expect.stringContaining(sentence) })
+})
+
+test.each([
+  ['lockstep', 'npm run lockstep -- user token twice lets them in.'],
+  ['start', 'npm run lockstep -- user token twice lets them in.'],
+  ['test', 'already. lockstep user token twice lets them in.'],
+])('a message names a command as it can be run by whoever ran npm’s script %s', async (script, sentence) => {
+  vi.stubEnv('npm_lifecycle_event', script)
+  await lockstep('user', 'add', 'Twice', '--id', 'twice')
+  expect(await lockstep('user', 'add', 'Twice', '--id', 'twice')).toMatchObject({ code: 65, errors: expect.stringContaining(sentence) })
+  vi.unstubAllEnvs()
 })

@@ -117,7 +117,7 @@ describe('one lesson', () => {
     expect(await api.complete(learner.token, taken.lesson(1))).toMatchObject({ __typename: 'LessonNotFound' })
     const seen = await look(learner, id)
     expect(seen).toMatchObject({ completed: 0, total: 1, percent: 0, completedAt: null })
-    expect(seen.progress.edges).toMatchObject([{ node: { status: 'COMPLETED', lesson: { active: false } } }])
+    expect(seen.progress!.edges).toMatchObject([{ node: { status: 'COMPLETED', lesson: { active: false } } }])
     await taken.revise(3)
     await caughtUp(taken.id)
     expect(await look(learner, id)).toMatchObject({ completed: 1, total: 3, percent: 33 })
@@ -289,7 +289,7 @@ describe('the course', () => {
         const [done, active] = [Number(sets!.done), Number(sets!.active)]
         const seen = await look(learner, id)
         expect(seen).toMatchObject({ completed: done, total: active, percent: active ? Math.floor((100 * done) / active) : 0 })
-        expect(seen.completions.map(({ attempt }) => attempt)).toEqual([...new Set(seen.completions.map(({ attempt }) => attempt))].sort())
+        expect(seen.completions!.map(({ attempt }) => attempt)).toEqual([...new Set(seen.completions!.map(({ attempt }) => attempt))].sort())
         if (active && done === active) expect(seen.completedAt).not.toBeNull()
         await replays(w, id)
       }),

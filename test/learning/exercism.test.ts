@@ -127,6 +127,10 @@ describe('a track', () => {
     ])
   })
 
+  test('may have a description of several lines, which is one here', () => {
+    expect(read(changed((file) => (file.blurb = 'Knots,\r\n\tand bends.'))).description).toBe('Knots, and bends.')
+  })
+
   test('of Elixir: 168 lessons, each reachable in the order in which they come', ({ skip }) => {
     const file = path.resolve(import.meta.dirname, '../../../shared/data/exercism/elixir.config.json')
     const isMissing = !existsSync(file) && !process.env.CI
@@ -216,12 +220,29 @@ describe('a file is refused', () => {
     [
       'with a name that cannot be stored',
       ({ exercises }) => (exercises.practice[1]!.name = 'a\0b'),
-      { where: 'exercises.practice[1].name', why: 'has a character that is none: NUL, or half of a surrogate pair' },
+      { where: 'exercises.practice[1].name', why: 'has a control character, U+0000' },
+    ],
+    ['that would steer a terminal', (file) => (file.language = 'a\x1b[2Jb'), { where: 'language', why: 'has a control character, U+001B' }],
+    [
+      'that would steer it by one character',
+      ({ exercises }) => (exercises.concept[0]!.name = 'a\x9b2Jb'),
+      { where: 'exercises.concept[0].name', why: 'has a control character, U+009B' },
+    ],
+    ['with such a description', (file) => (file.blurb = 'a\x1bb'), { where: 'blurb', why: 'has a control character, U+001B' }],
+    [
+      'with a name of two lines',
+      ({ exercises }) => (exercises.practice[1]!.name = 'a\nb'),
+      { where: 'exercises.practice[1].name', why: 'has a control character, U+000A' },
+    ],
+    [
+      'with what is shown as it was found, escaped',
+      ({ exercises }) => (exercises.practice[1]!.slug = 'a\x9b2J'),
+      { where: 'exercises.practice[1].slug', why: 'must be in kebab-case, and is "a\\u009b2J"' },
     ],
     [
       'with half a character',
       ({ exercises }) => (exercises.practice[1]!.name = 'a\ud800b'),
-      { where: 'exercises.practice[1].name', why: 'has a character that is none: NUL, or half of a surrogate pair' },
+      { where: 'exercises.practice[1].name', why: 'has a character that is none: half of a surrogate pair' },
     ],
     [
       'with a status that is none',

@@ -290,6 +290,17 @@ describe('importing a track', () => {
   })
 })
 
+test('the file in examples is one that can be imported', async () => {
+  const { code, output } = await lockstep(['exercism', 'examples/kitchen.config.json', '--json'])
+  expect(code).toBe(0)
+  expect(JSON.parse(output)).toMatchObject({
+    course: { slug: 'kitchen', title: 'Kitchen', version: 1 },
+    difference: { state: 'created' },
+    graph: { active: 10, inactive: 2, requirements: 11, open: 3 },
+  })
+  expect((await lockstep(['exercism', 'examples/kitchen.config.json'])).output).toMatch(/^Kitchen is as the file says\.\n/)
+})
+
 describe('what cannot be imported is refused whole, and nothing is changed', () => {
   test('a file with mistakes: 65, with all of them', async () => {
     const before = await everything()
@@ -522,6 +533,43 @@ describe('enrollments that are behind their course', () => {
     })
     expect(told.filter((message) => message.includes('trying again until they can'))).toHaveLength(1)
     expect(told.filter((message) => message.includes('caught up again'))).toHaveLength(1)
+  })
+
+  test('are not kept in mind when somebody else has caught them up first', async () => {
+    const file = knots('raced')
+    await imported(file)
+    await learners(one.commit, file, 70)
+    await importCourse({ ...one, definition: shorter(file) })
+    const second: Commit = async (verb, request) => {
+      await one.commit(verb, request)
+      return one.commit(verb, request)
+    }
+    const asked: unknown[][] = []
+    const db = new Proxy(one.db, {
+      get(target, name) {
+        if (name !== '$queryRaw') return Reflect.get(target, name)
+        return (query: { values: unknown[] }) => {
+          asked.push(query.values)
+          return target.$queryRaw(query as never)
+        }
+      },
+    })
+    expect(await catchUpAll({ db, commit: second, courseId: courseOf(file) })).toEqual({ reevaluated: 0, left: [] })
+    expect(await behind(file)).toBe(0)
+    expect(asked).toHaveLength(2)
+    for (const values of asked) expect(values.filter((value) => Array.isArray(value))).toEqual([[]])
+  })
+
+  test('that nothing changes are tried twice, and told', async () => {
+    const file = knots('stubborn')
+    await imported(file)
+    await learners(one.commit, file, 3)
+    await importCourse({ ...one, definition: shorter(file) })
+    let tries = 0
+    const idle = (async () => ({ changed: ++tries < 0 })) as unknown as Commit
+    const { reevaluated, left } = await catchUpAll({ db: one.db, commit: idle, courseId: courseOf(file) })
+    expect({ reevaluated, tries, left: left.length }).toEqual({ reevaluated: 0, tries: 6, left: 3 })
+    expect(left[0]!.error).toMatchObject({ message: 'It is behind its course, and nothing changes that.' })
   })
 
   test('hold nobody up: one that somebody else has locked is left for another time', async () => {

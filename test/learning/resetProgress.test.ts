@@ -59,7 +59,7 @@ describe('a lesson', () => {
     for (const n of [1, 2]) await complete(learner, taken, n)
     payload(await api.content(learner.token, taken.item(2)))
     payload(await api.resetLesson(learner.token, taken.lesson(1)))
-    expect((await look(learner, id)).progress.edges.map(({ node: { status } }) => status)).toEqual(['NOT_STARTED', 'COMPLETED'])
+    expect((await look(learner, id)).progress!.edges.map(({ node: { status } }) => status)).toEqual(['NOT_STARTED', 'COMPLETED'])
     expect(await w.query('select "contentItemId" as item from "ContentCompletion" where "enrollmentId" = $1', [id])).toEqual([
       { item: taken.item(2) },
     ])
