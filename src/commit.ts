@@ -192,7 +192,7 @@ export function commits(db: Db, options: CommitOptions = {}) {
       }
 
       const detail = { verbs: verbs(), roots: batch.slice(0, 3).map(({ root }) => root), error: String((error as Error).message).slice(0, 200) }
-      if (isDisconnection(error) ? performance.now() - begun < outageMs : again(error, attempt, batch.length, tries)) {
+      if (isDisconnection(error) ? attempt < 2 || performance.now() - begun < outageMs : again(error, attempt, batch.length, tries)) {
         watch.met?.(isLockTimeout(error) ? 'lock-wait' : 'retry', { attempt, ...detail })
         if (!isRace(error)) await sleep(Math.random() * 5 * 2 ** Math.min(attempt, 6))
       } else if (batch.length > 1 && !isTimeout(error) && !isDisconnection(error)) {

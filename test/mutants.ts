@@ -98,7 +98,7 @@ const mutants: readonly Mutant[] = [
   {
     name: 'lost connections not retried',
     file: 'src/commit.ts',
-    change: [['if (isDisconnection(error) ? performance.now() - begun < outageMs :', 'if (isDisconnection(error) ? false :']],
+    change: [['if (isDisconnection(error) ? attempt < 2 || performance.now() - begun < outageMs :', 'if (isDisconnection(error) ? false :']],
   },
   { name: 'a root in flight twice', file: 'src/commit.ts', change: [['!queue.busy.has(root) && !queue.held.has(root)', '!queue.held.has(root)']] },
   { name: 'batches without limit', file: 'src/commit.ts', change: [['batch.length < most && ', '']] },
