@@ -53,8 +53,7 @@ export function metrics(log: Logger) {
     settled: (operation, outcome) => requests.inc({ operation, outcome }),
     met(race, detail) {
       races.inc({ race })
-      if (race === 'gave-up')
-        log.warn(detail, 'Requests were given up in bounded time; nothing of them was changed, and they were told to ask again.')
+      if (race === 'gave-up') log.warn(detail, 'Requests were given up in bounded time, and told so.')
       else log.info({ race, ...detail }, 'A race was met and mended.')
     },
     failed(error, operations) {
