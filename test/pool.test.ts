@@ -31,6 +31,26 @@ const pids = async (pool: pg.Pool, count: number) => {
   return found.map(({ rows }) => rows[0]!.pid)
 }
 
+test('a connection that is lost while nobody listens to it ends no process: whoever has it is told when they ask', async () => {
+  const pool = pooled({ size: 1, max: 2 })
+  const client = await pool.connect()
+  const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
+  const lost = new Promise((resolve) => client.once('end', resolve))
+  const unheard: Error[] = []
+  const hear = (error: Error) => unheard.push(error)
+  process.on('uncaughtException', hear)
+  try {
+    await w.query('select pg_terminate_backend($1)', [rows[0]!.pid])
+    await lost
+    await expect(client.query('select 1')).rejects.toThrow('not queryable')
+  } finally {
+    process.off('uncaughtException', hear)
+    client.release()
+  }
+  expect(unheard).toEqual([])
+  expect((await pool.query('select 1 as one')).rows).toEqual([{ one: 1 }])
+})
+
 describe('as it is when nothing is set', () => {
   test('20 connections are kept, 60 are the most, an hour is their age, five seconds idle and they are validated', () => {
     const { pool } = parseConfig({})

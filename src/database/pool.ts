@@ -34,8 +34,15 @@ export const defaultPool: PoolOptions = {
 /** How much longer than a statement may take its answer is waited for: whoever says nothing by then is not there any more, and nobody said so. */
 const GRACE_MS = 2_000
 
-/** A connection that is closed when an answer did not come in time: what comes next on it would wait behind that. */
+/** A connection that is closed when an answer did not come in time (what comes next on it would wait behind that), and whose loss ends no process. */
 class ClosingClient extends pg.Client {
+  constructor(config?: pg.ClientConfig) {
+    super(config)
+    // The pool listens while it is idle and Prisma while it is used; between the two, nobody does, and an error that nobody hears ends the process.
+    // Whoever uses it next is told: it can't be asked anything any more.
+    this.on('error', () => {})
+  }
+
   // biome-ignore lint/suspicious/noExplicitAny: pg has a dozen overloads
   override query(...args: any[]): any {
     const answer = super.query(...(args as [string])) as Promise<unknown> | undefined
