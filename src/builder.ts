@@ -10,11 +10,15 @@ import { apart } from './database/apart.ts'
 import { InvalidInput } from './errors.ts'
 import type PrismaTypes from './generated/pothos.ts'
 import { getDatamodel } from './generated/pothos.ts'
+import { type Cursor, parseCursor } from './journal/cursor.ts'
 
 interface Types {
   Context: Context
   PrismaTypes: PrismaTypes
-  Scalars: { DateTime: { Input: Date; Output: Date | string }; ID: { Input: string; Output: string } }
+  Scalars: {
+    Cursor: { Input: Cursor; Output: string }
+    DateTime: { Input: Date; Output: Date | string }; ID: { Input: string; Output: string }
+  }
   AuthScopes: {
     signedIn: boolean
     /** The user with this id. */
@@ -59,10 +63,15 @@ export const builder = new SchemaBuilder<Types>({
   prisma: { client: readerOf, dmmf: getDatamodel(), maxConnectionSize: 100, defaultConnectionSize: 20, onUnusedQuery: null },
   errors: { directResult: true },
   scopeAuth: {
+    // looked at only where they are asked for: what is told to many at once is told by those who know no viewer
     authScopes: (context) => ({
-      signedIn: context.viewer !== null,
+      get signedIn() {
+        return context.viewer !== null
+      },
       self: (id) => context.viewer?.id === id,
-      admin: context.viewer?.role === 'ADMIN',
+      get admin() {
+        return context.viewer?.role === 'ADMIN'
+      },
       instructorOf: async (courseId) => (await context.teaches()).has(courseId),
     }),
     unauthorizedError: (_, { viewer }) =>
@@ -116,6 +125,15 @@ export const builder = new SchemaBuilder<Types>({
 export type SchemaTypes = typeof builder extends PothosSchemaTypes.SchemaBuilder<infer T> ? T : never
 
 builder.addScalarType('DateTime', DateTimeResolver)
+builder.scalarType('Cursor', {
+  description: 'A place in a stream of changes, opaque. Whoever has it goes on from there, as `after`.',
+  serialize: (text) => text as string,
+  parseValue(value) {
+    const cursor = typeof value === 'string' ? parseCursor(value) : undefined
+    if (!cursor) throw new GraphQLError('That is no cursor. Wanted is one as a stream or a mutation gave it to you.', { extensions: { code: 'BAD_REQUEST' } })
+    return cursor
+  },
+})
 builder.queryType({ description: 'What can be asked. Everything but `viewer` asks that one has signed in.', authScopes: { signedIn: true } })
 builder.mutationType({
   description:

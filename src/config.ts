@@ -120,6 +120,29 @@ const parsed = {
     'How long a transaction may lie idle before PostgreSQL ends it and frees its locks.',
   ),
   idempotencyKeyDays: whole('IDEMPOTENCY_KEY_DAYS', 30, 1, 36_500, 'How long the answer given under an idempotency key is remembered.'),
+  journalDays: whole(
+    'JOURNAL_DAYS',
+    0,
+    0,
+    36_500,
+    'How long the journal keeps each event; older ones are folded into one per root. 0: for ever. Not less than IDEMPOTENCY_KEY_DAYS.',
+  ),
+  liveConnections: whole('LIVE_CONNECTIONS', 10_000, 1, 1_000_000, 'How many WebSockets and event streams may be open at once.'),
+  liveSubscriptionsPerConnection: whole('LIVE_SUBSCRIPTIONS_PER_CONNECTION', 100, 1, 100_000, 'How many subscriptions one WebSocket may have at once.'),
+  liveSubscriptionsPerUser: whole(
+    'LIVE_SUBSCRIPTIONS_PER_USER',
+    1_000,
+    1,
+    1_000_000,
+    'How many subscriptions one user may have at once, over all their connections to this process.',
+  ),
+  liveBufferBytes: whole(
+    'LIVE_BUFFER_BYTES',
+    1_048_576,
+    1_024,
+    1_073_741_824,
+    'How much is kept for a subscriber who reads too slowly; beyond that, they are told from where to resume, and let go.',
+  ),
   logLevel: oneOf(
     'LOG_LEVEL',
     'info',
@@ -153,6 +176,12 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
     else wrong.push(`${setting.variable} must be ${setting.wanted}, and is ${shown(found, setting)}.`)
   }
   const { size, max, lockTimeoutMs, statementTimeoutMs, ...rest } = values as Values
+  if (rest.journalDays && rest.journalDays < rest.idempotencyKeyDays) {
+    wrong.push(
+      `JOURNAL_DAYS must be 0 or not less than IDEMPOTENCY_KEY_DAYS, since a request sent again is answered from the journal, ` +
+        `and is ${rest.journalDays}, with IDEMPOTENCY_KEY_DAYS at ${rest.idempotencyKeyDays}.`,
+    )
+  }
   if (size > max) wrong.push(`DATABASE_POOL_SIZE must not be more than DATABASE_POOL_MAX, and is ${size}, with DATABASE_POOL_MAX at ${max}.`)
   if (lockTimeoutMs >= statementTimeoutMs) {
     wrong.push(

@@ -7,6 +7,8 @@ import type { Viewer } from './identity/viewer.ts'
 export interface Surroundings {
   readonly db: Db
   readonly commit: Commit
+  /** The cursor behind a version of a root: what comes after it is asked for by this. */
+  readonly cursorOf: (rootType: string, rootId: string, version: number) => Promise<string>
   readonly log: { warn(detail: object, message: string): void; error(detail: object, message: string): void }
 }
 
@@ -14,17 +16,31 @@ export interface Surroundings {
 export interface Context extends Surroundings {
   readonly viewer: Viewer | null
   readonly requestId: string
+  /** Where the results of a subscription go, if not back to whoever asked for it to be carried out. */
+  readonly sink?: Sink | undefined
   /** The ids of the courses that the viewer teaches; asked once an operation. */
   teaches(): Promise<ReadonlySet<string>>
   /** One of many that are asked for in the same tick, and then loaded together. */
   load<Key, Value>(many: Load<Key, Value>, key: Key): Promise<Value>
 }
 
+/** Where what a subscriber is told goes. */
+export interface Sink {
+  /** One result, as JSON. */
+  send(json: string): void
+  /** The subscriber's session has ended. */
+  signedOut?(): void
+  /** How many bytes, or characters, are still on their way. */
+  readonly waiting: number
+  /** Resolves when little is on its way any more, or nobody is there to take it. */
+  drained(): Promise<void>
+}
+
 /** What loads many at once, in the order of their keys. */
 export type Load<Key, Value> = (keys: readonly Key[], context: Context) => Promise<readonly Value[]>
 
 /** A context of one operation's own. Its members are its own too, since Yoga copies them into an object. */
-export function createContext(surroundings: Surroundings, viewer: Viewer | null, requestId: string): Context {
+export function createContext(surroundings: Surroundings, viewer: Viewer | null, requestId: string, sink?: Sink): Context {
   const loaders = new Map<unknown, DataLoader<unknown, unknown, string>>()
   let teaches: Promise<ReadonlySet<string>> | undefined
 
@@ -32,6 +48,7 @@ export function createContext(surroundings: Surroundings, viewer: Viewer | null,
     ...surroundings,
     viewer,
     requestId,
+    sink,
     teaches: () => (teaches ??= coursesOf(surroundings.db, viewer)),
     load<Key, Value>(many: Load<Key, Value>, key: Key) {
       let loader = loaders.get(many) as DataLoader<Key, Value, string> | undefined

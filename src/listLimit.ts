@@ -1,5 +1,6 @@
 import {
   type ExecutionArgs,
+  type ExecutionResult,
   type FieldNode,
   getNamedType,
   getNullableType,
@@ -25,14 +26,16 @@ const [PAGE, LARGEST_PAGE] = [20, 100]
 
 /** Refuses an operation that would fetch too much before any of it is fetched: each field counts once for every item that it may be asked of. */
 export const listLimit: Plugin = {
-  onExecute({ args, setResultAndStopExecution }) {
-    const cost = costOf(args as ExecutionArgs)
-    if (cost <= MOST) return
-    const message = `This operation costs ${cost === Number.POSITIVE_INFINITY ? 'far too much' : cost.toLocaleString('en')}, and the most is ${MOST.toLocaleString('en')}: each field counts once for every item of the lists that it is in. Ask for smaller pages (first: 10), or for fewer lists within lists.`
-    setResultAndStopExecution({
-      errors: [new GraphQLError(message, { extensions: { code: 'QUERY_TOO_EXPENSIVE', http: { status: 400, spec: true } } })],
-    })
-  },
+  onExecute: ({ args, setResultAndStopExecution }) => refuse(args as ExecutionArgs, setResultAndStopExecution),
+  // of a subscription, for each of its items
+  onSubscribe: ({ args, setResultAndStopExecution }) => refuse(args as ExecutionArgs, setResultAndStopExecution),
+}
+
+function refuse(args: ExecutionArgs, answer: (result: ExecutionResult) => void): undefined {
+  const cost = costOf(args)
+  if (cost <= MOST) return
+  const message = `This operation costs ${cost === Number.POSITIVE_INFINITY ? 'far too much' : cost.toLocaleString('en')}, and the most is ${MOST.toLocaleString('en')}: each field counts once for every item of the lists that it is in. Ask for smaller pages (first: 10), or for fewer lists within lists.`
+  answer({ errors: [new GraphQLError(message, { extensions: { code: 'QUERY_TOO_EXPENSIVE', http: { status: 400, spec: true } } })] })
 }
 
 /** What an operation costs; 0 if it isn't clear which one is meant, which the execution refuses. */

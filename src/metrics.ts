@@ -1,5 +1,5 @@
 import type { Logger } from 'pino'
-import { collectDefaultMetrics, Counter, Histogram, Registry } from 'prom-client'
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 import type { Watcher } from './commit.ts'
 
 /** What a process counts, for Prometheus, and what it logs of its commits. */
@@ -45,6 +45,60 @@ export function metrics(log: Logger) {
     buckets: [0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5, 10],
   })
 
+  const reads = new Histogram({
+    registers,
+    name: 'lockstep_journal_read_seconds',
+    help: 'Reading what is new in the journal, once for all subscribers of this process.',
+    buckets: [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5, 10],
+  })
+  const events = new Counter({ registers, name: 'lockstep_journal_events_total', help: 'Events that were read from the journal.' })
+  const lost = new Counter({
+    registers,
+    name: 'lockstep_journal_lost_total',
+    help: 'How often the journal could not be read; it is then read again from where it was.',
+  })
+  const delivered = new Counter({ registers, name: 'lockstep_live_delivered_total', help: 'Items that subscribers were sent.' })
+  const executed = new Counter({
+    registers,
+    name: 'lockstep_live_executed_total',
+    help: 'How often an item was rendered: once for many subscribers (shared), or for one (apart).',
+    labelNames: ['how'],
+  })
+  const closed = new Counter({
+    registers,
+    name: 'lockstep_live_closed_total',
+    help: 'Subscriptions that ended: by the client or the server leaving (left), too slow a reader (lagging), access or session withdrawn (refused), an error (failed).',
+    labelNames: ['why'],
+  })
+  const live = {
+    tail: {
+      read(count: number, ms: number) {
+        events.inc(count)
+        reads.observe(ms / 1_000)
+      },
+      lost: () => lost.inc(),
+    },
+    subscriptions: {
+      delivered: () => delivered.inc(),
+      executed: (how: 'shared' | 'apart') => executed.inc({ how }),
+      closed: (why: 'left' | 'lagging' | 'refused' | 'failed') => closed.inc({ why }),
+    },
+    /** From when on these say how many there are. */
+    count(connections: () => number, subscriptions: () => number) {
+      const gauge = (name: string, help: string, count: () => number) =>
+        new Gauge({
+          registers,
+          name,
+          help,
+          collect() {
+            this.set(count())
+          },
+        })
+      gauge('lockstep_live_connections', 'WebSockets that are open.', connections)
+      gauge('lockstep_live_subscriptions', 'Subscriptions that are open, over WebSocket and server-sent events.', subscriptions)
+    },
+  }
+
   const watch: Watcher = {
     batch(size, ms) {
       batches.observe(size)
@@ -61,5 +115,5 @@ export function metrics(log: Logger) {
       log.error({ err: error, operations }, 'A transaction failed; nothing of it was changed.')
     },
   }
-  return { registry, watch, http }
+  return { registry, watch, http, live }
 }

@@ -76,6 +76,12 @@ export function mutation<S extends Shape, Input, Answer extends object, Fields e
     fields: (t) => ({
       ...options.payload(t as PayloadBuilder<S['view'], Answer>),
       version: t.exposeInt('version', { description: 'The version that this request made, or, if it changed nothing, found.' }),
+      cursor: t.field({
+        type: 'Cursor',
+        description:
+          'Behind that version: a subscription to the same with this as `after` tells what comes next. And whoever is told a change with this version has been told their own.',
+        resolve: ({ view, version }, _, { cursorOf }) => cursorOf(options.verb().aggregate.root, view.id, version),
+      }),
       replayed: t.exposeBoolean('replayed', {
         description: 'True: this request had been carried out before, under the same key, and this is the answer it was given then.',
       }),

@@ -1,5 +1,9 @@
 import { type GraphQLSchema, isObjectType } from 'graphql'
+import type { Aggregate, Shape } from './aggregate.ts'
 import { builder } from './builder.ts'
+import { users } from './identity/userAggregate.ts'
+import { courses } from './learning/courseAggregate.ts'
+import { enrollments } from './learning/enrollmentAggregate.ts'
 import './identity/user.ts'
 import './learning/course.ts'
 import './learning/lesson.ts'
@@ -9,6 +13,11 @@ import './learning/openLesson.ts'
 import './learning/completeContent.ts'
 import './learning/completeLesson.ts'
 import './learning/resetProgress.ts'
+import './live/enrollmentUpdates.ts'
+import './live/courseUpdates.ts'
+
+/** All kinds of roots. */
+export const aggregates = [users, courses, enrollments] as unknown as readonly Aggregate<Shape>[]
 
 /** The API, of all modules: what stands above is the list of them. */
 export function toSchema(): GraphQLSchema {

@@ -2,27 +2,31 @@ import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { Readable } from 'node:stream'
+import { type Duplex, Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { EnvelopArmorPlugin } from '@escape.tech/graphql-armor'
 import { renderGraphiQL } from '@graphql-yoga/render-graphiql'
-import { getOperationAST, GraphQLError, OperationTypeNode } from 'graphql'
 import { createYoga, type Plugin } from 'graphql-yoga'
 import type { Logger } from 'pino'
 import { commits } from './commit.ts'
 import type { Config } from './config.ts'
-import { createContext } from './context.ts'
+import { createContext, type Sink } from './context.ts'
 import { connect } from './database/client.ts'
-import { isDisconnection, isImpossibleArgument, isImpossibleText, isLockTimeout, isStatementTimeout } from './database/conflict.ts'
 import { migrationStatus } from './database/migrate.ts'
-import { DomainError, Unavailable } from './errors.ts'
 import { graphiqlOptions } from './graphiql.ts'
-import { viewers } from './identity/viewer.ts'
+import { sessions, type Viewer, viewers } from './identity/viewer.ts'
+import { rootCursor } from './journal/cursor.ts'
+import { following } from './journal/follow.ts'
 import { keepForgetting } from './journal/oldKeys.ts'
+import { keepPruned } from './journal/prune.ts'
+import { Tail } from './journal/tail.ts'
 import { keepCaughtUp } from './learning/overdueEnrollments.ts'
 import { listLimit } from './listLimit.ts'
+import { sockets } from './live/socket.ts'
+import { Subscriptions } from './live/subscriptions.ts'
 import { metrics } from './metrics.ts'
-import { toSchema } from './schema.ts'
+import { aggregates, toSchema } from './schema.ts'
+import { codes, mutations, shownError } from './shownError.ts'
 
 /** A running server. */
 export interface Server {
@@ -36,16 +40,30 @@ export interface Server {
 /** The most bytes of a request; a larger one is refused before it is read to its end. */
 const BODY_LIMIT = 1_048_576
 
+/** A reader of an event stream who has taken nothing for so long, not even the sign of life every 12 seconds, is gone. */
+const SILENT_MS = 60_000
+
 type Handle = (request: IncomingMessage, response: ServerResponse) => unknown
 interface Opened {
   readonly graphql: Handle
+  readonly upgrade: (request: IncomingMessage, stream: Duplex, head: Buffer) => void
   ready(): Promise<string | undefined>
+  /** Ends what would go on for ever. */
+  hangUp(): void
   close(): Promise<void>
+}
+
+/** What each operation begins with, whichever way it comes. */
+interface Beginning {
+  readonly requestId: string
+  /** Of an operation over WebSocket, since that has no headers of its own. */
+  readonly viewer?: Viewer | null
+  readonly sink?: Sink
 }
 
 /** Listens at once, alive but not ready. Rejects if the address can't be had. */
 export async function startServer({ config, log }: { config: Config; log: Logger }): Promise<Server> {
-  const { registry, watch, http } = metrics(log)
+  const { registry, watch, http, live } = metrics(log)
   let opened: Opened | undefined
   let draining = false
 
@@ -73,6 +91,10 @@ export async function startServer({ config, log }: { config: Config; log: Logger
       else response.destroy()
     })
   })
+  server.on('upgrade', (request, stream, head) => {
+    if (opened && !draining) opened.upgrade(request, stream, head)
+    else stream.end('HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
+  })
   server.requestTimeout = 30_000
   server.headersTimeout = 10_000
   server.listen(config.port, config.host)
@@ -81,12 +103,29 @@ export async function startServer({ config, log }: { config: Config; log: Logger
 
   async function open({ databaseUrl, demo }: { databaseUrl: string; demo: boolean }) {
     const db = connect(databaseUrl, config.pool)
-    const { commit, drained } = commits(db, { watch: { ...watch, committed: (root) => root === 'Course' && catchingUp.ring() } })
+    const tail = new Tail({ url: databaseUrl, log, watch: live.tail })
+    const { follow } = following({ db, tail })
+    const committed = (root: string) => {
+      tail.ring()
+      if (root === 'Course') catchingUp.ring()
+    }
+    const { commit, drained } = commits(db, { watch: { ...watch, committed } })
     const catchingUp = keepCaughtUp({ db, commit, log, everyMs: 2_000 })
     const forgetting = keepForgetting({ db, days: config.idempotencyKeyDays, log })
+    const pruning = keepPruned({ db, aggregates, days: config.journalDays, log })
     const viewerOf = viewers(db)
+    const cursorOf = async (rootType: string, rootId: string, version: number) => rootCursor({ epoch: await tail.epoch(), rootType, rootId, version })
+    const surroundings = { db, commit, log, cursorOf }
+    const room = () => wires.count + subscriptions.streams < config.liveConnections
+    const subscriptions = new Subscriptions({
+      ...{ surroundings, tail, follow, room, watch: live.subscriptions },
+      sessionOf: sessions(db),
+      shown: (error) => shownError(error, log),
+      bufferBytes: config.liveBufferBytes,
+      perUser: config.liveSubscriptionsPerUser,
+    })
 
-    const yoga = createYoga<{ requestId: string }>({
+    const yoga = createYoga<Beginning>({
       schema: toSchema(),
       logging: false, // what a client is told is the client's; what went wrong on our side is logged where it is masked
       graphqlEndpoint: '/graphql',
@@ -96,8 +135,9 @@ export async function startServer({ config, log }: { config: Config; log: Logger
       batching: false,
       graphiql: graphiqlOptions(demo),
       renderGraphiQL,
-      context: async ({ request, requestId }) => createContext({ db, commit, log }, await viewerOf(request.headers.get('authorization')), requestId),
-      maskedErrors: { maskError: (error) => shown(error, log) },
+      context: async ({ request, requestId, viewer, sink }) =>
+        createContext(surroundings, viewer === undefined ? await viewerOf(request.headers.get('authorization')) : viewer, requestId, sink),
+      maskedErrors: { maskError: (error) => shownError(error, log) },
       plugins: [
         EnvelopArmorPlugin({
           maxDepth: { n: 14, flattenFragments: true },
@@ -110,11 +150,33 @@ export async function startServer({ config, log }: { config: Config; log: Logger
         listLimit,
         mutations,
         codes,
+        { onSubscribe: ({ setSubscribeFn }) => setSubscribeFn(subscriptions.subscribe as never) } satisfies Plugin,
       ],
     })
 
+    const wires = sockets({
+      ...{ viewerOf, room, log, origins: config.corsOrigins, maxPayload: BODY_LIMIT, perConnection: config.liveSubscriptionsPerConnection },
+      async prepare(payload, viewer, requestId, sink) {
+        const { schema, parse, validate, contextFactory, execute, subscribe } = yoga.getEnveloped({ params: payload, viewer, requestId, sink } as never)
+        const { query, operationName, variables } = payload
+        const document = parse(query)
+        const errors = validate(schema, document)
+        if (errors.length) return errors
+        return { args: { schema, document, operationName, variableValues: variables, contextValue: await contextFactory() }, execute, subscribe }
+      },
+    })
+    live.count(
+      () => wires.count,
+      () => subscriptions.count,
+    )
+
     let answer: { at: number; why: Promise<string | undefined> } | undefined
     opened = {
+      upgrade: wires.upgrade,
+      hangUp() {
+        wires.close()
+        subscriptions.close()
+      },
       async graphql(request, response) {
         const requestId = requestIdOf(request)
         response.setHeader('x-request-id', requestId)
@@ -138,8 +200,9 @@ export async function startServer({ config, log }: { config: Config; log: Logger
         return answer.why
       },
       async close() {
-        await Promise.all([catchingUp.stop(), forgetting.stop()])
+        await Promise.all([catchingUp.stop(), forgetting.stop(), pruning.stop()])
         await drained()
+        await tail.stop()
         await db.$disconnect()
       },
     }
@@ -148,6 +211,7 @@ export async function startServer({ config, log }: { config: Config; log: Logger
   async function drain() {
     draining = true
     const closed = new Promise((resolve) => server.close(resolve))
+    opened?.hangUp()
     server.closeIdleConnections()
     await closed
     await opened?.close()
@@ -164,6 +228,7 @@ async function send({ status, headers, body }: Response, response: ServerRespons
   if (response.destroyed) return
   for (const [name, value] of headers) response.setHeader(name, value)
   response.writeHead(status)
+  if (headers.get('content-type')?.startsWith('text/event-stream')) response.setTimeout(SILENT_MS, () => response.destroy())
   if (!body) response.end()
   else await pipeline(Readable.from(body as never), response)
 }
@@ -200,77 +265,4 @@ async function readiness(url: string): Promise<string | undefined> {
   } catch {
     return 'the database cannot be reached'
   }
-}
-
-/** What a client is told of an error that is no answer: a code and a sentence, and nothing of our insides. */
-function shown(error: unknown, log: Logger): Error {
-  const original = error instanceof GraphQLError ? error.originalError : error
-  if (original === undefined || original === null) return error as GraphQLError // GraphQL's own, or ours
-  const { path, nodes } = error instanceof GraphQLError ? error : {}
-  const told = (code: string, message: string) =>
-    new GraphQLError(ofMutations.has(error as object) ? `${message} ${MAYBE_DONE}` : message, { path, nodes, extensions: { code } })
-  if (isDisconnection(original) || original instanceof Unavailable)
-    return told('UNAVAILABLE', 'The database cannot be reached just now, so that this could not be read. Try again in a moment.')
-  if (isStatementTimeout(original) || isLockTimeout(original)) {
-    log.warn({ err: original, path }, 'A query took too long.')
-    return told('QUERY_TOO_SLOW', 'This took the database longer than a query may. Ask for less at a time, or try again when there is less to do.')
-  }
-  if (original instanceof DomainError) return new GraphQLError(original.message, { path, nodes, extensions: { code: original.code } })
-  if (original instanceof GraphQLError) return new GraphQLError(original.message, { path, nodes, extensions: original.extensions })
-  if (isImpossibleText(original))
-    return new GraphQLError('An argument contains the character NUL, which nothing here does.', { path, nodes, extensions: { code: 'BAD_REQUEST' } })
-  if (isImpossibleArgument(original)) {
-    log.warn({ err: original, path }, 'A query had an argument that could not be used.')
-    return new GraphQLError('An argument cannot be used; a cursor must be one that was given by this connection.', {
-      path,
-      nodes,
-      extensions: { code: 'BAD_REQUEST' },
-    })
-  }
-  log.error({ err: original, path }, 'A query failed.')
-  return told('INTERNAL_SERVER_ERROR', 'Something went wrong on our side.')
-}
-
-/** Errors in the answers to mutations. */
-const ofMutations = new WeakSet<object>()
-const MAYBE_DONE = 'What was asked may have been carried out: look, or ask again with the same idempotencyKey.'
-
-/** What could not be read of a mutation's answer says nothing of what it did. */
-const mutations: Plugin = {
-  onExecute: ({ args }) =>
-    getOperationAST(args.document, args.operationName)?.operation === OperationTypeNode.MUTATION
-      ? {
-          onExecuteDone({ result }) {
-            if ('errors' in result) for (const error of result.errors ?? []) ofMutations.add(error)
-          },
-        }
-      : undefined,
-}
-
-/** Errors of GraphQL's own (syntax, validation, limits, a value that can't be coerced) have a code, too; and where nothing was executed, status 400, except for clients that want 200 with `application/json`. */
-const codes: Plugin = {
-  onResultProcess({ result, setResult }) {
-    const all = Array.isArray(result) ? result : [result]
-    const done = ({ extensions }: { extensions?: Record<string, unknown> }) => extensions?.code && !('originalError' in extensions)
-    if (all.every((one) => !('errors' in one) || one.errors?.every(done))) return
-    const coded = all.map((one) => {
-      if (!('errors' in one) || !one.errors) return one
-      return {
-        ...one,
-        errors: one.errors.map((error) => {
-          if (done(error)) return error
-          const { originalError: _, ...own } = error.extensions // a parser's, with its stack
-          const extensions = own.code ? own : { code: 'BAD_REQUEST', ...(!('data' in one) && { http: { status: 400, spec: true } }), ...own }
-          return new GraphQLError(error.message, {
-            nodes: error.nodes,
-            source: error.source,
-            positions: error.positions,
-            path: error.path,
-            extensions,
-          })
-        }),
-      }
-    })
-    setResult((Array.isArray(result) ? coded : coded[0]) as never)
-  },
 }

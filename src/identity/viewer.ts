@@ -12,22 +12,44 @@ export interface Viewer {
   readonly expiresAt: Date
 }
 
-/** Whose token it is, asked of the database each time, so that a session that has ended lets nobody in. The tokens of requests that arrive while others are being asked for go together in the next question; but none waits for long, since the one that is under way may never be answered. */
+const FOUND = sql`select s."tokenHash", s.id as "sessionId", s."expiresAt", u.id, u.role::text as role from "Session" s join "User" u on u.id = s."userId"`
+
+/** Whose token it is, asked of the database each time, so that a session that has ended lets nobody in. */
 export function viewers(db: Db) {
-  let asking: Promise<unknown> = Promise.resolve()
-
-  async function ask(hashes: readonly string[]): Promise<(Viewer | null)[]> {
+  const sessions = together(async (hashes) => {
     const found = await db.$queryRaw<(Viewer & { tokenHash: string })[]>(
-      sql`select s."tokenHash", s.id as "sessionId", s."expiresAt", u.id, u.role::text as role from "Session" s join "User" u on u.id = s."userId" where s."tokenHash" = any(${hashes}::text[]) and s."expiresAt" > now()`,
+      sql`${FOUND} where s."tokenHash" = any(${hashes}::text[]) and s."expiresAt" > now()`,
     )
-    const byHash = new Map(found.map(({ tokenHash, ...viewer }) => [tokenHash, viewer]))
-    return hashes.map((hash) => byHash.get(hash) ?? null)
-  }
+    return new Map(found.map(({ tokenHash, ...viewer }) => [tokenHash, viewer]))
+  })
 
-  const sessions = new DataLoader<string, Viewer | null>(
-    (hashes) => {
-      const answer = ask(hashes).catch((error) => {
-        if (isDisconnection(error)) return ask(hashes) // on another connection
+  /** The viewer of an Authorization header; null: none, or one that no session answers to. */
+  return async (authorization: string | null | undefined): Promise<Viewer | null> => {
+    const [, token] = /^Bearer ([\x21-\x7e]{1,512})$/i.exec(authorization?.trim() ?? '') ?? []
+    return token ? sessions.load(hashOf(token)) : null
+  }
+}
+
+/** Whose session it is, by its id, asked of the database each time; null: it has ended. */
+export function sessions(db: Db) {
+  const byId = together(async (ids) => {
+    const found = await db.$queryRaw<(Viewer & { tokenHash: string })[]>(sql`${FOUND} where s.id = any(${ids}::text[]) and s."expiresAt" > now()`)
+    return new Map(found.map(({ tokenHash: _, ...viewer }) => [viewer.sessionId, viewer]))
+  })
+  return (id: string): Promise<Viewer | null> => byId.load(id)
+}
+
+/** Those who ask while others are being asked for go together in the next question; but none waits for long, since the one that is under way may never be answered. */
+function together(find: (keys: readonly string[]) => Promise<Map<string, Viewer>>) {
+  let asking: Promise<unknown> = Promise.resolve()
+  const ask = async (keys: readonly string[]) => {
+    const found = await find(keys)
+    return keys.map((key) => found.get(key) ?? null)
+  }
+  return new DataLoader<string, Viewer | null>(
+    (keys) => {
+      const answer = ask(keys).catch((error) => {
+        if (isDisconnection(error)) return ask(keys) // on another connection
         throw error
       })
       asking = answer.catch(() => {})
@@ -39,10 +61,4 @@ export function viewers(db: Db) {
       batchScheduleFn: (go) => void Promise.race([asking, sleep(50, undefined, { ref: false })]).then(() => setImmediate(go)),
     },
   )
-
-  /** The viewer of an Authorization header; null: none, or one that no session answers to. */
-  return async (authorization: string | null | undefined): Promise<Viewer | null> => {
-    const [, token] = /^Bearer ([\x21-\x7e]{1,512})$/i.exec(authorization?.trim() ?? '') ?? []
-    return token ? sessions.load(hashOf(token)) : null
-  }
 }

@@ -24,7 +24,7 @@ export const Enrollment = builder.prismaNode('Enrollment', {
   nullable: true,
   id: { resolve: ({ id }) => id },
   findUnique: (id, { viewer }) => ({ id, AND: visibleTo(viewer) }),
-  authScopes: ({ learnerId, courseId }) => ({ $any: { self: learnerId, admin: true, instructorOf: courseId } }),
+  authScopes: ({ learnerId, courseId }) => ({ $any: { $granted: 'told', $any: { self: learnerId, admin: true, instructorOf: courseId } } }), // told: whoever may see a stream is told what it bears
   fields: (t) => ({
     version: t.exposeInt('version', { description: 'Counts its changes, from 1; what `expectedVersion` is compared with.' }),
     learner: t.relation('learner', { nullable: true, description: 'Who learns.' }),

@@ -1,0 +1,2 @@
+drop index "Event_at_idx";
+drop table "Journal";

@@ -1,0 +1,12 @@
+import type { Aggregate, Shape } from '../aggregate.ts'
+import { GENESIS, type JournalEvent } from './event.ts'
+
+/** The state that an event leaves: of a genesis event, the one that it bears. */
+export function evolved<S extends Shape>(
+  aggregate: Aggregate<S>,
+  state: S['state'],
+  { rootId, version, kind, data, at }: Pick<JournalEvent, 'rootId' | 'version' | 'kind' | 'data' | 'at'>,
+): S['state'] {
+  const after = kind === GENESIS ? { ...aggregate.blank(rootId), ...data } : aggregate.evolve(state, { kind, ...data } as S['event'], at)
+  return { ...after, version }
+}

@@ -1,0 +1,130 @@
+import type { Aggregate, Shape } from '../aggregate.ts'
+import { type Db, raw, sql } from '../database/client.ts'
+import { columns, type EventRow, eventOf, GENESIS } from './event.ts'
+import { evolved } from './fold.ts'
+
+/** So many roots, and so many events of one, at a time. */
+const [ROOTS, EVENTS] = [100, 1_000]
+
+export interface PruneOptions {
+  readonly db: Db
+  readonly aggregates: readonly Aggregate<Shape>[]
+  /** Events older than so many days are folded into one per root, its genesis. */
+  readonly days: number
+  /** Only says what it would do. */
+  readonly dryRun?: boolean
+  readonly signal?: AbortSignal
+  readonly progress?: (pruned: Pruned) => void
+}
+export interface Pruned {
+  readonly roots: number
+  readonly events: number
+}
+
+/**
+ * Folds what is older than so many days into one event per root, the genesis, which bears the state that those events amount to. What is newer stays, and so
+ * does the newest of what is older, as the genesis itself. Interrupted, it can be run again; two at once do the same.
+ */
+export async function prune({ db, aggregates, days, dryRun = false, signal, progress }: PruneOptions): Promise<Pruned> {
+  const total = { roots: 0, events: 0 }
+  if (dryRun) {
+    const [row] = await db.$queryRaw<Pruned[]>(sql`select count(*)::int as roots, coalesce(sum(n - 1), 0)::int as events from (
+      select count(*) as n from "Event" where at < now() - make_interval(days => ${days}::int) group by "rootType", "rootId" having count(*) > 1) r`)
+    return row!
+  }
+  for (const aggregate of aggregates) {
+    for (let behind = ''; !signal?.aborted; ) {
+      const roots = await db.$queryRaw<{ rootId: string; version: number }[]>(sql`select "rootId", max(version) as version from "Event"
+        where "rootType" = ${aggregate.root} and "rootId" > ${behind} and at < now() - make_interval(days => ${days}::int)
+        group by "rootId" having count(*) > 1 order by "rootId" limit ${ROOTS}::int`)
+      for (const { rootId, version } of roots) {
+        if (signal?.aborted) break
+        total.events += await pruneRoot(db, aggregate, rootId, version)
+        total.roots++
+        progress?.({ ...total })
+      }
+      if (roots.length < ROOTS) break
+      behind = roots.at(-1)!.rootId
+    }
+  }
+  return total
+}
+
+/** Makes the event with this version the genesis of its root. */
+async function pruneRoot(db: Db, aggregate: Aggregate<Shape>, id: string, version: number): Promise<number> {
+  const of = sql`"rootType" = ${aggregate.root} and "rootId" = ${id}`
+  let state = aggregate.blank(id)
+  for (;;) {
+    const rows = await db.$queryRaw<{ event: EventRow }[]>(
+      sql`select ${columns} as event from "Event" e where ${of} and version > ${state.version}::int and version <= ${version}::int order by version limit ${EVENTS}::int`,
+    )
+    for (const { event } of rows) state = evolved(aggregate, state, eventOf(event))
+    if (rows.length < EVENTS) break
+  }
+  if (state.version !== version) return 0 // somebody else has done it meanwhile
+  const { id: _, version: __, ...data } = state
+  return db.$transaction(async (tx) => {
+    await tx.$executeRaw(sql`update "Journal" set "prunedXid" = greatest("prunedXid", (select max(xid::text::numeric)::text::xid8 from "Event" where ${of} and version <= ${version}::int))`)
+    const kept = await tx.$executeRaw(sql`update "Event" set kind = ${GENESIS}, data = ${JSON.stringify(data)}::jsonb where ${of} and version = ${version}::int`)
+    return kept ? tx.$executeRaw(sql`delete from "Event" where ${of} and version < ${version}::int`) : 0
+  })
+}
+
+/** Gives each root that is older than the journal a genesis event, with the state that it has now: rows that came from elsewhere can then be followed, and replayed. Answers how many. */
+export async function beginHistories({ db, aggregates, dryRun = false, progress }: Omit<PruneOptions, 'days'>): Promise<number> {
+  let begun = 0
+  for (const aggregate of aggregates) {
+    const table = raw(`"${aggregate.root}"`)
+    for (let behind = ''; ; ) {
+      const roots = await db.$queryRaw<{ id: string }[]>(sql`select id from ${table} r where id > ${behind}
+        and not exists (select from "Event" e where e."rootType" = ${aggregate.root} and e."rootId" = r.id and e.version = r.version) order by id limit ${ROOTS}::int`)
+      for (const { id } of roots) {
+        if (!dryRun) await beginHistory(db, aggregate, id)
+        progress?.({ roots: ++begun, events: begun })
+      }
+      if (roots.length < ROOTS) break
+      behind = roots.at(-1)!.id
+    }
+  }
+  return begun
+}
+
+async function beginHistory(db: Db, aggregate: Aggregate<Shape>, id: string): Promise<void> {
+  await db.$transaction(async (tx) => {
+    await tx.$queryRaw(sql`select id from ${raw(`"${aggregate.root}"`)} where id = ${id} for no key update`)
+    const rows = await tx.$queryRaw<{ row: unknown }[]>(aggregate.read({ ids: [id], slices: new Map([[id, ['*']]]) }))
+    const state = aggregate.load(rows.map(({ row }) => row) as never).find(({ version }) => version > 0)
+    if (!state) return
+    const { id: _, version, ...data } = state
+    await tx.$executeRaw(sql`insert into "Event" ("rootType", "rootId", version, topic, kind, data, view, actor, at)
+      values (${aggregate.root}, ${id}, ${version}::int, ${aggregate.topic(state)}, ${GENESIS}, ${JSON.stringify(data)}::jsonb, ${JSON.stringify(aggregate.view(state))}::jsonb, 'system', now())
+      on conflict do nothing`)
+  })
+}
+
+/** Prunes now and every hour, until it is stopped; 0 days: never. Whatever fails is tried again at the next hour. */
+export function keepPruned({
+  log,
+  ...options
+}: Pick<PruneOptions, 'db' | 'aggregates' | 'days'> & { log: { info(detail: object, message: string): void; warn(detail: object, message: string): void } }) {
+  const ended = new AbortController()
+  let running = Promise.resolve()
+  const pass = () => {
+    running = running
+      .then(() => prune({ ...options, signal: ended.signal }))
+      .then(
+        ({ roots, events }) => void (events && log.info({ roots, events, days: options.days }, 'Old events were folded.')),
+        (error) => log.warn({ err: error }, 'Old events could not be folded; trying again in an hour.'),
+      )
+  }
+  const timer = options.days ? setInterval(pass, 3_600_000) : undefined
+  if (timer) pass()
+  return {
+    /** Resolves when nothing is under way any more. */
+    stop() {
+      ended.abort()
+      clearInterval(timer)
+      return running
+    },
+  }
+}

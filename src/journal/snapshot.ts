@@ -1,0 +1,18 @@
+/** One of PostgreSQL's snapshots: which transactions were over when it was taken (see pg_current_snapshot in its manual). */
+export interface Snapshot {
+  /** As PostgreSQL writes it: xmin:xmax:those in between that were under way. */
+  readonly text: string
+  readonly xmin: bigint
+  readonly xmax: bigint
+  readonly underWay: ReadonlySet<bigint>
+}
+
+/** Reads a snapshot; undefined if the text is none. */
+export function parseSnapshot(text: string): Snapshot | undefined {
+  const [, xmin, xmax, list] = /^(\d{1,20}):(\d{1,20}):((?:\d{1,20}(?:,\d{1,20})*)?)$/.exec(text) ?? []
+  if (xmin === undefined) return undefined
+  return { text, xmin: BigInt(xmin), xmax: BigInt(xmax!), underWay: new Set(list ? list.split(',').map(BigInt) : []) }
+}
+
+/** Whether what the transaction committed is seen in the snapshot, as pg_visible_in_snapshot says. */
+export const sees = ({ xmin, xmax, underWay }: Snapshot, xid: bigint): boolean => xid < xmin || (xid < xmax && !underWay.has(xid))

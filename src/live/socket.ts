@@ -1,0 +1,281 @@
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { GraphQLError } from 'graphql'
+import { handleProtocols, makeServer, type ServerOptions, type SubscribePayload } from 'graphql-ws'
+import type { Logger } from 'pino'
+import { type WebSocket, WebSocketServer } from 'ws'
+import type { Sink } from '../context.ts'
+import type { Viewer } from '../identity/viewer.ts'
+import { coded, shownError } from '../shownError.ts'
+
+/** What is carried out for a client over a socket: an operation, parsed, checked against all limits, and with its context. */
+export interface Prepared {
+  readonly args: Parameters<NonNullable<ServerOptions['execute']>>[0]
+  execute(args: unknown): unknown
+  subscribe(args: unknown): unknown
+}
+
+export interface SocketsOptions {
+  /** Throws, or answers with, GraphQL errors. */
+  prepare(payload: SubscribePayload, viewer: Viewer | null, requestId: string, sink: Sink): Promise<Prepared | readonly GraphQLError[]>
+  viewerOf(authorization: string | null): Promise<Viewer | null>
+  /** Origins of web pages that may connect, besides this server's own. */
+  readonly origins: readonly string[]
+  /** The most bytes of a message. */
+  readonly maxPayload: number
+  /** Whether one more may connect. */
+  room(): boolean
+  readonly perConnection: number
+  readonly log: Logger
+  /** How often it is asked whether a client is still there, in ms. */
+  readonly pingMs?: number
+}
+
+/** The codes that a socket is closed with, besides those of graphql-transport-ws. */
+const UNAUTHORIZED = 4401
+const TRY_AGAIN_LATER = 1013
+const GOING_AWAY = 1001
+
+/** What belongs to one socket. */
+interface Extra {
+  readonly request: IncomingMessage
+  readonly wire: Wire
+  token?: string | null
+}
+
+/** GraphQL over WebSocket (the protocol graphql-transport-ws), for those who come to the path of GraphQL. */
+export function sockets(options: SocketsOptions) {
+  const { prepare, viewerOf, origins, maxPayload, room, perConnection, log, pingMs = 12_000 } = options
+  const server = new WebSocketServer({ noServer: true, maxPayload, handleProtocols, clientTracking: false, perMessageDeflate: false })
+  const wires = new Set<Wire>()
+
+  const protocol = makeServer<Record<string, unknown>, Extra>({
+    connectionInitWaitTimeout: 5_000,
+    async onConnect({ connectionParams, extra }) {
+      extra.token = tokenIn(connectionParams) ?? extra.request.headers.authorization ?? null
+      if (!extra.token) return
+      const viewer = await viewerOf(extra.token)
+      if (viewer) extra.wire.closeAt(viewer.expiresAt)
+      else extra.wire.close(UNAUTHORIZED, 'The token is not valid, or its session has ended.')
+      return viewer !== null
+    },
+    async onSubscribe({ extra, subscriptions }, id, payload) {
+      try {
+        if (Object.keys(subscriptions).length > perConnection)
+          return [problem('TOO_MANY_SUBSCRIPTIONS', `This connection has ${perConnection} operations under way, which is the most for one. End some first.`)]
+        const own = tokenIn((payload.extensions as { headers?: Record<string, unknown> } | null | undefined)?.headers)
+        const viewer = await viewerOf(own ?? extra.token ?? null)
+        if (!viewer && own) return [problem('UNAUTHENTICATED', 'The token among the headers of this operation is not valid, or its session has ended.')]
+        if (!viewer && extra.token) {
+          extra.wire.close(UNAUTHORIZED, 'The session has ended.')
+          return [problem('UNAUTHENTICATED', 'Your session has ended.')]
+        }
+        const prepared = await prepare(payload, viewer, randomUUID(), extra.wire.sink(id, own === undefined))
+        return Array.isArray(prepared) ? prepared : ({ ...(prepared as Prepared).args, prepared } as never)
+      } catch (error) {
+        return [told(error)]
+      }
+    },
+    execute: (args) => (args as unknown as { prepared: Prepared }).prepared.execute(args) as never,
+    subscribe: (args) => (args as unknown as { prepared: Prepared }).prepared.subscribe(args) as never,
+    onError: (_, __, ___, errors) => errors.map((error) => plain(error)),
+    onNext: (_, __, ___, ____, result) => (result.errors ? ({ ...result, errors: result.errors.map((error) => plain(error)) } as never) : undefined),
+  })
+
+  const told = (error: unknown) => {
+    const shown = shownError(error, log)
+    return shown instanceof GraphQLError ? shown : problem('INTERNAL_SERVER_ERROR', 'Something went wrong on our side.')
+  }
+
+  /** Whoever does not answer a ping before the next is gone. */
+  const pinging = setInterval(() => {
+    for (const wire of wires) wire.ping()
+  }, pingMs)
+
+  function opened(socket: WebSocket, request: IncomingMessage, stream: Duplex) {
+    const wire = new Wire(socket, stream)
+    wires.add(wire)
+    const closed = protocol.opened(
+      {
+        protocol: socket.protocol,
+        send: (data) => wire.write(data),
+        close: (code = 1000, reason = '') => wire.close(code, reason),
+        onMessage: (hear) =>
+          socket.on('message', (message) => {
+            hear(String(message)).catch((error) => {
+              log.warn({ err: error }, 'A message over WebSocket could not be dealt with.')
+              wire.close(TRY_AGAIN_LATER, 'Try again later.')
+            })
+          }),
+      },
+      { request, wire },
+    )
+    socket.on('pong', () => wire.isThere())
+    socket.on('error', (error) => log.debug({ err: error }, 'A WebSocket failed.')) // 'close' follows
+    socket.once('close', (code, reason) => {
+      wires.delete(wire)
+      wire.closed()
+      closed(code, String(reason)).catch((error) => log.warn({ err: error }, 'A WebSocket could not be put away.'))
+    })
+  }
+
+  return {
+    /** How many are open. */
+    get count() {
+      return wires.size
+    },
+    /** For the `upgrade` event of an HTTP server. */
+    upgrade(request: IncomingMessage, stream: Duplex, head: Buffer) {
+      stream.on('error', () => stream.destroy())
+      const { origin, host } = request.headers
+      if (request.headers.upgrade?.toLowerCase() !== 'websocket') return refuse(stream, '426 Upgrade Required', 'Only WebSocket is spoken here.')
+      if (request.url!.split('?', 1)[0] !== '/graphql') return refuse(stream, '404 Not Found', 'There is nothing here. GraphQL is at /graphql.')
+      const isOurs = !origin || (URL.canParse(origin) && new URL(origin).host === host) || origins.includes('*') || origins.includes(origin)
+      if (!isOurs) return refuse(stream, '403 Forbidden', 'This web page may not connect. Whoever runs the server can let it, with CORS_ORIGINS.')
+      if (!room()) return refuse(stream, '503 Service Unavailable', 'No more connections can be taken just now. Try again later.')
+      server.handleUpgrade(request, stream, head, (socket) => opened(socket, request, stream))
+    },
+    /** Closes all; clients that are made well come back, and go on with their cursors. */
+    close() {
+      clearInterval(pinging)
+      for (const wire of wires) wire.close(GOING_AWAY, 'The server is going away.')
+      const last = setTimeout(() => {
+        for (const wire of wires) wire.terminate()
+      }, 2_000)
+      last.unref()
+    },
+  }
+}
+
+const problem = (code: string, message: string) => new GraphQLError(message, { extensions: { code } })
+
+/** As a client is told it: with a code, without what is meant for HTTP or for us. */
+function plain(error: unknown) {
+  const { extensions, ...rest } = coded(error as GraphQLError).toJSON()
+  const { http: _, ...own } = extensions ?? {}
+  return { ...rest, extensions: own }
+}
+
+/** A token in what a client says of itself, in whichever case the name is written. */
+function tokenIn(params: Readonly<Record<string, unknown>> | null | undefined): string | undefined {
+  const [, token] = Object.entries(params ?? {}).find(([name]) => name.toLowerCase() === 'authorization') ?? []
+  return typeof token === 'string' && token ? token : undefined
+}
+
+function refuse(stream: Duplex, status: string, why: string) {
+  stream.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(why)}\r\n\r\n${why}`)
+}
+
+/** One socket, as it is written to. */
+class Wire {
+  readonly #socket: WebSocket
+  readonly #stream: Duplex
+  #ready: string[] = []
+  #readyLength = 0
+  #there = true
+  #expiry: NodeJS.Timeout | undefined
+  #drained: (() => void)[] = []
+
+  constructor(socket: WebSocket, stream: Duplex) {
+    this.#socket = socket
+    this.#stream = stream
+    stream.on('drain', () => this.#release())
+  }
+
+  /** Where the results of one subscription go. What is ready in the same turn of the event loop is written at once. */
+  sink(id: string, own: boolean): Sink {
+    const before = `{"id":${JSON.stringify(id)},"type":"next","payload":`
+    const wire = this
+    return {
+      send(json) {
+        wire.#ready.push(`${before}${json}}`)
+        wire.#readyLength += json.length
+        if (wire.#ready.length === 1) flushed(wire)
+      },
+      // whoever signed in with the connection has no more business on it
+      ...(own && { signedOut: () => setImmediate(() => wire.close(UNAUTHORIZED, 'The session has ended.')) }),
+      get waiting() {
+        return wire.#readyLength + wire.#socket.bufferedAmount
+      },
+      drained: () => wire.drained(),
+    }
+  }
+
+  /** Resolves when the network has taken what there was, or it is closed. */
+  drained(): Promise<void> {
+    if (this.#ready.length) this.flush()
+    return this.#isOpen && this.#stream.writableNeedDrain ? new Promise((resolve) => this.#drained.push(resolve)) : Promise.resolve()
+  }
+
+  get #isOpen() {
+    return this.#socket.readyState === this.#socket.OPEN
+  }
+
+  /** What is ready goes out in one write. */
+  flush() {
+    const ready = this.#ready
+    this.#ready = []
+    this.#readyLength = 0
+    if (!this.#isOpen) return
+    if (ready.length === 1) return this.#socket.send(ready[0]!)
+    this.#stream.cork()
+    for (const message of ready) this.#socket.send(message)
+    this.#stream.uncork()
+  }
+
+  /** Resolves when it is out of this process, or never will be. */
+  write(message: string): Promise<void> {
+    if (this.#ready.length) this.flush() // what came first goes first
+    return new Promise((resolve) => {
+      if (!this.#isOpen) resolve()
+      else this.#socket.send(message, () => resolve())
+    })
+  }
+
+  /** Closes it with the end of the session that it was opened in. */
+  closeAt(date: Date) {
+    const left = date.getTime() - Date.now()
+    if (left < 2 ** 31) this.#expiry = setTimeout(() => this.close(UNAUTHORIZED, 'The session has ended.'), left)
+  }
+
+  close(code: number, reason: string) {
+    if (this.#ready.length) this.flush()
+    this.#socket.close(code, reason)
+  }
+
+  closed() {
+    clearTimeout(this.#expiry)
+    this.#release()
+  }
+
+  isThere() {
+    this.#there = true
+  }
+
+  ping() {
+    if (!this.#there) return this.#socket.terminate()
+    this.#there = false
+    if (this.#isOpen) this.#socket.ping()
+  }
+
+  terminate() {
+    this.#socket.terminate()
+  }
+
+  #release() {
+    for (const resolve of this.#drained.splice(0)) resolve()
+  }
+}
+
+/** Those who have something ready. */
+let waiting: Wire[] = []
+function flushed(wire: Wire) {
+  waiting.push(wire)
+  if (waiting.length > 1) return
+  setImmediate(() => {
+    const all = waiting
+    waiting = []
+    for (const one of all) one.flush()
+  })
+}
