@@ -17,7 +17,8 @@ interface Types {
   PrismaTypes: PrismaTypes
   Scalars: {
     Cursor: { Input: Cursor; Output: string }
-    DateTime: { Input: Date; Output: Date | string }; ID: { Input: string; Output: string }
+    DateTime: { Input: Date; Output: Date | string }
+    ID: { Input: string; Output: string }
   }
   AuthScopes: {
     signedIn: boolean
@@ -130,7 +131,8 @@ builder.scalarType('Cursor', {
   serialize: (text) => text as string,
   parseValue(value) {
     const cursor = typeof value === 'string' ? parseCursor(value) : undefined
-    if (!cursor) throw new GraphQLError('That is no cursor. Wanted is one as a stream or a mutation gave it to you.', { extensions: { code: 'BAD_REQUEST' } })
+    if (!cursor)
+      throw new GraphQLError('That is no cursor. Wanted is one as a stream or a mutation gave it to you.', { extensions: { code: 'BAD_REQUEST' } })
     return cursor
   },
 })

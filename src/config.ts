@@ -128,7 +128,13 @@ const parsed = {
     'How long the journal keeps each event; older ones are folded into one per root. 0: for ever. Not less than IDEMPOTENCY_KEY_DAYS.',
   ),
   liveConnections: whole('LIVE_CONNECTIONS', 10_000, 1, 1_000_000, 'How many WebSockets and event streams may be open at once.'),
-  liveSubscriptionsPerConnection: whole('LIVE_SUBSCRIPTIONS_PER_CONNECTION', 100, 1, 100_000, 'How many subscriptions one WebSocket may have at once.'),
+  liveSubscriptionsPerConnection: whole(
+    'LIVE_SUBSCRIPTIONS_PER_CONNECTION',
+    100,
+    1,
+    100_000,
+    'How many subscriptions one WebSocket may have at once.',
+  ),
   liveSubscriptionsPerUser: whole(
     'LIVE_SUBSCRIPTIONS_PER_USER',
     1_000,

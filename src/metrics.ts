@@ -57,7 +57,16 @@ export function metrics(log: Logger) {
     name: 'lockstep_journal_lost_total',
     help: 'How often the journal could not be read; it is then read again from where it was.',
   })
-  const delivered = new Counter({ registers, name: 'lockstep_live_delivered_total', help: 'Items that subscribers were sent.' })
+  let deliveries = 0 // many at a time: an addition, and no more
+  new Counter({
+    registers,
+    name: 'lockstep_live_delivered_total',
+    help: 'Items that subscribers were sent.',
+    collect() {
+      this.reset()
+      this.inc(deliveries)
+    },
+  })
   const executed = new Counter({
     registers,
     name: 'lockstep_live_executed_total',
@@ -79,7 +88,7 @@ export function metrics(log: Logger) {
       lost: () => lost.inc(),
     },
     subscriptions: {
-      delivered: () => delivered.inc(),
+      delivered: () => void deliveries++,
       executed: (how: 'shared' | 'apart') => executed.inc({ how }),
       closed: (why: 'left' | 'lagging' | 'refused' | 'failed') => closed.inc({ why }),
     },

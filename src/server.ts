@@ -8,7 +8,7 @@ import { EnvelopArmorPlugin } from '@escape.tech/graphql-armor'
 import { renderGraphiQL } from '@graphql-yoga/render-graphiql'
 import { createYoga, type Plugin } from 'graphql-yoga'
 import type { Logger } from 'pino'
-import { commits } from './commit.ts'
+import { type Commit, commits } from './commit.ts'
 import type { Config } from './config.ts'
 import { createContext, type Sink } from './context.ts'
 import { connect } from './database/client.ts'
@@ -31,8 +31,8 @@ import { codes, mutations, shownError } from './shownError.ts'
 /** A running server. */
 export interface Server {
   readonly address: { readonly host: string; readonly port: number }
-  /** Connects to the database and becomes ready. */
-  open(options: { databaseUrl: string; demo: boolean }): Promise<void>
+  /** Connects to the database and becomes ready. Answers with the way in, for what runs in the same process. */
+  open(options: { databaseUrl: string; demo: boolean }): Promise<Commit>
   /** Is no longer ready, accepts no more, finishes what is under way, disconnects. */
   drain(): Promise<void>
 }
@@ -157,7 +157,12 @@ export async function startServer({ config, log }: { config: Config; log: Logger
     const wires = sockets({
       ...{ viewerOf, room, log, origins: config.corsOrigins, maxPayload: BODY_LIMIT, perConnection: config.liveSubscriptionsPerConnection },
       async prepare(payload, viewer, requestId, sink) {
-        const { schema, parse, validate, contextFactory, execute, subscribe } = yoga.getEnveloped({ params: payload, viewer, requestId, sink } as never)
+        const { schema, parse, validate, contextFactory, execute, subscribe } = yoga.getEnveloped({
+          params: payload,
+          viewer,
+          requestId,
+          sink,
+        } as never)
         const { query, operationName, variables } = payload
         const document = parse(query)
         const errors = validate(schema, document)
@@ -206,6 +211,7 @@ export async function startServer({ config, log }: { config: Config; log: Logger
         await db.$disconnect()
       },
     }
+    return commit
   }
 
   async function drain() {

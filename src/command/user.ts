@@ -11,6 +11,7 @@ import { registerUser } from '../identity/registerUser.ts'
 import { startSession } from '../identity/startSession.ts'
 import { hashOf, newToken, type UserState } from '../identity/userAggregate.ts'
 import { assignInstructor } from '../learning/assignInstructor.ts'
+import { dismissInstructor } from '../learning/dismissInstructor.ts'
 import { exitCode, OperatorError } from '../operatorError.ts'
 import { openDatabase } from './openDatabase.ts'
 import { columns, commandLine, print, printJson, quietLog } from './print.ts'
@@ -80,10 +81,22 @@ const teach = defineCommand({
     }),
 })
 
+const unteach = defineCommand({
+  meta: { name: 'unteach', description: 'No longer let them: what they watch of the course ends' },
+  args: { id, course: { type: 'positional', required: true, description: 'The slug of the course' }, json },
+  run: ({ args }) =>
+    work(async ({ db, commit }) => {
+      const course = await db.course.findUnique({ where: { slug: args.course } })
+      if (!course) throw new OperatorError(`There is no course ${JSON.stringify(args.course)}.`, exitCode.data)
+      const { changed } = await commit(dismissInstructor, { actor: system, input: { courseId: course.id, userId: args.id } })
+      tell({ id: args.id, course: args.course, changed }, args.json)
+    }),
+})
+
 /** People and their tokens, for those who run a server: the API registers nobody yet. */
 export const user = defineCommand({
   meta: { name: 'user', description: 'Register people, and let them in and out' },
-  subCommands: { add, token, out, teach },
+  subCommands: { add, token, out, teach, unteach },
 })
 
 /** With a token that is shown once and stored nowhere. */

@@ -327,8 +327,7 @@ class Follower {
       if (over()) return place
       const { items, events, version, seen } = await this.feed.sinceVersion(after)
       if (over()) return place
-      if (version === null) throw this.feed.source.missing()
-      if (version < after) return 'OTHER_EPOCH'
+      if ((version ?? -1) < after) return 'OTHER_EPOCH' // or it is gone, as its present will tell
       if (events[0] && (events[0].version !== after + 1 || events[0].kind === GENESIS)) return 'RESUMED_TOO_LATE'
       for (const item of items) this.reader.hear(item)
       after += items.length

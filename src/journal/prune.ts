@@ -64,8 +64,12 @@ async function pruneRoot(db: Db, aggregate: Aggregate<Shape>, id: string, versio
   if (state.version !== version) return 0 // somebody else has done it meanwhile
   const { id: _, version: __, ...data } = state
   return db.$transaction(async (tx) => {
-    await tx.$executeRaw(sql`update "Journal" set "prunedXid" = greatest("prunedXid", (select max(xid::text::numeric)::text::xid8 from "Event" where ${of} and version <= ${version}::int))`)
-    const kept = await tx.$executeRaw(sql`update "Event" set kind = ${GENESIS}, data = ${JSON.stringify(data)}::jsonb where ${of} and version = ${version}::int`)
+    await tx.$executeRaw(
+      sql`update "Journal" set "prunedXid" = greatest("prunedXid", (select max(xid::text::numeric)::text::xid8 from "Event" where ${of} and version <= ${version}::int))`,
+    )
+    const kept = await tx.$executeRaw(
+      sql`update "Event" set kind = ${GENESIS}, data = ${JSON.stringify(data)}::jsonb where ${of} and version = ${version}::int`,
+    )
     return kept ? tx.$executeRaw(sql`delete from "Event" where ${of} and version < ${version}::int`) : 0
   })
 }
@@ -106,7 +110,9 @@ async function beginHistory(db: Db, aggregate: Aggregate<Shape>, id: string): Pr
 export function keepPruned({
   log,
   ...options
-}: Pick<PruneOptions, 'db' | 'aggregates' | 'days'> & { log: { info(detail: object, message: string): void; warn(detail: object, message: string): void } }) {
+}: Pick<PruneOptions, 'db' | 'aggregates' | 'days'> & {
+  log: { info(detail: object, message: string): void; warn(detail: object, message: string): void }
+}) {
   const ended = new AbortController()
   let running = Promise.resolve()
   const pass = () => {

@@ -27,7 +27,11 @@ export interface TailOptions {
   readonly page?: number
   /** An answer that takes longer doesn't come any more, in ms. */
   readonly answerMs?: number
-  readonly log?: { info(detail: object, message: string): void; warn(detail: object, message: string): void; error(detail: object, message: string): void }
+  readonly log?: {
+    info(detail: object, message: string): void
+    warn(detail: object, message: string): void
+    error(detail: object, message: string): void
+  }
   readonly watch?: {
     /** A page was read: how many events, in how many ms. */
     read?(events: number, ms: number): void

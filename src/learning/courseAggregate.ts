@@ -48,6 +48,7 @@ export interface ContentState {
 export type CourseEvent =
   | ({ readonly kind: 'courseRevised'; readonly lessons?: Readonly<Record<string, LessonState>> } & Partial<CourseText>)
   | { readonly kind: 'instructorAssigned'; readonly userId: string }
+  | { readonly kind: 'instructorDismissed'; readonly userId: string }
 
 /** A course as answers and subscribers are shown it. */
 export interface CourseView extends CourseText {
@@ -91,6 +92,7 @@ export const courses: Aggregate<Courses> = {
 
   evolve(state, event, at) {
     if (event.kind === 'instructorAssigned') return { ...state, instructors: [...state.instructors, event.userId].sort() }
+    if (event.kind === 'instructorDismissed') return { ...state, instructors: state.instructors.filter((id) => id !== event.userId) }
     const { kind, lessons, ...text } = event
     const comesOrGoes = Object.entries(lessons ?? {}).some(([id, { active }]) => active !== (state.lessons[id]?.active ?? false))
     const lessonsVersion = comesOrGoes || !state.version ? state.version + 1 : state.lessonsVersion

@@ -21,7 +21,10 @@ const CourseSnapshot = builder.objectRef<SnapshotItem<CourseCounts>>('CourseSnap
     why: t.expose('why', { type: Why, description: 'Why this is told, and not a change.' }),
     cursor: t.expose('cursor', { type: 'Cursor', description: 'Behind this; what to give as `after` to go on from here.' }),
     learners: t.int({ description: 'How many are enrolled.', resolve: ({ present }) => present.learners }),
-    completed: t.int({ description: 'How many of them have completed the course in their present attempt.', resolve: ({ present }) => present.completed }),
+    completed: t.int({
+      description: 'How many of them have completed the course in their present attempt.',
+      resolve: ({ present }) => present.completed,
+    }),
     percent: t.int({
       description: 'How much of the active lessons all of them together have completed, from 0 to 100, rounded down.',
       resolve: ({ present }) => present.percent,
@@ -30,7 +33,8 @@ const CourseSnapshot = builder.objectRef<SnapshotItem<CourseCounts>>('CourseSnap
 })
 
 const CourseChange = builder.objectRef<ChangeItem>('CourseChange').implement({
-  description: 'One change of one enrollment of a course, as it was committed. Of each enrollment, its changes come in order; among enrollments, in no certain one.',
+  description:
+    'One change of one enrollment of a course, as it was committed. Of each enrollment, its changes come in order; among enrollments, in no certain one.',
   fields: enrollmentChange,
 })
 

@@ -63,10 +63,16 @@ export function sockets(options: SocketsOptions) {
     async onSubscribe({ extra, subscriptions }, id, payload) {
       try {
         if (Object.keys(subscriptions).length > perConnection)
-          return [problem('TOO_MANY_SUBSCRIPTIONS', `This connection has ${perConnection} operations under way, which is the most for one. End some first.`)]
+          return [
+            problem(
+              'TOO_MANY_SUBSCRIPTIONS',
+              `This connection has ${perConnection} operations under way, which is the most for one. End some first.`,
+            ),
+          ]
         const own = tokenIn((payload.extensions as { headers?: Record<string, unknown> } | null | undefined)?.headers)
         const viewer = await viewerOf(own ?? extra.token ?? null)
-        if (!viewer && own) return [problem('UNAUTHENTICATED', 'The token among the headers of this operation is not valid, or its session has ended.')]
+        if (!viewer && own)
+          return [problem('UNAUTHENTICATED', 'The token among the headers of this operation is not valid, or its session has ended.')]
         if (!viewer && extra.token) {
           extra.wire.close(UNAUTHORIZED, 'The session has ended.')
           return [problem('UNAUTHENTICATED', 'Your session has ended.')]
@@ -164,7 +170,9 @@ function tokenIn(params: Readonly<Record<string, unknown>> | null | undefined): 
 }
 
 function refuse(stream: Duplex, status: string, why: string) {
-  stream.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(why)}\r\n\r\n${why}`)
+  stream.end(
+    `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(why)}\r\n\r\n${why}`,
+  )
 }
 
 /** One socket, as it is written to. */

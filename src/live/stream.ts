@@ -63,7 +63,8 @@ export function stream<Args extends InputFieldMap, Present extends object>(name:
         after: t.arg({
           type: 'Cursor',
           required: false,
-          description: 'Only what came after this: the cursor of the last item that you have, or of a mutation’s payload. Left out: the present comes first.',
+          description:
+            'Only what came after this: the cursor of the last item that you have, or of a mutation’s payload. Left out: the present comes first.',
         }),
       } as never,
       subscribe: async (_, args, context) => {
@@ -97,13 +98,15 @@ export const Why = builder.enumType('SnapshotReason', {
     FIRST: { description: 'No cursor was given: it is the beginning.' },
     RESUMED_TOO_LATE: { description: 'What came after the cursor is no longer kept. Changes may have been missed; this is what they led to.' },
     OTHER_EPOCH: {
-      description: 'The cursor is of another history: the database was restored or failed over, or this was deleted and made again. Forget what you knew.',
+      description:
+        'The cursor is of another history: the database was restored or failed over, or this was deleted and made again. Forget what you knew.',
     },
   } as const,
 })
 
 const StreamLagging = builder.objectRef<LaggingItem>('StreamLagging').implement({
-  description: 'You read more slowly than things change, and too much was waiting for you: this stream ends here. Nothing is lost; subscribe again after `cursor`.',
+  description:
+    'You read more slowly than things change, and too much was waiting for you: this stream ends here. Nothing is lost; subscribe again after `cursor`.',
   fields: (t) => ({
     cursor: t.expose('cursor', { type: 'Cursor', description: 'Behind the last item that you were sent: what to give as `after`.' }),
     message: t.string({

@@ -70,7 +70,9 @@ export class Subscriptions {
     if (!(opened instanceof Opened)) return opened
     const context = args.contextValue as Context
     if (!context.sink && !this.options.room())
-      return { errors: [new GraphQLError('No more connections can be taken just now. Try again later.', { extensions: { code: 'TOO_MANY_CONNECTIONS' } })] }
+      return {
+        errors: [new GraphQLError('No more connections can be taken just now. Try again later.', { extensions: { code: 'TOO_MANY_CONNECTIONS' } })],
+      }
     const arrivals = new Arrivals(context.sink !== undefined)
     const sink = context.sink ?? arrivals
     const subscriber = new Subscriber(this, args, opened, context.viewer!, sink, arrivals)
@@ -206,7 +208,8 @@ class Subscriber {
 
   begin(): void {
     const { tail, follow, bufferBytes } = this.#all.options
-    for (const channel of new Set([rootChannel('User', this.viewer.id), ...this.#stream.guards])) this.#undo.push(tail.guard(channel, () => this.recheck(true)))
+    for (const channel of new Set([rootChannel('User', this.viewer.id), ...this.#stream.guards]))
+      this.#undo.push(tail.guard(channel, () => this.recheck(true)))
     const left = this.viewer.expiresAt.getTime() - Date.now()
     if (left < 2 ** 31) {
       const timer = setTimeout(() => this.#signOut(), left)
@@ -273,7 +276,10 @@ class Subscriber {
   #lag(): void {
     if (this.#over) return
     this.leave('lagging', false)
-    if (this.#cursor === undefined) return this.arrivals.end() // not even the beginning: they begin again
+    if (this.#cursor === undefined) {
+      this.arrivals.end() // not even the beginning: they begin again
+      return
+    }
     const item: LaggingItem = { is: 'lagging', cursor: this.#cursor }
     const rendered = this.#render(item)
     const last = (json: string) => {

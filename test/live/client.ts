@@ -37,7 +37,10 @@ export function collect<Data>(begin: (sink: { next(value: Data): void; error(err
     const late = performance.now() + ms
     while (!done()) {
       const left = late - performance.now()
-      if (left <= 0) throw new Error(`${what}: not in ${ms} ms; ${items.length} items, the last of them ${JSON.stringify(items.slice(-3))}, errors ${JSON.stringify(errors)}`)
+      if (left <= 0)
+        throw new Error(
+          `${what}: not in ${ms} ms; ${items.length} items, the last of them ${JSON.stringify(items.slice(-3))}, errors ${JSON.stringify(errors)}`,
+        )
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, Math.min(left, 1_000))
         changed = () => {
