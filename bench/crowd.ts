@@ -97,8 +97,13 @@ async function connect({ port, path, protocol, send }: Extract<Told, { do: 'conn
   answer({ did: 'connect' })
 }
 
+function fail(error: unknown) {
+  console.error(error)
+  process.exit(1)
+}
+
 process.on('message', (told: Told) => {
-  if (told.do === 'connect') connect(told).catch((error) => (console.error(error), process.exit(1)))
+  if (told.do === 'connect') connect(told).catch(fail)
   else if (told.do === 'expect') {
     arrived = 0
     expected = told.count

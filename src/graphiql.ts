@@ -1,5 +1,5 @@
 import type { GraphiQLOptions } from 'graphql-yoga'
-import { idOf } from './learning/id.ts'
+import { enrollmentOf, idOf } from './learning/id.ts'
 
 const globalId = (typename: string, id: string) => Buffer.from(`${typename}:${id}`).toString('base64')
 const course = idOf('demo/sketching-with-code')
@@ -80,6 +80,49 @@ mutation Reset($input: ResetProgressInput!) {
     { input: { target: { lessonId: globalId('Lesson', firstMarks) } } },
   ),
   tab(
+    'demo-learner-2',
+    `
+# Live: run this and leave it running; run the next tab
+# in another window. Each change arrives here as it is
+# committed. Whoever loses the connection comes back with
+# the last cursor as $after, and misses none.
+subscription Watch($enrollmentId: ID!, $after: Cursor) {
+  enrollmentUpdates(enrollmentId: $enrollmentId, after: $after) {
+    __typename
+    ... on EnrollmentSnapshot {
+      why cursor version
+      enrollment { completed total percent }
+      lessons { id status }
+    }
+    ... on EnrollmentChange {
+      kind cursor version occurredAt
+      enrollment { completed total percent }
+      lesson { id status }
+    }
+    ... on StreamLagging { cursor message }
+  }
+}`,
+    { enrollmentId: globalId('Enrollment', enrollmentOf('demo-learner-2', course)) },
+  ),
+  tab(
+    'demo-learner-2',
+    `
+# Something to watch: completes a lesson, and resets it.
+mutation MoveOn($lessonId: ID!) {
+  completeLesson(input: { lessonId: $lessonId }) {
+    __typename
+    ... on CompleteLessonPayload { version cursor enrollment { percent } }
+    ... on DomainError { code message }
+  }
+  resetProgress(input: { target: { lessonId: $lessonId } }) {
+    __typename
+    ... on ResetProgressPayload { version cursor enrollment { percent } }
+    ... on DomainError { code message }
+  }
+}`,
+    { lessonId: globalId('Lesson', `${course}.${idOf('color')}`) },
+  ),
+  tab(
     'demo-instructor',
     `
 # An instructor sees the learners of the courses that
@@ -96,6 +139,21 @@ query Learners {
     }
   }
 }`,
+  ),
+  tab(
+    'demo-instructor',
+    `
+# Live: the whole class. No refresh: every learner's
+# changes arrive here, for those who teach the course.
+subscription Class($courseId: ID!, $after: Cursor) {
+  courseUpdates(courseId: $courseId, after: $after) {
+    __typename
+    ... on CourseSnapshot { why cursor learners completed percent }
+    ... on CourseChange { kind cursor version occurredAt actorId enrollment { id completed total percent } }
+    ... on StreamLagging { cursor message }
+  }
+}`,
+    { courseId: globalId('Course', course) },
   ),
 ]
 
@@ -117,6 +175,7 @@ export const graphiqlOptions = (demo: boolean): GraphiQLOptions => ({
   headers: (demo ? examples : welcome)[0]!.headers, // of the tab that is open first, which GraphiQL doesn't take from the tabs
   defaultHeaders: (demo ? examples : welcome)[0]!.headers,
   defaultEditorToolsVisibility: 'headers',
+  subscriptionsProtocol: 'WS',
   schemaDescription: true,
   inputValueDeprecation: true,
 })

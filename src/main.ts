@@ -11,6 +11,8 @@ const commands = {
   migrate: () => import('./command/migrate.ts').then(({ migrate }) => migrate),
   import: () => import('./command/import.ts').then(({ importCourse }) => importCourse),
   user: () => import('./command/user.ts').then(({ user }) => user),
+  journal: () => import('./command/journal.ts').then(({ journal }) => journal),
+  epoch: () => import('./command/epoch.ts').then(({ epoch }) => epoch),
   config: () => import('./command/config.ts').then(({ config }) => config),
 } satisfies Record<string, () => Promise<unknown>>
 

@@ -22,6 +22,11 @@ describe('the environment', () => {
       corsOrigins: [],
       data: './data',
       idempotencyKeyDays: 30,
+      journalDays: 0,
+      liveConnections: 10_000,
+      liveSubscriptionsPerConnection: 100,
+      liveSubscriptionsPerUser: 1_000,
+      liveBufferBytes: 1_048_576,
       logLevel: 'info',
       shutdownGraceMs: 10_000,
       pool: defaultPool,
@@ -45,6 +50,11 @@ describe('the environment', () => {
       DATABASE_STATEMENT_TIMEOUT_MS: '7',
       DATABASE_IDLE_TRANSACTION_TIMEOUT_MS: '8',
       IDEMPOTENCY_KEY_DAYS: '9',
+      JOURNAL_DAYS: '11',
+      LIVE_CONNECTIONS: '12',
+      LIVE_SUBSCRIPTIONS_PER_CONNECTION: '13',
+      LIVE_SUBSCRIPTIONS_PER_USER: '14',
+      LIVE_BUFFER_BYTES: '1500',
       LOG_LEVEL: 'debug',
       SHUTDOWN_GRACE_MS: '10',
     }
@@ -56,6 +66,11 @@ describe('the environment', () => {
       data: '/srv/lockstep',
       databaseUrl: 'postgresql://u:p@db:5433/x?sslmode=require',
       idempotencyKeyDays: 9,
+      journalDays: 11,
+      liveConnections: 12,
+      liveSubscriptionsPerConnection: 13,
+      liveSubscriptionsPerUser: 14,
+      liveBufferBytes: 1_500,
       logLevel: 'debug',
       shutdownGraceMs: 10,
       pool: {
@@ -108,6 +123,13 @@ describe('the environment', () => {
         /^DATABASE_LOCK_TIMEOUT_MS must be less than DATABASE_STATEMENT_TIMEOUT_MS, .* and is 10000, with DATABASE_STATEMENT_TIMEOUT_MS at 10000\.$/,
       ),
     ])
+  })
+
+  it('keeps events at least as long as the keys whose answers they bear', () => {
+    expect(wrong({ JOURNAL_DAYS: '29' })).toEqual([
+      expect.stringMatching(/^JOURNAL_DAYS must be 0 or not less than IDEMPOTENCY_KEY_DAYS, .* is 29, with IDEMPOTENCY_KEY_DAYS at 30\.$/),
+    ])
+    expect(parseConfig({ JOURNAL_DAYS: '30' }).journalDays).toBe(30)
   })
 
   it('is told all that is wrong with it at once', () => {

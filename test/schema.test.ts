@@ -16,6 +16,7 @@ import { seedDemo } from '../src/demo.ts'
 import { examples } from '../src/graphiql.ts'
 import { toSchema } from '../src/schema.ts'
 import { serve } from './api.ts'
+import { socketClient } from './live/client.ts'
 import { world } from './world.ts'
 
 const schema = toSchema()
@@ -61,7 +62,7 @@ describe('the schema', () => {
         result.getTypes().filter(({ name }) => !name.endsWith('Payload')),
       ]
       expect(payloads.map(({ name }) => name)).toEqual([`${Name}Payload`])
-      expect(Object.keys(payloads[0]!.getFields())).toEqual(expect.arrayContaining(['version', 'replayed']))
+      expect(Object.keys(payloads[0]!.getFields())).toEqual(expect.arrayContaining(['version', 'cursor', 'replayed']))
       for (const error of errors) expect(error.getInterfaces().map(({ name }) => name)).toEqual(['DomainError'])
       const always = [
         'Busy',
@@ -75,6 +76,19 @@ describe('the schema', () => {
         'VersionConflict',
       ]
       expect(errors.map(({ name }) => name)).toEqual(expect.arrayContaining(always))
+    },
+  )
+
+  test.each(Object.values(schema.getSubscriptionType()!.getFields()).map((field) => [field.name, field] as const))(
+    'names what belongs to %s by one rule: a snapshot, a change or StreamLagging, each with its cursor',
+    (name, { args, type }) => {
+      const subject = name.replace(/Updates$/, '')
+      const Subject = subject[0]!.toUpperCase() + subject.slice(1)
+      expect(args.map(({ name, type }) => `${name}: ${type}`)).toContain('after: Cursor')
+      expect(String(type)).toBe(`${Subject}Update!`)
+      const told = (schema.getType(`${Subject}Update`) as GraphQLUnionType).getTypes()
+      expect(told.map(({ name }) => name).sort()).toEqual([`${Subject}Change`, `${Subject}Snapshot`, 'StreamLagging'].sort())
+      for (const type of told) expect(String(type.getFields().cursor!.type)).toBe('Cursor!')
     },
   )
 
@@ -94,24 +108,38 @@ describe('GraphiQL', async () => {
   await seedDemo(w.url, parseConfig({ DATABASE_POOL_SIZE: '2' }))
   const api = await serve(w)
 
-  test.each(examples.map(({ query, headers, variables }) => [/(?:query|mutation) (\w+)/.exec(query)![1]!, query, headers, variables] as const))(
-    'has the example %s, which runs as it stands, and again',
-    async (_, query, headers, variables) => {
-      for (let time = 1; time <= 2; time++) {
-        const response = await fetch(`${api.url}/graphql`, {
-          method: 'POST',
-          headers: { 'content-type': 'application/json', ...JSON.parse(headers) },
-          body: JSON.stringify({ query, variables: variables ? JSON.parse(variables) : undefined }),
+  test.each(
+    examples.map(({ query, headers, variables }) => [/(?:query|mutation|subscription) (\w+)/.exec(query)![1]!, query, headers, variables] as const),
+  )('has the example %s, which runs as it stands, and again', async (_, query, headers, variables) => {
+    for (let time = 1; time <= 2; time++) {
+      if (/^subscription/m.test(query)) {
+        // as GraphiQL does it: over WebSocket, with the headers of the tab among the extensions
+        const client = socketClient(api.url)
+        const watching = client.iterate<Record<string, { __typename: string }>>({
+          query,
+          variables: JSON.parse(variables!),
+          extensions: { headers: JSON.parse(headers) },
         })
-        const { data, errors } = (await response.json()) as { data: Record<string, { __typename?: string }>; errors?: object[] }
-        expect({ status: response.status, errors }).toEqual({ status: 200, errors: undefined })
-        for (const answer of Object.values(data)) {
-          expect(answer).not.toBeNull()
-          if (answer.__typename) expect(answer.__typename).toMatch(/Payload$/)
-        }
+        const { value } = await watching.next()
+        expect(value).toEqual({
+          data: { [Object.keys(value!.data!)[0]!]: expect.objectContaining({ __typename: expect.stringMatching(/Snapshot$/), why: 'FIRST' }) },
+        })
+        await client.dispose()
+        continue
       }
-    },
-  )
+      const response = await fetch(`${api.url}/graphql`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...JSON.parse(headers) },
+        body: JSON.stringify({ query, variables: variables ? JSON.parse(variables) : undefined }),
+      })
+      const { data, errors } = (await response.json()) as { data: Record<string, { __typename?: string }>; errors?: object[] }
+      expect({ status: response.status, errors }).toEqual({ status: 200, errors: undefined })
+      for (const answer of Object.values(data)) {
+        expect(answer).not.toBeNull()
+        if (answer.__typename) expect(answer.__typename).toMatch(/Payload$/)
+      }
+    }
+  })
 
   test('seeding the demo again changes nothing', async () => {
     const rows = () => w.query('select "rootType", "rootId", max(version) as version from "Event" group by 1, 2 order by 1, 2')

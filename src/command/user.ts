@@ -1,11 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { defineCommand } from 'citty'
 import type { Actor } from '../aggregate.ts'
-import { type Commit, commits } from '../commit.ts'
-import { parseConfig } from '../config.ts'
-import { connect, type Db } from '../database/client.ts'
-import { migrate } from '../database/migrate.ts'
-import { DomainError } from '../errors.ts'
+import type { Commit } from '../commit.ts'
 import { endSession } from '../identity/endSession.ts'
 import { registerUser } from '../identity/registerUser.ts'
 import { startSession } from '../identity/startSession.ts'
@@ -13,8 +9,8 @@ import { hashOf, newToken, type UserState } from '../identity/userAggregate.ts'
 import { assignInstructor } from '../learning/assignInstructor.ts'
 import { dismissInstructor } from '../learning/dismissInstructor.ts'
 import { exitCode, OperatorError } from '../operatorError.ts'
-import { openDatabase } from './openDatabase.ts'
-import { columns, commandLine, print, printJson, quietLog } from './print.ts'
+import { columns, commandLine, print, printJson } from './print.ts'
+import { withDatabase } from './withDatabase.ts'
 
 const system: Actor = { id: 'system', role: 'SYSTEM' }
 const roles: readonly UserState['role'][] = ['LEARNER', 'INSTRUCTOR', 'ADMIN']
@@ -33,7 +29,7 @@ const add = defineCommand({
     json,
   },
   run: ({ args }) =>
-    work(async ({ commit }) => {
+    withDatabase(async ({ commit }) => {
       const role = roles.find((role) => role === args.role)
       if (!role) throw new OperatorError(`--role must be one of ${roles.join(', ')}, and is ${JSON.stringify(args.role)}.`, exitCode.usage)
       const lasts = daysIn(args.days)
@@ -47,14 +43,14 @@ const add = defineCommand({
 const token = defineCommand({
   meta: { name: 'token', description: 'Let a user in with another token, which is shown once' },
   args: { id, days, json },
-  run: ({ args }) => work(async ({ commit }) => tell({ id: args.id, ...(await letIn(commit, args.id, daysIn(args.days))) }, args.json)),
+  run: ({ args }) => withDatabase(async ({ commit }) => tell({ id: args.id, ...(await letIn(commit, args.id, daysIn(args.days))) }, args.json)),
 })
 
 const out = defineCommand({
   meta: { name: 'out', description: 'End all sessions of a user, at once' },
   args: { id, json },
   run: ({ args }) =>
-    work(async ({ db, commit }) => {
+    withDatabase(async ({ db, commit }) => {
       if (!(await db.user.findUnique({ where: { id: args.id } }))) throw new OperatorError(`There is no user ${args.id}.`, exitCode.data)
       const sessions = await db.session.findMany({ where: { userId: args.id }, select: { id: true } })
       for (const { id: sessionId } of sessions) await commit(endSession, { actor: system, input: { userId: args.id, sessionId } })
@@ -66,7 +62,7 @@ const teach = defineCommand({
   meta: { name: 'teach', description: 'Let an instructor see the learners of a course' },
   args: { id, course: { type: 'positional', required: true, description: 'The slug of the course' }, json },
   run: ({ args }) =>
-    work(async ({ db, commit }) => {
+    withDatabase(async ({ db, commit }) => {
       const course = await db.course.findUnique({ where: { slug: args.course } })
       if (!course) throw new OperatorError(`There is no course ${JSON.stringify(args.course)}.`, exitCode.data)
       const user = await db.user.findUnique({ where: { id: args.id } })
@@ -85,7 +81,7 @@ const unteach = defineCommand({
   meta: { name: 'unteach', description: 'No longer let them: what they watch of the course ends' },
   args: { id, course: { type: 'positional', required: true, description: 'The slug of the course' }, json },
   run: ({ args }) =>
-    work(async ({ db, commit }) => {
+    withDatabase(async ({ db, commit }) => {
       const course = await db.course.findUnique({ where: { slug: args.course } })
       if (!course) throw new OperatorError(`There is no course ${JSON.stringify(args.course)}.`, exitCode.data)
       const { changed } = await commit(dismissInstructor, { actor: system, input: { courseId: course.id, userId: args.id } })
@@ -115,23 +111,4 @@ function daysIn(text: string): number {
 function tell(told: Record<string, string | number | boolean>, asJson: boolean) {
   if (asJson) printJson(told)
   else print(columns(Object.entries(told).map(([name, value]) => [name, String(value)])))
-}
-
-/** On the operator's database, or the embedded one; what the verbs refuse is told as it is. */
-async function work(run: (at: { db: Db; commit: Commit }) => Promise<void>) {
-  const config = parseConfig()
-  const database = await openDatabase(config, quietLog)
-  try {
-    await migrate(database.url)
-    const db = connect(database.url, { ...config.pool, size: 0, max: 2 })
-    try {
-      await run({ db, commit: commits(db).commit })
-    } catch (error) {
-      throw error instanceof DomainError ? new OperatorError(error.message, exitCode.data) : error
-    } finally {
-      await db.$disconnect()
-    }
-  } finally {
-    await database.close()
-  }
 }

@@ -63,18 +63,16 @@ export class Arrivals implements AsyncIterableIterator<ExecutionResult> {
   /** Nothing more comes; with an error, that comes last. */
   end(error?: Error): void {
     if (this.#ended) return
-    if (error && !this.#rejects) {
-      this.send(JSON.stringify({ errors: [error] }))
-      return this.end()
-    }
-    this.#ended = error ? { error } : {}
+    if (error && !this.#rejects) this.send(JSON.stringify({ errors: [error] }))
+    this.#ended = error && this.#rejects ? { error } : {}
     for (const resolve of this.#drained.splice(0)) resolve()
     if (!this.#asking) return
     const { resolve, reject } = this.#asking
     this.#asking = undefined
-    this.#ended = {}
-    if (error) reject(error)
-    else resolve({ done: true, value: undefined })
+    if (error && this.#rejects) {
+      this.#ended = {}
+      reject(error)
+    } else resolve({ done: true, value: undefined })
   }
 
   return(): Promise<IteratorResult<ExecutionResult>> {
