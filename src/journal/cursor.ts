@@ -1,3 +1,5 @@
+import { parseSnapshot } from './snapshot.ts'
+
 /** A place in one root's history: behind this version. */
 export interface RootCursor {
   readonly epoch: string
@@ -32,8 +34,6 @@ export const topicCursor = ({ epoch, topic, from, to, place }: TopicCursor): str
 
 /** The most characters of a cursor. A snapshot names each transaction that is under way; a thousand of them fit. */
 const LONGEST = 65_536
-const SNAPSHOT = /^\d{1,19}:\d{1,19}:(\d{1,19}(,\d{1,19})*)?$/
-
 const isText = (value: unknown): value is string => typeof value === 'string'
 const isVersion = (value: unknown): value is number => Number.isInteger(value) && (value as number) >= 0 && (value as number) < 2 ** 31
 
@@ -52,7 +52,7 @@ export function parseCursor(text: string): Cursor | undefined {
     return parts.length === 5 && [epoch, rootType, rootId].every(isText) && isVersion(version) ? { epoch, rootType, rootId, version } : undefined
   }
   const [kind, epoch, topic, from, to, place] = parts
-  if (kind !== 2 || parts.length !== 6 || ![epoch, topic, from, to].every(isText) || !SNAPSHOT.test(from) || !SNAPSHOT.test(to)) return undefined
+  if (kind !== 2 || parts.length !== 6 || ![epoch, topic, from, to].every(isText) || !parseSnapshot(from) || !parseSnapshot(to)) return undefined
   if (place !== null && !(Array.isArray(place) && place.length === 3 && isText(place[0]) && isText(place[1]) && isVersion(place[2]))) return undefined
   return { epoch, topic, from, to, place }
 }

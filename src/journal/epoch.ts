@@ -27,8 +27,8 @@ export async function renewEpoch(db: Db, progress: (freed: number) => void = () 
   for (;;) {
     const count = await db.$executeRaw(sql`update "Event" set xid = ${FROZEN}::text::xid8 where ("rootType", "rootId", version) in (
       select "rootType", "rootId", version from "Event" where xid > ${FROZEN}::text::xid8 and xid <> pg_current_xact_id() limit ${PAGE}::int)`)
-    if (!count) break
     progress((freed += count))
+    if (count < PAGE) break
   }
   await db.$executeRaw(sql`update "Journal" set epoch = gen_random_uuid()::text, "prunedXid" = null`)
   return freed

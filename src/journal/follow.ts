@@ -140,7 +140,13 @@ class Feed implements Listener {
     const { subject } = this.source
     if (event.rootType !== subject.rootType) return
     let item: ChangeItem | undefined
-    for (const follower of this.#followers) follower.live((item ??= this.item(event, window)))
+    for (const follower of this.#followers) {
+      try {
+        follower.live((item ??= this.item(event, window)))
+      } catch (error) {
+        follower.fail(error) // and nobody else
+      }
+    }
   }
 
   reset(): void {
@@ -296,10 +302,13 @@ class Follower {
       this.#isLive = true
       for (const item of this.#kept.splice(0)) this.live(item)
     } catch (error) {
-      if (over()) return
-      this.feed.leave(this)
-      this.reader.fail(error)
+      if (!over()) this.fail(error)
     }
+  }
+
+  fail(error: unknown): void {
+    this.feed.leave(this)
+    this.reader.fail(error)
   }
 
   live(item: ChangeItem): void {

@@ -7,11 +7,14 @@ export interface Snapshot {
   readonly underWay: ReadonlySet<bigint>
 }
 
-/** Reads a snapshot; undefined if the text is none. */
+/** Reads a snapshot; undefined if the text is none that PostgreSQL would write. */
 export function parseSnapshot(text: string): Snapshot | undefined {
   const [, xmin, xmax, list] = /^(\d{1,20}):(\d{1,20}):((?:\d{1,20}(?:,\d{1,20})*)?)$/.exec(text) ?? []
   if (xmin === undefined) return undefined
-  return { text, xmin: BigInt(xmin), xmax: BigInt(xmax!), underWay: new Set(list ? list.split(',').map(BigInt) : []) }
+  const underWay = list ? list.split(',').map(BigInt) : []
+  const ascending = [BigInt(xmin), ...underWay, BigInt(xmax!)]
+  if (ascending[0]! < 1n || ascending.some((xid, i) => i > 0 && (xid < ascending[i - 1]! || (i > 1 && xid === ascending[i - 1])))) return undefined
+  return { text, xmin: BigInt(xmin), xmax: BigInt(xmax!), underWay: new Set(underWay) }
 }
 
 /** Whether what the transaction committed is seen in the snapshot, as pg_visible_in_snapshot says. */

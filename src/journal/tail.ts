@@ -165,6 +165,7 @@ export class Tail {
     this.#stopped = true
     clearInterval(this.#poll)
     clearTimeout(this.#telling)
+    for (const { reject } of this.#waiting.splice(0)) reject(new Error('Connection ended'))
     await this.#client?.end().catch(() => {})
   }
 

@@ -179,8 +179,10 @@ class Subscriber {
   readonly #sink: Sink
   readonly #asked: string
   readonly #undo: (() => void)[] = []
-  /** What comes while it is being looked whether they may still see it. */
-  #held: (Item | LaggingItem)[] | undefined
+  /** What comes while it is being looked whether they may still see it; at first, too, since something may have changed before the guards stood. */
+  #held: (Item | LaggingItem)[] | undefined = []
+  #isChecked = false
+  #checking: Promise<void> | undefined
   #looking = 0
   #rendering: Promise<void> | undefined
   #pending = 0
@@ -219,7 +221,9 @@ class Subscriber {
       hear: (item) => this.#hear(item),
       fail: (error) => this.#end(error),
       ready: async () => {
-        while (!this.#over && (this.#pending > 0 || this.#sink.waiting > bufferBytes / 2)) await (this.#rendering ?? this.#sink.drained())
+        while (!this.#over && (this.#checking || this.#pending > 0 || this.#sink.waiting > bufferBytes / 2))
+          await (this.#checking ?? this.#rendering ?? this.#sink.drained())
+        this.#isChecked = false // what is read next may be newer than what the guards have seen
       },
     })
     if (this.#over) stop()
@@ -228,6 +232,10 @@ class Subscriber {
 
   #hear(item: Item | LaggingItem): void {
     if (this.#over) return
+    if (!this.#isChecked) {
+      this.#isChecked = true
+      this.recheck(true)
+    }
     if (this.#held) {
       if (this.#held.length < MOST_PENDING) this.#held.push(item)
       else this.#lag()
@@ -291,9 +299,16 @@ class Subscriber {
   }
 
   /** Looks whether they may still see this. What is `held` meanwhile is told if they may. */
-  async recheck(hold: boolean): Promise<void> {
-    if (this.#over) return
+  recheck(hold: boolean): void {
+    if (this.#over || (!hold && this.#held)) return
     if (hold) this.#held ??= []
+    const checking = this.#check(hold).finally(() => {
+      if (this.#checking === checking) this.#checking = undefined
+    })
+    this.#checking = checking
+  }
+
+  async #check(hold: boolean): Promise<void> {
     const turn = ++this.#looking
     const { sessionOf, surroundings } = this.#all.options
     try {
