@@ -6,7 +6,7 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /**
- * Takes the guards of the way in away, one at a time, in a copy of the tree, and sees whether a test notices. A guard without which all tests pass is one that
+ * Takes the guards of the way in and of the way out away, one at a time, in a copy of the tree, and sees whether a test notices. A guard without which all tests pass is one that
  * nobody would miss. `npm run mutants`, or `npm run mutants -- <word>` for those whose name has the word; with --check it is only
  * seen whether they can still be made.
  */
@@ -15,7 +15,12 @@ interface Mutant {
   readonly file: string
   /** What stands there, exactly once, and what shall stand there instead. */
   readonly change: readonly (readonly [from: string, to: string])[]
+  /** The test files that are to notice; without, those of the way in. */
+  readonly tests?: readonly string[]
 }
+
+const OUT = ['journal/tail', 'journal/follow']
+const LIVE = ['live/access', 'live/sharing']
 
 const mutants: readonly Mutant[] = [
   { name: 'nothing taken away', file: 'src/batch.ts', change: [] },
@@ -140,9 +145,97 @@ const mutants: readonly Mutant[] = [
     file: 'src/batch.ts',
     change: [['    verb.may(state, input, actor)\n', '    if (!(key && used.has(keyOf(actor.id, key)))) verb.may(state, input, actor)\n']],
   },
+
+  // the way out
+  { name: 'out: nothing taken away', file: 'src/journal/tail.ts', change: [], tests: [...OUT, 'journal/prune', ...LIVE] },
+  {
+    name: 'out: what was under way is not looked for again',
+    file: 'src/journal/tail.ts',
+    change: [
+      [
+        'select e.* from pg_snapshot_xip($1::text::pg_snapshot) as x (xid) join "Event" e on e.xid = x.xid\n    ) e ${more}',
+        'select * from "Event" where false\n    ) e ${more}',
+      ],
+    ],
+    tests: OUT,
+  },
+  {
+    name: 'out: a horizon instead of a snapshot',
+    file: 'src/journal/tail.ts',
+    change: [['{ ...NEWS, values: [from, page] }', "{ ...NEWS, values: [`${from.split(':')[0]}:${from.split(':')[0]}:`, page] }"]],
+    tests: OUT,
+  },
+  {
+    name: 'out: only what was rung for is read',
+    file: 'src/journal/tail.ts',
+    change: [['this.#poll = setInterval(() => this.#wake(), everyMs)', 'this.#poll = setInterval(() => {}, everyMs)']],
+    tests: OUT,
+  },
+  { name: 'out: other processes are not woken', file: 'src/journal/tail.ts', change: [["await client.query('notify lockstep')", '']], tests: OUT },
+  {
+    name: 'out: another epoch is not noticed',
+    file: 'src/journal/tail.ts',
+    change: [['if (name !== this.#name) {', 'if (name === null) {']],
+    tests: OUT,
+  },
+  {
+    name: 'out: guards come late',
+    file: 'src/journal/tail.ts',
+    change: [['} else if (this.#guards.size) for', '} else if (this.#guards.size > 1_000_000) for']],
+    tests: [...OUT, ...LIVE],
+  },
+  {
+    name: 'out: read first, attached then',
+    file: 'src/journal/follow.ts',
+    change: [['      await this.feed.attached()\n', '      setTimeout(() => void this.feed.attached(), 20)\n']],
+    tests: OUT,
+  },
+  {
+    name: 'out: what was read is told again',
+    file: 'src/journal/follow.ts',
+    change: [['if (this.#seen && sees(this.#seen, item.event.xid)) return\n', '']],
+    tests: OUT,
+  },
+  { name: 'out: an overrun is forgotten', file: 'src/journal/follow.ts', change: [['} while (this.#overrun)', '} while (false)']], tests: OUT },
+  {
+    name: 'out: a gap is told as if there were none',
+    file: 'src/journal/follow.ts',
+    change: [['if (item.version !== this.#version + 1)', 'if (item.version === this.#version)']],
+    tests: OUT,
+  },
+  {
+    name: 'out: a cursor of another epoch is believed',
+    file: 'src/journal/follow.ts',
+    change: [['after !== undefined && after.epoch !== epoch', 'false']],
+    tests: OUT,
+  },
+  {
+    name: 'out: what was pruned is passed over in silence, of a root',
+    file: 'src/journal/follow.ts',
+    change: [["if (events[0] && (events[0].version !== after + 1 || events[0].kind === GENESIS)) return 'RESUMED_TOO_LATE'\n", '']],
+    tests: ['journal/prune'],
+  },
+  {
+    name: 'out: what was pruned is passed over in silence, of a topic',
+    file: 'src/journal/follow.ts',
+    change: [["if (pruned !== null && pruned >= xmin) return 'RESUMED_TOO_LATE'\n", '']],
+    tests: ['journal/prune'],
+  },
+  {
+    name: 'out: whoever is rendered for many can be seen',
+    file: 'src/live/subscriptions.ts',
+    change: [['const rendered = looked ? undefined : json', 'const rendered = json']],
+    tests: LIVE,
+  },
+  {
+    name: 'out: access is not looked at again',
+    file: 'src/live/subscriptions.ts',
+    change: [['this.#undo.push(tail.guard(channel, () => this.recheck(true)))', 'this.#undo.push(tail.guard(channel, () => {}))']],
+    tests: LIVE,
+  },
 ]
 
-const tests = ['commit', 'stuck', 'outcome', 'interleavings', 'pool', 'faults'].map((name) => `test/${name}.test.ts`)
+const IN = ['commit', 'stuck', 'outcome', 'interleavings', 'pool', 'faults']
 const project = fileURLToPath(new URL('..', import.meta.url))
 const onlyChecks = process.argv.includes('--check')
 const word = process.argv.slice(2).find((argument) => argument !== '--check') ?? ''
@@ -153,7 +246,7 @@ for (const each of ['src', 'test', 'prisma', 'package.json', 'tsconfig.json', 'v
   fs.cpSync(path.join(project, each), path.join(original, each), { recursive: true })
 let missed = 0
 
-for (const { name, file, change } of mutants.filter(({ name }) => name.includes(word))) {
+for (const { name, file, change, tests = IN } of mutants.filter(({ name }) => name.includes(word))) {
   const copy = path.join(folder, 'mutant')
   fs.cpSync(original, copy, { recursive: true })
   fs.symlinkSync(path.join(project, 'node_modules'), path.join(copy, 'node_modules'))
@@ -173,7 +266,7 @@ for (const { name, file, change } of mutants.filter(({ name }) => name.includes(
   const began = performance.now()
   const { stdout } = spawnSync(
     process.execPath,
-    ['node_modules/vitest/vitest.mjs', 'run', '--bail=3', '--testTimeout=12000', '--reporter=json', ...tests],
+    ['node_modules/vitest/vitest.mjs', 'run', '--bail=3', '--testTimeout=12000', '--reporter=json', ...tests.map((test) => `test/${test}.test.ts`)],
     { cwd: copy, encoding: 'utf8', timeout: 180_000, killSignal: 'SIGINT', maxBuffer: 1e9 },
   )
   const start = stdout.indexOf('{"numTotalTestSuites"')

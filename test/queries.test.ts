@@ -27,8 +27,8 @@ const { person, course } = academy(commit)
 const api = await serve(w)
 const admin = await person('ADMIN')
 
-/** What the server does by itself: looking which enrollments are behind their course, and whether a connection still lives. */
-const own = /e\."courseVersion" < c\."lessonsVersion"|^select 1$/
+/** What the server does by itself: looking which enrollments are behind their course, and whether a connection still lives; and waking other processes. */
+const own = /e\."courseVersion" < c\."lessonsVersion"|^select 1$|^(listen|notify) lockstep$|system_identifier/
 
 /** The statements that a request amounts to. */
 async function statements<T>(request: () => Promise<T>) {

@@ -34,7 +34,7 @@ export const topicCursor = ({ epoch, topic, from, to, place }: TopicCursor): str
 
 /** The most characters of a cursor. A snapshot names each transaction that is under way; a thousand of them fit. */
 const LONGEST = 65_536
-const isText = (value: unknown): value is string => typeof value === 'string'
+const isText = (value: unknown): value is string => typeof value === 'string' && !value.includes('\0') // which PostgreSQL refuses
 const isVersion = (value: unknown): value is number => Number.isInteger(value) && (value as number) >= 0 && (value as number) < 2 ** 31
 
 /** What a client kept, as a cursor; undefined if it is none. */

@@ -138,7 +138,7 @@ class Feed implements Listener {
 
   hear(event: JournalEvent, window: Window): void {
     const { subject } = this.source
-    if (event.rootType !== subject.rootType) return
+    if (event.rootType !== subject.rootType || event.kind === GENESIS) return // a genesis is no change, but stands for those before
     let item: ChangeItem | undefined
     for (const follower of this.#followers) {
       try {
@@ -221,7 +221,7 @@ class Feed implements Listener {
       )
       const { seen, events: found, pruned } = row!
       const read = (JSON.parse(found ?? '[]') as EventRow[]).map(eventOf)
-      const items = read.map((event) => this.item(event, { from: window?.from ?? seen, to: window?.to ?? seen }))
+      const items = read.filter(({ kind }) => kind !== GENESIS).map((event) => this.item(event, { from: window?.from ?? seen, to: window?.to ?? seen }))
       return { seen, events: read, items, version: row!.version, pruned: pruned === null ? null : BigInt(pruned) }
     })
   }
@@ -340,7 +340,7 @@ class Follower {
       if (events[0] && (events[0].version !== after + 1 || events[0].kind === GENESIS)) return 'RESUMED_TOO_LATE'
       for (const item of items) this.reader.hear(item)
       after += items.length
-      if (items.length === this.feed.page) continue
+      if (events.length === this.feed.page) continue
       this.#seen = parseSnapshot(seen)!
       this.#version = after
       return { ...place, version: after }
@@ -361,7 +361,7 @@ class Follower {
       if (BigInt(seen.split(':', 2)[1]!) < BigInt(cursor.to.split(':', 2)[1]!)) return 'OTHER_EPOCH' // from the future
       const upTo = to
       for (const item of items) this.reader.hear(item)
-      if (items.length === this.feed.page) {
+      if (events.length === this.feed.page) {
         const { rootType, rootId, version } = events.at(-1)!
         place = [rootType, rootId, version]
         to = upTo ?? seen

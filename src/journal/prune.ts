@@ -63,15 +63,13 @@ async function pruneRoot(db: Db, aggregate: Aggregate<Shape>, id: string, versio
   }
   if (state.version !== version) return 0 // somebody else has done it meanwhile
   const { id: _, version: __, ...data } = state
-  return db.$transaction(async (tx) => {
-    await tx.$executeRaw(
-      sql`update "Journal" set "prunedXid" = greatest("prunedXid", (select max(xid::text::numeric)::text::xid8 from "Event" where ${of} and version <= ${version}::int))`,
-    )
-    const kept = await tx.$executeRaw(
-      sql`update "Event" set kind = ${GENESIS}, data = ${JSON.stringify(data)}::jsonb where ${of} and version = ${version}::int`,
-    )
-    return kept ? tx.$executeRaw(sql`delete from "Event" where ${of} and version < ${version}::int`) : 0
-  })
+  const [row] = await db.$queryRaw<{ count: number }[]>(sql`
+    with old as (select max(xid::text::numeric)::text::xid8 as xid from "Event" where ${of} and version <= ${version}::int),
+      kept as (update "Event" set kind = ${GENESIS}, data = ${JSON.stringify(data)}::jsonb where ${of} and version = ${version}::int returning 1),
+      gone as (delete from "Event" where ${of} and version < ${version}::int and exists (select from kept) returning 1),
+      noted as (update "Journal" set "prunedXid" = greatest("prunedXid", old.xid) from old)
+    select count(*)::int as count from gone`)
+  return row!.count
 }
 
 /** Gives each root that is older than the journal a genesis event, with the state that it has now: rows that came from elsewhere can then be followed, and replayed. Answers how many. */
@@ -93,17 +91,15 @@ export async function beginHistories({ db, aggregates, dryRun = false, progress 
   return begun
 }
 
+/** What it was at the version at which it was read, whoever changes it meanwhile. */
 async function beginHistory(db: Db, aggregate: Aggregate<Shape>, id: string): Promise<void> {
-  await db.$transaction(async (tx) => {
-    await tx.$queryRaw(sql`select id from ${raw(`"${aggregate.root}"`)} where id = ${id} for no key update`)
-    const rows = await tx.$queryRaw<{ row: unknown }[]>(aggregate.read({ ids: [id], slices: new Map([[id, ['*']]]) }))
-    const state = aggregate.load(rows.map(({ row }) => row) as never).find(({ version }) => version > 0)
-    if (!state) return
-    const { id: _, version, ...data } = state
-    await tx.$executeRaw(sql`insert into "Event" ("rootType", "rootId", version, topic, kind, data, view, actor, at)
-      values (${aggregate.root}, ${id}, ${version}::int, ${aggregate.topic(state)}, ${GENESIS}, ${JSON.stringify(data)}::jsonb, ${JSON.stringify(aggregate.view(state))}::jsonb, 'system', now())
-      on conflict do nothing`)
-  })
+  const rows = await db.$queryRaw<{ row: unknown }[]>(aggregate.read({ ids: [id], slices: new Map([[id, ['*']]]) }))
+  const state = aggregate.load(rows.map(({ row }) => row) as never).find(({ version }) => version > 0)
+  if (!state) return
+  const { id: _, version, ...data } = state
+  await db.$executeRaw(sql`insert into "Event" ("rootType", "rootId", version, topic, kind, data, view, actor, at)
+    values (${aggregate.root}, ${id}, ${version}::int, ${aggregate.topic(state)}, ${GENESIS}, ${JSON.stringify(data)}::jsonb, ${JSON.stringify(aggregate.view(state))}::jsonb, 'system', now())
+    on conflict do nothing`)
 }
 
 /** Prunes now and every hour, until it is stopped; 0 days: never. Whatever fails is tried again at the next hour. */

@@ -7,13 +7,16 @@ export interface Snapshot {
   readonly underWay: ReadonlySet<bigint>
 }
 
+/** Whether a transaction can have this number: 64 bits, of which the lower 32 are never all 0. */
+const isNumber = (xid: bigint) => xid < 2n ** 64n && (xid & 0xffff_ffffn) !== 0n
+
 /** Reads a snapshot; undefined if the text is none that PostgreSQL would write. */
 export function parseSnapshot(text: string): Snapshot | undefined {
   const [, xmin, xmax, list] = /^(\d{1,20}):(\d{1,20}):((?:\d{1,20}(?:,\d{1,20})*)?)$/.exec(text) ?? []
   if (xmin === undefined) return undefined
   const underWay = list ? list.split(',').map(BigInt) : []
   const ascending = [BigInt(xmin), ...underWay, BigInt(xmax!)]
-  if (ascending[0]! < 1n || ascending.some((xid, i) => i > 0 && (xid < ascending[i - 1]! || (i > 1 && xid === ascending[i - 1])))) return undefined
+  if (![BigInt(xmin), BigInt(xmax!)].every(isNumber) || ascending.some((xid, i) => i > 0 && (xid < ascending[i - 1]! || (i > 1 && xid === ascending[i - 1])))) return undefined
   return { text, xmin: BigInt(xmin), xmax: BigInt(xmax!), underWay: new Set(underWay) }
 }
 
