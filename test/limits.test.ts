@@ -2,6 +2,7 @@ import { getIntrospectionQuery } from 'graphql'
 import { afterEach, describe, expect, test } from 'vitest'
 import { academy } from './academy.ts'
 import { globalId, payload, serve } from './api.ts'
+import { socketClient, subscribe, subscribeEvents } from './live/client.ts'
 import { world } from './world.ts'
 
 const w = await world()
@@ -54,7 +55,7 @@ afterEach(async () => {
 describe('what is too much is refused', () => {
   const nested = (levels: number) =>
     `{ viewer { ${'enrollments(first: 1) { edges { node { learner { '.repeat(levels / 4)} id ${'} } } }'.repeat(levels / 4)} } }`
-  test.each([
+  const tooMuch = [
     ['a query of 40 levels', nested(40)],
     ['a query of 400 levels', nested(400)],
     [
@@ -73,7 +74,37 @@ describe('what is too much is refused', () => {
       'pages of pages of pages',
       '{ courses(first: 100) { edges { node { lessons(first: 100) { edges { node { requires { requires { requires { requiredBy { id } } } } } } } } } } }',
     ],
-  ])('%s', async (_, query) => refused(await post(query), 400))
+  ] as const
+  test.each(tooMuch)('%s', async (_, query) => refused(await post(query), 400))
+
+  test.each([
+    ...tooMuch,
+    [
+      'a subscription of 31 aliases',
+      `subscription { enrollmentUpdates(enrollmentId: "x") { ${Array.from({ length: 31 }, (_, i) => `a${i}: __typename`).join(' ')} } }`,
+    ],
+    [
+      'a subscription to pages of pages of pages',
+      'subscription { enrollmentUpdates(enrollmentId: "x") { ... on EnrollmentChange { enrollment { course { lessons(first: 100) { edges { node { requires { requires { requires { requires { id } } } } } } } } } } } }',
+    ],
+  ] as const)('%s, over WebSocket and as server-sent events: for the same reasons as over HTTP', async (_, query) => {
+    const client = socketClient(api.url, learner.token)
+    const [overHttp, overSocket, asEvents] = [await post(query), subscribe(client, query, {}), subscribeEvents(api.url, query, {}, learner.token)]
+    await Promise.all([overSocket.end(), asEvents.end()])
+    await client.dispose()
+    const reasons = (errors: unknown[]) =>
+      (errors.flat() as NonNullable<Body['errors']>).map(({ message, extensions }) => [extensions?.code, message])
+    const told = query.startsWith('subscription') ? reasons(asEvents.errors) : reasons([...overHttp.body.errors!])
+    expect(reasons(overSocket.errors)).toEqual(told)
+    expect(reasons(asEvents.errors)).toEqual(told)
+    for (const [code, message] of told) {
+      expect(code).toMatch(/^(?!INTERNAL)[A-Z_]+$/)
+      expect(message!.length).toBeGreaterThan(10)
+    }
+    expect(told.length).toBeGreaterThan(0)
+    expect([...overSocket.items, ...asEvents.items]).toEqual([])
+    expect(JSON.stringify([overSocket.errors, asEvents.errors])).not.toMatch(insides)
+  })
 
   test('more than a mebibyte, with its length told beforehand', async () => {
     for (const size of [1_048_577, 20_000_000]) refused(await http({ method: 'POST', headers: json, body: 'x'.repeat(size) }), 413)

@@ -1,7 +1,7 @@
 import { type Db, join, raw, sql, type Sql } from '../database/client.ts'
 import { type Cursor, type Place, type RootCursor, rootCursor, type TopicCursor, topicCursor } from './cursor.ts'
 import { columns, type EventRow, eventOf, GENESIS, type JournalEvent, ORDER } from './event.ts'
-import { parseSnapshot, sees, type Snapshot } from './snapshot.ts'
+import { isLater, parseSnapshot, sees, type Snapshot } from './snapshot.ts'
 import { type Listener, rootChannel, type Tail, type Window } from './tail.ts'
 
 /** What can be followed: one root, or a feed over many. */
@@ -93,6 +93,7 @@ interface Page {
 class Feed implements Listener {
   readonly #followers = new Set<Follower>()
   readonly #reads = new Map<string, { now: Promise<unknown>; next?: Promise<unknown> }>()
+  readonly #since = new WeakMap<ChangeItem, Map<string, ChangeItem>>()
   readonly channel: string
   readonly db: Db
   readonly tail: Tail
@@ -142,7 +143,7 @@ class Feed implements Listener {
     let item: ChangeItem | undefined
     for (const follower of this.#followers) {
       try {
-        follower.live((item ??= this.item(event, window)))
+        follower.live((item ??= this.item(event, window)), window)
       } catch (error) {
         follower.fail(error) // and nobody else
       }
@@ -150,6 +151,7 @@ class Feed implements Listener {
   }
 
   reset(): void {
+    this.#attached = undefined // what is committed until the tail has begun anew, nobody hears: only then may the present be read
     for (const follower of this.#followers) void follower.begin(undefined, 'OTHER_EPOCH')
   }
 
@@ -167,6 +169,14 @@ class Feed implements Listener {
     const place = [rootType, rootId, version] as const
     const cursor = textOf('topic' in subject ? { epoch, topic: subject.topic, from, to, place } : { epoch, rootType, rootId, version })
     return { is: 'change', cursor, version, event }
+  }
+
+  /** An item for those who have been told all that a snapshot sees which was taken within its window; one for all of them. */
+  since({ text }: Snapshot, item: ChangeItem, { to }: Window): ChangeItem {
+    let items = this.#since.get(item)
+    if (!items) this.#since.set(item, (items = new Map()))
+    if (!items.has(text)) items.set(text, this.item(item.event, { from: text, to }))
+    return items.get(text)!
   }
 
   /** The present, and what it is seen in. */
@@ -221,7 +231,9 @@ class Feed implements Listener {
       )
       const { seen, events: found, pruned } = row!
       const read = (JSON.parse(found ?? '[]') as EventRow[]).map(eventOf)
-      const items = read.filter(({ kind }) => kind !== GENESIS).map((event) => this.item(event, { from: window?.from ?? seen, to: window?.to ?? seen }))
+      const items = read
+        .filter(({ kind }) => kind !== GENESIS)
+        .map((event) => this.item(event, { from: window?.from ?? seen, to: window?.to ?? seen }))
       return { seen, events: read, items, version: row!.version, pruned: pruned === null ? null : BigInt(pruned) }
     })
   }
@@ -254,9 +266,9 @@ class Follower {
   #turn = 0
   #isLive = false
   /** What came while it was still being read what had been missed. */
-  #kept: ChangeItem[] = []
+  #kept: (readonly [ChangeItem, Window])[] = []
   #overrun = false
-  /** What has been told is all that this sees, and the live items since. */
+  /** What has been told is all that this sees, and the live items since; undefined once all that is live is newer. */
   #seen: Snapshot | undefined
   /** Of a root: the version that was told last. */
   #version = 0
@@ -300,7 +312,7 @@ class Follower {
         if (over()) return
       } while (this.#overrun)
       this.#isLive = true
-      for (const item of this.#kept.splice(0)) this.live(item)
+      for (const [item, window] of this.#kept.splice(0)) this.live(item, window)
     } catch (error) {
       if (!over()) this.fail(error)
     }
@@ -311,10 +323,10 @@ class Follower {
     this.reader.fail(error)
   }
 
-  live(item: ChangeItem): void {
+  live(item: ChangeItem, window: Window): void {
     if (this.stopped) return
     if (!this.#isLive) {
-      if (this.#kept.length < this.feed.most) this.#kept.push(item)
+      if (this.#kept.length < this.feed.most) this.#kept.push([item, window])
       else {
         this.#overrun = true
         this.#kept = []
@@ -322,6 +334,9 @@ class Follower {
       return
     }
     if (this.#seen && sees(this.#seen, item.event.xid)) return
+    // Of a window that had begun before, some was told already: who goes on from here must not be told that again.
+    if (this.#seen && isLater(this.#seen, parseSnapshot(window.from)!)) item = this.feed.since(this.#seen, item, window)
+    else this.#seen = undefined
     if (!('topic' in this.feed.source.subject)) {
       if (item.version !== this.#version + 1) return void this.begin(undefined, 'OTHER_EPOCH') // not the history that was told: the root was deleted and made again
       this.#version = item.version
@@ -338,9 +353,13 @@ class Follower {
       if (over()) return place
       if ((version ?? -1) < after) return 'OTHER_EPOCH' // or it is gone, as its present will tell
       if (events[0] && (events[0].version !== after + 1 || events[0].kind === GENESIS)) return 'RESUMED_TOO_LATE'
-      for (const item of items) this.reader.hear(item)
-      after += items.length
-      if (events.length === this.feed.page) continue
+      const gap = events.findIndex(({ version, kind }, i) => version !== after + 1 + i || kind === GENESIS)
+      for (const item of gap < 0 ? items : items.slice(0, gap)) {
+        this.reader.hear(item)
+        if (over()) return place
+        after = item.version
+      }
+      if (gap >= 0 || events.length === this.feed.page) continue
       this.#seen = parseSnapshot(seen)!
       this.#version = after
       return { ...place, version: after }
@@ -360,7 +379,10 @@ class Follower {
       if (pruned !== null && pruned >= xmin) return 'RESUMED_TOO_LATE'
       if (BigInt(seen.split(':', 2)[1]!) < BigInt(cursor.to.split(':', 2)[1]!)) return 'OTHER_EPOCH' // from the future
       const upTo = to
-      for (const item of items) this.reader.hear(item)
+      for (const item of items) {
+        this.reader.hear(item)
+        if (over()) return cursor
+      }
       if (events.length === this.feed.page) {
         const { rootType, rootId, version } = events.at(-1)!
         place = [rootType, rootId, version]

@@ -1,5 +1,6 @@
 import type { Aggregate, Shape } from '../aggregate.ts'
 import { type Db, raw, sql } from '../database/client.ts'
+import { isTransient } from '../database/conflict.ts'
 import { columns, type EventRow, eventOf, GENESIS } from './event.ts'
 import { evolved } from './fold.ts'
 
@@ -39,7 +40,7 @@ export async function prune({ db, aggregates, days, dryRun = false, signal, prog
         group by "rootId" having count(*) > 1 order by "rootId" limit ${ROOTS}::int`)
       for (const { rootId, version } of roots) {
         if (signal?.aborted) break
-        total.events += await pruneRoot(db, aggregate, rootId, version)
+        total.events += await again(() => pruneRoot(db, aggregate, rootId, version))
         total.roots++
         progress?.({ ...total })
       }
@@ -50,6 +51,17 @@ export async function prune({ db, aggregates, days, dryRun = false, signal, prog
   return total
 }
 
+/** Where somebody else does the same, one of the two is told so at REPEATABLE READ, and looks again. */
+async function again<T>(run: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await run()
+    } catch (error) {
+      if (attempt === 8 || !isTransient(error)) throw error
+    }
+  }
+}
+
 /** Makes the event with this version the genesis of its root. */
 async function pruneRoot(db: Db, aggregate: Aggregate<Shape>, id: string, version: number): Promise<number> {
   const of = sql`"rootType" = ${aggregate.root} and "rootId" = ${id}`
@@ -58,7 +70,10 @@ async function pruneRoot(db: Db, aggregate: Aggregate<Shape>, id: string, versio
     const rows = await db.$queryRaw<{ event: EventRow }[]>(
       sql`select ${columns} as event from "Event" e where ${of} and version > ${state.version}::int and version <= ${version}::int order by version limit ${EVENTS}::int`,
     )
-    for (const { event } of rows) state = evolved(aggregate, state, eventOf(event))
+    for (const event of rows.map(({ event }) => eventOf(event))) {
+      if (event.kind !== GENESIS && event.version !== state.version + 1) return 0 // what came before is not known: there is nothing that it could be folded onto
+      state = evolved(aggregate, state, event)
+    }
     if (rows.length < EVENTS) break
   }
   if (state.version !== version) return 0 // somebody else has done it meanwhile
@@ -81,8 +96,9 @@ export async function beginHistories({ db, aggregates, dryRun = false, progress 
       const roots = await db.$queryRaw<{ id: string }[]>(sql`select id from ${table} r where id > ${behind}
         and not exists (select from "Event" e where e."rootType" = ${aggregate.root} and e."rootId" = r.id and e.version = r.version) order by id limit ${ROOTS}::int`)
       for (const { id } of roots) {
-        if (!dryRun) await beginHistory(db, aggregate, id)
-        progress?.({ roots: ++begun, events: begun })
+        if (!dryRun) await again(() => beginHistory(db, aggregate, id))
+        begun++
+        progress?.({ roots: begun, events: begun })
       }
       if (roots.length < ROOTS) break
       behind = roots.at(-1)!.id

@@ -16,9 +16,16 @@ export function parseSnapshot(text: string): Snapshot | undefined {
   if (xmin === undefined) return undefined
   const underWay = list ? list.split(',').map(BigInt) : []
   const ascending = [BigInt(xmin), ...underWay, BigInt(xmax!)]
-  if (![BigInt(xmin), BigInt(xmax!)].every(isNumber) || ascending.some((xid, i) => i > 0 && (xid < ascending[i - 1]! || (i > 1 && xid === ascending[i - 1])))) return undefined
+  if (
+    ![BigInt(xmin), BigInt(xmax!)].every(isNumber) ||
+    ascending.some((xid, i) => i > 0 && (xid < ascending[i - 1]! || (i > 1 && xid === ascending[i - 1])))
+  )
+    return undefined
   return { text, xmin: BigInt(xmin), xmax: BigInt(xmax!), underWay: new Set(underWay) }
 }
 
 /** Whether what the transaction committed is seen in the snapshot, as pg_visible_in_snapshot says. */
 export const sees = ({ xmin, xmax, underWay }: Snapshot, xid: bigint): boolean => xid < xmin || (xid < xmax && !underWay.has(xid))
+
+/** Whether the first was taken later than the second, by the same server, and so sees all that that one sees and more. */
+export const isLater = (a: Snapshot, b: Snapshot): boolean => a.xmax > b.xmax || (a.xmax === b.xmax && a.underWay.size < b.underWay.size)

@@ -281,8 +281,7 @@ export class Tail {
     if (name !== this.#name) {
       const { rows } = await client.query<Named>(EPOCH)
       this.#enter(epochOf(rows[0]!), rows[0]!.name)
-      this.#rung = true
-      return
+      return this.#read(client) // whoever waits to be attached is so only when it has begun anew
     }
     if (from !== undefined && events) {
       const window = { from, to }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { GraphQLError } from 'graphql'
+import { getOperationAST, GraphQLError } from 'graphql'
 import { handleProtocols, makeServer, type ServerOptions, type SubscribePayload } from 'graphql-ws'
 import type { Logger } from 'pino'
 import { type WebSocket, WebSocketServer } from 'ws'
@@ -41,6 +41,8 @@ const GOING_AWAY = 1001
 interface Extra {
   readonly request: IncomingMessage
   readonly wire: Wire
+  /** The newest operation of each id, until its result or its stream is there. */
+  readonly beginning: Map<string, SubscribePayload>
   token?: string | null
 }
 
@@ -61,37 +63,59 @@ export function sockets(options: SocketsOptions) {
       return viewer !== null
     },
     async onSubscribe({ extra, subscriptions }, id, payload) {
-      try {
-        if (Object.keys(subscriptions).length > perConnection)
-          return [
-            problem(
-              'TOO_MANY_SUBSCRIPTIONS',
-              `This connection has ${perConnection} operations under way, which is the most for one. End some first.`,
-            ),
-          ]
-        const own = tokenIn((payload.extensions as { headers?: Record<string, unknown> } | null | undefined)?.headers)
-        const viewer = await viewerOf(own ?? extra.token ?? null)
-        if (!viewer && own)
-          return [problem('UNAUTHENTICATED', 'The token among the headers of this operation is not valid, or its session has ended.')]
-        if (!viewer && extra.token) {
-          extra.wire.close(UNAUTHORIZED, 'The session has ended.')
-          return [problem('UNAUTHENTICATED', 'Your session has ended.')]
-        }
-        const prepared = await prepare(payload, viewer, randomUUID(), extra.wire.sink(id, own === undefined))
-        return Array.isArray(prepared) ? prepared : ({ ...(prepared as Prepared).args, prepared } as never)
-      } catch (error) {
-        return [told(error)]
-      }
+      extra.beginning.set(id, payload)
+      const result = await prepared(extra, Object.keys(subscriptions).length, id, payload)
+      if (Array.isArray(result)) return newest({ extra, id, payload }, result) as never
+      return { ...(result as Prepared).args, begun: { prepared: result, extra, id, payload } } as never
     },
-    execute: (args) => (args as unknown as { prepared: Prepared }).prepared.execute(args) as never,
-    subscribe: (args) => (args as unknown as { prepared: Prepared }).prepared.subscribe(args) as never,
+    async execute(args) {
+      const begun = begunIn(args)
+      return newest(begun, await failing(() => begun.prepared.execute(args))) as never
+    },
+    async subscribe(args) {
+      const begun = begunIn(args)
+      return newest(begun, await failing(() => begun.prepared.subscribe(args))) as never
+    },
+    onComplete: ({ extra }, id) => (extra.beginning.has(id) ? never() : undefined), // it ended, and its id was taken up again
     onError: (_, __, ___, errors) => errors.map((error) => plain(error)),
     onNext: (_, __, ___, ____, result) => (result.errors ? ({ ...result, errors: result.errors.map((error) => plain(error)) } as never) : undefined),
   })
 
+  /** What is to be carried out, or why it is not. */
+  async function prepared(extra: Extra, underWay: number, id: string, payload: SubscribePayload): Promise<Prepared | readonly GraphQLError[]> {
+    try {
+      if (underWay > perConnection)
+        return [
+          problem('TOO_MANY_SUBSCRIPTIONS', `This connection has ${perConnection} operations under way, which is the most for one. End some first.`),
+        ]
+      const own = tokenIn((payload.extensions as { headers?: Record<string, unknown> } | null | undefined)?.headers)
+      const viewer = await viewerOf(own ?? extra.token ?? null)
+      if (!viewer && own) return [problem('UNAUTHENTICATED', 'The token among the headers of this operation is not valid, or its session has ended.')]
+      if (!viewer && extra.token) {
+        extra.wire.close(UNAUTHORIZED, 'The session has ended.')
+        return [problem('UNAUTHENTICATED', 'Your session has ended.')]
+      }
+      const prepared = await prepare(payload, viewer, randomUUID(), extra.wire.sink(id, own === undefined))
+      if ('args' in prepared && !getOperationAST(prepared.args.document, prepared.args.operationName))
+        return [problem('BAD_REQUEST', 'There is no operation of that name, or there are several and none is named.')]
+      return prepared
+    } catch (error) {
+      return [told(error)]
+    }
+  }
+
   const told = (error: unknown) => {
     const shown = shownError(error, log)
     return shown instanceof GraphQLError ? shown : problem('INTERNAL_SERVER_ERROR', 'Something went wrong on our side.')
+  }
+
+  /** What fails is the operation's failure; the socket has others. */
+  const failing = async (run: () => unknown) => {
+    try {
+      return await run()
+    } catch (error) {
+      return { errors: [told(error)] }
+    }
   }
 
   /** Whoever does not answer a ping before the next is gone. */
@@ -109,14 +133,16 @@ export function sockets(options: SocketsOptions) {
         close: (code = 1000, reason = '') => wire.close(code, reason),
         onMessage: (hear) =>
           socket.on('message', (message) => {
+            wire.pace(maxPayload)
             hear(String(message)).catch((error) => {
               log.warn({ err: error }, 'A message over WebSocket could not be dealt with.')
               wire.close(TRY_AGAIN_LATER, 'Try again later.')
             })
           }),
       },
-      { request, wire },
+      { request, wire, beginning: new Map() },
     )
+    socket.on('ping', () => wire.pace(maxPayload))
     socket.on('pong', () => wire.isThere())
     socket.on('error', (error) => log.debug({ err: error }, 'A WebSocket failed.')) // 'close' follows
     socket.once('close', (code, reason) => {
@@ -154,6 +180,30 @@ export function sockets(options: SocketsOptions) {
   }
 }
 
+/** An operation that is about to be carried out. */
+interface Begun {
+  readonly prepared: Prepared
+  readonly extra: Extra
+  readonly id: string
+  readonly payload: SubscribePayload
+}
+const begunIn = (args: unknown) => (args as { begun: Begun }).begun
+
+const never = () => new Promise<never>(() => {})
+
+/**
+ * The result, if its operation is still the one of its id. A client may end an operation and take up its id again while the first is still on its way;
+ * graphql-ws keeps operations by their ids alone, and would take the one's result for the other's. So it is never told of the first's.
+ */
+function newest({ extra, id, payload }: Omit<Begun, 'prepared'>, result: unknown): unknown {
+  if (extra.beginning.get(id) === payload) {
+    extra.beginning.delete(id)
+    return result
+  }
+  if (typeof result === 'object' && result !== null && 'return' in result) (result as AsyncGenerator).return(undefined).catch(() => {})
+  return never()
+}
+
 const problem = (code: string, message: string) => new GraphQLError(message, { extensions: { code } })
 
 /** As a client is told it: with a code, without what is meant for HTTP or for us. */
@@ -170,6 +220,7 @@ function tokenIn(params: Readonly<Record<string, unknown>> | null | undefined): 
 }
 
 function refuse(stream: Duplex, status: string, why: string) {
+  stream.once('finish', () => stream.destroy()) // or else it is the client who says how long it stays
   stream.end(
     `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(why)}\r\n\r\n${why}`,
   )
@@ -216,6 +267,13 @@ class Wire {
     return this.#isOpen && this.#stream.writableNeedDrain ? new Promise((resolve) => this.#drained.push(resolve)) : Promise.resolve()
   }
 
+  /** Hears no more from whoever takes nothing of what they are answered, until they have. */
+  pace(most: number) {
+    if (this.#socket.bufferedAmount <= most || this.#socket.isPaused) return
+    this.#socket.pause()
+    void this.drained().then(() => this.#socket.resume())
+  }
+
   get #isOpen() {
     return this.#socket.readyState === this.#socket.OPEN
   }
@@ -244,12 +302,12 @@ class Wire {
   /** Closes it with the end of the session that it was opened in. */
   closeAt(date: Date) {
     const left = date.getTime() - Date.now()
-    if (left < 2 ** 31) this.#expiry = setTimeout(() => this.close(UNAUTHORIZED, 'The session has ended.'), left)
+    if (this.#isOpen && left < 2 ** 31) this.#expiry = setTimeout(() => this.close(UNAUTHORIZED, 'The session has ended.'), left)
   }
 
   close(code: number, reason: string) {
     if (this.#ready.length) this.flush()
-    this.#socket.close(code, reason)
+    this.#socket.close(code, Buffer.byteLength(reason) > 123 ? Buffer.from(reason).subarray(0, 120).toString() : reason) // no more fits into a frame
   }
 
   closed() {

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createSourceEventStream, execute, type ExecutionArgs, type ExecutionResult, GraphQLError, getOperationAST, Kind } from 'graphql'
 import { type Context, createContext, type Sink, type Surroundings } from '../context.ts'
 import { Forbidden, Unauthenticated, DomainError } from '../errors.ts'
@@ -128,19 +129,20 @@ export class Subscriptions {
         return blank
       },
     })
-    const context = Object.defineProperties(
-      { ...createContext(this.options.surroundings, null, 'shared') },
-      { viewer: look(null), teaches: look(async () => new Set()) },
-    )
-    const done = (json: string): Rendered => {
-      const rendered = looked ? undefined : json
+    // the context itself and no copy of it, since what it loads is loaded with it
+    const context = Object.defineProperties(createContext(this.options.surroundings, null, 'shared'), {
+      viewer: look(null),
+      teaches: look(async () => new Set()),
+    })
+    const done = (result: ExecutionResult): Rendered => {
+      const rendered = looked ? undefined : this.#json(result) // what is thrown away is shown to nobody, nor logged
       byAsked.set(asked, rendered)
       if (!looked) this.options.watch?.executed?.('shared')
       return rendered
     }
-    const json = this.render(item, args, context)
-    if (typeof json === 'string') return done(json)
-    const promise = json.then(done)
+    const result = execute({ ...args, rootValue: item, contextValue: context })
+    if (!('then' in result)) return done(result as ExecutionResult)
+    const promise = (result as Promise<ExecutionResult>).then(done)
     byAsked.set(asked, promise)
     return promise
   }
@@ -221,8 +223,11 @@ class Subscriber {
       hear: (item) => this.#hear(item),
       fail: (error) => this.#end(error),
       ready: async () => {
-        while (!this.#over && (this.#checking || this.#pending > 0 || this.#sink.waiting > bufferBytes / 2))
+        const isBusy = () => !this.#over && (this.#checking || this.#pending > 0 || this.#sink.waiting > bufferBytes / 2)
+        while (isBusy()) {
           await (this.#checking ?? this.#rendering ?? this.#sink.drained())
+          if (isBusy()) await sleep(5) // a network that has taken some but not enough, or is closing, must not be asked for ever in one turn
+        }
         this.#isChecked = false // what is read next may be newer than what the guards have seen
       },
     })

@@ -19,7 +19,12 @@ export function random(seed: number) {
     return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
   }
   const below = (n: number) => Math.floor(next() * n)
-  return { next, below, one: <T>(all: readonly T[]) => all[below(all.length)]!, pause: (least: number, most: number) => sleep(least + next() * (most - least)) }
+  return {
+    next,
+    below,
+    one: <T>(all: readonly T[]) => all[below(all.length)]!,
+    pause: (least: number, most: number) => sleep(least + next() * (most - least)),
+  }
 }
 export type Random = ReturnType<typeof random>
 
@@ -69,7 +74,7 @@ export async function launch(databaseUrl: string, environment: Record<string, st
 
 type Field = 'enrollmentUpdates' | 'courseUpdates'
 
-/** Why an operation may end though nothing is wrong with it: whoever resumes goes on. 1006 is what the one who drops it sees, or whose server was killed. */
+/** How a stream may end without its follower being at fault: whoever resumes goes on. */
 export const RETRYABLE = ['UNAVAILABLE', 'closed 1001', 'closed 1012', 'closed 1013']
 
 /** One who follows through whatever happens: however it ends, it resumes from the last cursor that it has. */
@@ -78,6 +83,8 @@ export class Follower {
   readonly snapshots: Told[] = []
   /** How its connections ended, and how often. */
   readonly ends: Record<string, number> = {}
+  /** Called for each change. */
+  heard: (() => void) | undefined
   /** How often it came with a cursor. */
   resumed = 0
   readonly field: Field
@@ -87,6 +94,7 @@ export class Follower {
   #cursor: string | undefined
   #socket: WebSocket | undefined
   #stopped = false
+  #dropped = false
   #over: Promise<void>
 
   constructor(field: Field, id: string, { token }: Person, server: () => string) {
@@ -102,10 +110,6 @@ export class Follower {
     return this.#cursor !== undefined
   }
 
-  get isConnected() {
-    return this.#socket !== undefined
-  }
-
   async #run() {
     while (!this.#stopped) {
       const how = await this.#session()
@@ -119,7 +123,8 @@ export class Follower {
   #session(): Promise<string> {
     const { field } = this
     return new Promise((resolve) => {
-      let code = 0
+      let code = 1006 // as nobody said anything
+      this.#dropped = false
       const webSocket = socketClient(this.#server(), this.#token, {
         on: {
           opened: (socket) => (this.#socket = socket as WebSocket),
@@ -129,7 +134,7 @@ export class Follower {
       const end = (how: string) => {
         this.#socket = undefined
         void webSocket.dispose()
-        resolve(how)
+        resolve(this.#dropped ? 'dropped' : how)
       }
       if (this.#cursor !== undefined) this.resumed++
       webSocket.subscribe<Record<Field, Told>>(
@@ -142,11 +147,14 @@ export class Follower {
             if (errors) return end(String(errors[0]!.extensions?.code))
             const told = data![field]
             this.#cursor = told.cursor
-            if (told.__typename.endsWith('Snapshot')) this.snapshots.push(told)
-            else if (told.__typename.endsWith('Change')) this.changes.push(told)
+            if (told.__typename === 'StreamLagging') end('lagging')
+            else if (told.__typename.endsWith('Snapshot')) this.snapshots.push(told)
+            else if (told.__typename.endsWith('Change')) {
+              this.changes.push(told)
+              this.heard?.()
+            }
           },
-          error: (error) =>
-            end(Array.isArray(error) ? String(error[0].extensions?.code) : `closed ${(error as { code?: number }).code ?? (code || 1006)}`),
+          error: (error) => end(Array.isArray(error) ? String(error[0].extensions?.code) : `closed ${(error as { code?: number }).code ?? code}`),
           complete: () => end('completed'),
         },
       )
@@ -155,6 +163,7 @@ export class Follower {
 
   /** The network is gone, for both sides. */
   drop() {
+    this.#dropped = this.#socket !== undefined
     this.#socket?.terminate()
   }
 
@@ -187,9 +196,27 @@ const inCapitals = (kind: string) => kind.replace(/[A-Z]/g, (letter) => `_${lett
 
 /** Root by root, in the order in which it came. */
 function byRoot(rows: readonly Row[]) {
-  const roots: Record<string, string[]> = {}
-  for (const { rootId, version, kind, completed, total } of rows) (roots[rootId] ??= []).push(`${version} ${inCapitals(kind)} ${completed}/${total}`)
+  const roots = new Map<string, string[]>()
+  for (const { rootId, version, kind, completed, total } of rows) {
+    const line = `${version} ${kind} ${completed}/${total}`
+    const lines = roots.get(rootId)
+    if (lines) lines.push(line)
+    else roots.set(rootId, [line])
+  }
   return roots
+}
+
+/** In what two accounts of the same roots differ: what is missing, what is too much, and where only the order is another. */
+function differences(told: ReturnType<typeof byRoot>, expected: ReturnType<typeof byRoot>): string[] {
+  return [...new Set([...told.keys(), ...expected.keys()])].flatMap((root) => {
+    const [heard, due] = [told.get(root) ?? [], expected.get(root) ?? []]
+    if (heard.join() === due.join()) return []
+    const missing = due.filter((line) => !heard.includes(line))
+    const tooMuch = heard.filter((line, at) => !due.includes(line) || heard.indexOf(line) < at)
+    return [
+      `${root}: of ${due.length}, missing [${missing}], too much [${tooMuch}]${missing.length + tooMuch.length ? '' : `, out of order [${heard}]`}`,
+    ]
+  })
 }
 
 const journaled = (query: Query, { field, id }: Follower) =>
@@ -203,19 +230,23 @@ const journaled = (query: Query, { field, id }: Follower) =>
 export async function expectExactlyOnce(query: Query, followers: readonly Follower[], timeout = 20_000): Promise<number[]> {
   return Promise.all(
     followers.map(async (follower) => {
-      const { field, snapshots, changes } = follower
-      const rows = await journaled(query, follower)
+      const { field, id, snapshots, changes } = follower
       const from = field === 'courseUpdates' ? 0 : snapshots[0]!.version
-      const expected = byRoot(rows.filter(({ version }) => version > from))
-      const held = () =>
-        byRoot(changes.map(({ version, kind, enrollment }) => ({ rootId: localIdOf(enrollment.id), version, kind: kind!, ...enrollment, ...{ version } })))
-      await vi.waitFor(() => expect(changes.length, `${field} ${follower.id}`).toBeGreaterThanOrEqual(rows.filter(({ version }) => version > from).length), {
-        timeout,
-        interval: 20,
-      }).catch(() => {}) // what is missing is shown below
-      expect(held(), `${field} ${follower.id}`).toEqual(expected)
-      expect(snapshots.map(({ why }) => why), 'it was told the present once, at the beginning').toEqual(['FIRST'])
-      for (const roots of Object.values(byRoot(rows))) expect(roots.map((event) => Number.parseInt(event, 10))).toEqual(roots.map((_, i) => i + 1))
+      const rows = (await journaled(query, follower)).map(({ kind, ...row }) => ({ ...row, kind: inCapitals(kind) }))
+      const due = rows.filter(({ version }) => version > from)
+      const name = `${field} ${id}, which ended by ${JSON.stringify(follower.ends)}`
+      await vi.waitUntil(() => changes.length >= due.length, { timeout, interval: 20 }).catch(() => {}) // what is missing is told below
+      const told = changes.map(({ version, kind, enrollment }) => ({ ...enrollment, rootId: localIdOf(enrollment.id), version, kind: kind! }))
+      expect(differences(byRoot(told), byRoot(due)), name).toEqual([])
+      expect(
+        snapshots.map(({ why }) => why),
+        `${name}: the present is told once, at the beginning`,
+      ).toEqual(['FIRST'])
+      for (const [root, lines] of byRoot(rows))
+        expect(
+          lines.map((line) => Number.parseInt(line, 10)),
+          root,
+        ).toEqual(lines.map((_, i) => i + 1))
       for (const { version, enrollment } of changes) expect(enrollment.version).toBe(version)
       return changes.length
     }),
@@ -236,7 +267,15 @@ export interface Tally {
 const RETRIED = ['BUSY', 'UNAVAILABLE', 'OUTCOME_UNKNOWN']
 
 /** One who asks for this and that, with a key each, until it is enough; each request until it is answered. */
-export async function write(r: Random, name: string, server: () => LiveServer, { token, id }: Person, course: TestCourse, tally: Tally, enough: () => boolean) {
+export async function write(
+  r: Random,
+  name: string,
+  server: () => LiveServer,
+  { token, id }: Person,
+  course: TestCourse,
+  tally: Tally,
+  enough: () => boolean,
+) {
   for (let n = 0; !enough(); n++) {
     await r.pause(10, r.next() < 0.2 ? 600 : 250)
     const lesson = 1 + r.below(6)
@@ -279,8 +318,8 @@ export async function write(r: Random, name: string, server: () => LiveServer, {
   }
 }
 
-/** Like a network that has lost one connection without telling: those of the given application are carried no further while it is `silent`, nor ever after. */
-export async function muffler(target: string, application: string) {
+/** Like a network that forgets connections without telling anybody: those whose first message has `whose` in it and that are used while it is `silent` carry nothing any more, ever. */
+export async function muffler(target: string, whose: string) {
   const { hostname, port } = new URL(target)
   const sockets = new Set<net.Socket>()
   const m = {
@@ -297,27 +336,27 @@ export async function muffler(target: string, application: string) {
   const server = net.createServer((client) => {
     const database = net.connect({ host: hostname, port: Number(port) })
     const pair = [client, database] as const
-    let isIts: boolean | undefined
-    let silent = false
-    const dies = () => {
-      if (!isIts || !m.silent || silent) return silent
+    let isMeant: boolean | undefined
+    let isSilent = false
+    const goesSilent = () => {
+      if (!isMeant || !m.silent || isSilent) return isSilent
       m.silenced++
-      return (silent = true)
+      return (isSilent = true)
     }
     for (const socket of pair) {
       sockets.add(socket)
       socket.on('error', () => {})
       socket.on('close', () => {
         sockets.delete(socket)
-        for (const each of pair) each.destroy()
+        if (!isSilent || socket === client) for (const each of pair) each.destroy()
       })
     }
     client.on('data', (data) => {
-      isIts ??= data.includes(application) // as the first message says
-      if (!dies()) database.write(data)
+      isMeant ??= data.includes(whose)
+      if (!goesSilent()) database.write(data)
     })
     database.on('data', (data) => {
-      if (!dies()) client.write(data)
+      if (!goesSilent()) client.write(data)
     })
   })
   server.listen(0, '127.0.0.1')
