@@ -83,6 +83,7 @@ export async function startServer({ config, log }: { config: Config; log: Logger
     const stop = http.startTimer()
     response.once('close', () => stop({ path: routes[path] ? path : 'other', status: String(response.statusCode) }))
     if (draining) response.setHeader('connection', 'close')
+    else response.once('close', () => setImmediate(() => draining && server.closeIdleConnections()))
     const handle = Object.hasOwn(routes, path) ? routes[path]! : () => say(response, 404, 'There is nothing here. GraphQL is at /graphql.')
     Promise.resolve(handle(request, response)).catch((error) => {
       if (response.destroyed || request.destroyed || request.errored) return log.debug({ err: error, path }, 'A client went away.')
@@ -93,7 +94,11 @@ export async function startServer({ config, log }: { config: Config; log: Logger
   })
   server.on('upgrade', (request, stream, head) => {
     if (opened && !draining) opened.upgrade(request, stream, head)
-    else stream.end('HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
+    else
+      stream
+        .on('error', () => {})
+        .once('finish', () => stream.destroy())
+        .end('HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
   })
   server.requestTimeout = 30_000
   server.headersTimeout = 10_000

@@ -49,6 +49,7 @@ export class Subscriptions {
   readonly #rendered = new WeakMap<object, Map<string, Rendered | Promise<Rendered>>>()
   readonly #documents = new WeakMap<object, number>()
   #documentCount = 0
+  #isClosed = false
 
   constructor(options: SubscriptionsOptions) {
     this.options = options
@@ -70,10 +71,6 @@ export class Subscriptions {
     const opened = (await createSourceEventStream(args)) as Opened | ExecutionResult
     if (!(opened instanceof Opened)) return opened
     const context = args.contextValue as Context
-    if (!context.sink && !this.options.room())
-      return {
-        errors: [new GraphQLError('No more connections can be taken just now. Try again later.', { extensions: { code: 'TOO_MANY_CONNECTIONS' } })],
-      }
     const arrivals = new Arrivals(context.sink !== undefined)
     const sink = context.sink ?? arrivals
     const subscriber = new Subscriber(this, args, opened, context.viewer!, sink, arrivals)
@@ -83,7 +80,17 @@ export class Subscriptions {
   }
 
   #enter(subscriber: Subscriber): void {
-    const { perUser, watch } = this.options
+    const { perUser, watch, room } = this.options
+    if (this.#isClosed) {
+      subscriber.arrivals.end()
+      return
+    }
+    if (subscriber.isStream && !room()) {
+      subscriber.arrivals.end(
+        new GraphQLError('No more connections can be taken just now. Try again later.', { extensions: { code: 'TOO_MANY_CONNECTIONS' } }),
+      )
+      return
+    }
     const { id } = subscriber.viewer
     const count = (this.#ofUser.get(id) ?? 0) + 1
     if (count > perUser) {
@@ -112,6 +119,7 @@ export class Subscriptions {
 
   /** Ends all; their clients come back with their cursors. */
   close(): void {
+    this.#isClosed = true
     clearInterval(this.#recheck)
     for (const subscriber of [...this.#subscribers]) subscriber.leave('left')
   }
@@ -160,11 +168,12 @@ export class Subscriptions {
   nameOf({ document, operationName, variableValues }: ExecutionArgs): string {
     let number = this.#documents.get(document)
     if (number === undefined) this.#documents.set(document, (number = ++this.#documentCount))
-    const [field] = getOperationAST(document, operationName)?.selectionSet.selections ?? []
+    const operation = getOperationAST(document, operationName)
+    const [field] = operation?.selectionSet.selections ?? []
     const after = field?.kind === Kind.FIELD ? field.arguments?.find(({ name }) => name.value === 'after')?.value : undefined
     const without = after?.kind === Kind.VARIABLE ? after.name.value : undefined
-    const variables = Object.entries(variableValues ?? {}).filter(([name]) => name !== without)
-    return `${number} ${operationName ?? ''} ${JSON.stringify(variables.sort(([a], [b]) => (a < b ? -1 : 1)))}`
+    const names = (operation?.variableDefinitions ?? []).map(({ variable }) => variable.name.value).filter((name) => name !== without)
+    return `${number} ${operationName ?? ''} ${JSON.stringify(names.map((name) => variableValues?.[name]))}`
   }
 }
 

@@ -149,7 +149,7 @@ async function thinkBetter(r: Random, psql: pg.Pool, enrollmentIds: readonly str
 
 describe('three server processes on one database, one of which is killed and started again', () => {
   test('whoever drops and resumes at random, anywhere, holds each event once and in order, whatever 64 writers, outsiders and rollbacks did', {
-    timeout: 120_000,
+    timeout: 180_000,
   }, async () => {
     const school = academy(commit)
     const fleet = await Promise.all([serve(), serve(), serve(w.url, { DATABASE_ISOLATION: 'repeatable-read' })])
@@ -191,7 +191,7 @@ describe('three server processes on one database, one of which is killed and sta
     ])
     const dropping = Promise.all(followers.map((follower, n) => follower.dropAtRandom(random(seed + 4_000 + n), () => quiet)))
     const begun = performance.now()
-    const has = (answers: number) => vi.waitUntil(() => tally.answered >= answers, { timeout: 40_000, interval: 10 })
+    const has = (answers: number) => vi.waitUntil(() => tally.answered >= answers, { timeout: 60_000, interval: 10 })
 
     await Promise.race([load, has(300)])
     const victim = fleet[1]!
@@ -265,7 +265,7 @@ describe('the database goes away', () => {
   }
 
   test('in order, and twice as in a crash, under load: nobody misses anything, and a stream that ends says that it may be resumed', {
-    timeout: 120_000,
+    timeout: 180_000,
   }, async () => {
     const { embedded, commit, query, history, restart, pool } = await postgres(folders.restarted)
     const school = academy(commit)
@@ -310,7 +310,7 @@ describe('the database goes away', () => {
     const dropping = Promise.all(followers.map((follower, n) => n % 2 && follower.dropAtRandom(random(seed + 4_000 + n), () => over)))
     const more = (answers: number) => {
       const enough = tally.answered + answers
-      return Promise.race([load, vi.waitUntil(() => tally.answered >= enough, { timeout: 40_000, interval: 10 })])
+      return Promise.race([load, vi.waitUntil(() => tally.answered >= enough, { timeout: 60_000, interval: 10 })])
     }
     for (const signal of ['SIGINT', 'SIGKILL', 'SIGKILL'] as const) {
       await more(100)
