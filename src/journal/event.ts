@@ -38,3 +38,6 @@ export const eventOf = ([rootType, rootId, version, topic, kind, data, view, act
   at: instant(at),
   xid: BigInt(xid),
 })
+
+/** The newest transaction that an event was seen of, or was pruned of. */
+export const NEWEST = `greatest((select xid from "Event" order by xid desc limit 1), (select "prunedXid" from "Journal"))::text`

@@ -1,7 +1,7 @@
 import { type Db, join, raw, sql, type Sql } from '../database/client.ts'
 import { type Cursor, type Place, type RootCursor, rootCursor, type TopicCursor, topicCursor } from './cursor.ts'
-import { columns, type EventRow, eventOf, GENESIS, type JournalEvent, ORDER } from './event.ts'
-import { isLater, parseSnapshot, sees, type Snapshot } from './snapshot.ts'
+import { columns, type EventRow, eventOf, GENESIS, type JournalEvent, NEWEST, ORDER } from './event.ts'
+import { isLater, lasting, parseSnapshot, sees, type Snapshot } from './snapshot.ts'
 import { type Listener, rootChannel, type Tail, type Window } from './tail.ts'
 
 /** What can be followed: one root, or a feed over many. */
@@ -80,6 +80,8 @@ const channelOf = (subject: Subject) => ('topic' in subject ? subject.topic : ro
 
 /** A page of what a follower missed. */
 interface Page {
+  /** The snapshot as it was, whether or not all of it lasts through a crash. */
+  readonly now: string
   /** Seen at the time of reading; the next page of a feed goes on within it. */
   readonly seen: string
   readonly events: readonly JournalEvent[]
@@ -183,12 +185,12 @@ class Feed implements Listener {
   present(why: Why): Promise<{ item: SnapshotItem; seen: Snapshot }> {
     return this.#together(`present ${why}`, async () => {
       const { source } = this
-      const [row] = await this.db.$queryRaw<{ seen: string; rows: string | null }[]>(
-        sql`select pg_current_snapshot()::text as seen, (select json_agg(s.row) from (${source.read}) s)::text as rows`,
+      const [row] = await this.db.$queryRaw<{ now: string; newest: string | null; rows: string | null }[]>(
+        sql`select pg_current_snapshot()::text as now, ${raw(NEWEST)} as newest, (select json_agg(s.row) from (${source.read}) s)::text as rows`,
       )
       const loaded = source.load(JSON.parse(row!.rows ?? '[]') as never)
       if (!loaded) throw source.missing()
-      const { seen } = row!
+      const seen = lasting(row!.now, row!.newest)
       const cursor = textOf(this.behind(loaded.version, seen))
       return { item: { is: 'snapshot', why, cursor, version: loaded.version, present: loaded }, seen: parseSnapshot(seen)! }
     })
@@ -226,15 +228,18 @@ class Feed implements Listener {
 
   #page(name: string, events: Sql, version: Sql, window?: { from: string; to: string | undefined }) {
     return this.#together(name, async () => {
-      const [row] = await this.db.$queryRaw<{ seen: string; events: string | null; version: number | null; pruned: string | null }[]>(
-        sql`select pg_current_snapshot()::text as seen, (select json_agg(event)::text from (${events}) e) as events, ${version} as version, (select "prunedXid"::text from "Journal") as pruned`,
+      const [row] = await this.db.$queryRaw<
+        { now: string; newest: string | null; events: string | null; version: number | null; pruned: string | null }[]
+      >(
+        sql`select pg_current_snapshot()::text as now, ${raw(NEWEST)} as newest, (select json_agg(event)::text from (${events}) e) as events, ${version} as version, (select "prunedXid"::text from "Journal") as pruned`,
       )
-      const { seen, events: found, pruned } = row!
+      const { now, newest, events: found, pruned } = row!
+      const seen = lasting(now, newest)
       const read = (JSON.parse(found ?? '[]') as EventRow[]).map(eventOf)
       const items = read
         .filter(({ kind }) => kind !== GENESIS)
         .map((event) => this.item(event, { from: window?.from ?? seen, to: window?.to ?? seen }))
-      return { seen, events: read, items, version: row!.version, pruned: pruned === null ? null : BigInt(pruned) }
+      return { now, seen, events: read, items, version: row!.version, pruned: pruned === null ? null : BigInt(pruned) }
     })
   }
 
@@ -374,10 +379,10 @@ class Follower {
     for (;;) {
       await this.reader.ready?.()
       if (over()) return cursor
-      const { items, events, seen, pruned } = await this.feed.sinceSnapshot(from, to, place)
+      const { items, events, now, seen, pruned } = await this.feed.sinceSnapshot(from, to, place)
       if (over()) return cursor
       if (pruned !== null && pruned >= xmin) return 'RESUMED_TOO_LATE'
-      if (BigInt(seen.split(':', 2)[1]!) < BigInt(cursor.to.split(':', 2)[1]!)) return 'OTHER_EPOCH' // from the future
+      if (BigInt(now.split(':', 2)[1]!) < BigInt(cursor.to.split(':', 2)[1]!)) return 'OTHER_EPOCH' // from the future
       const upTo = to
       for (const item of items) {
         this.reader.hear(item)

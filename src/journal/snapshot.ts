@@ -29,3 +29,14 @@ export const sees = ({ xmin, xmax, underWay }: Snapshot, xid: bigint): boolean =
 
 /** Whether the first was taken later than the second, by the same server, and so sees all that that one sees and more. */
 export const isLater = (a: Snapshot, b: Snapshot): boolean => a.xmax > b.xmax || (a.xmax === b.xmax && a.underWay.size < b.underWay.size)
+
+/**
+ * What of a snapshot lasts through a crash. A number that was drawn for a transaction of which nothing had reached the disk (it rolled back, or only told
+ * somebody something) is drawn again after a crash, by another one. Up to the newest event that is seen, all are on the disk; beyond, there is nothing to see.
+ */
+export function lasting(text: string, newest: string | null): string {
+  const { xmin, xmax, underWay } = parseSnapshot(text)!
+  const end = (newest === null ? 2n : BigInt(newest)) + 1n
+  if (end >= xmax) return text
+  return `${xmin < end ? xmin : end}:${end}:${[...underWay].filter((xid) => xid < end)}`
+}

@@ -1,7 +1,8 @@
 import pg from 'pg'
 import { PLANS } from '../database/pool.ts'
 import { EPOCH, epochOf } from './epoch.ts'
-import { COLUMNS, type EventRow, eventOf, type JournalEvent, ORDER } from './event.ts'
+import { COLUMNS, type EventRow, eventOf, type JournalEvent, NEWEST, ORDER } from './event.ts'
+import { lasting } from './snapshot.ts'
 
 /** What is told to those who listen. */
 export interface Listener {
@@ -63,13 +64,16 @@ const NEW = (more: string) => `(
     ) e ${more} order by ${ORDER} limit $2::int) e)`
 
 /** All that `$1` does not see, and the snapshot that it is seen in. */
-const NEWS = { name: 'news', text: `select pg_current_snapshot()::text as snapshot, (select epoch from "Journal") as name, ${NEW('')} as events` }
+const NEWS = {
+  name: 'news',
+  text: `select pg_current_snapshot()::text as snapshot, (select epoch from "Journal") as name, ${NEWEST} as newest, ${NEW('')} as events`,
+}
 /** The same, up to another snapshot and behind a place. */
 const MORE = {
   name: 'more',
   text: `select ${NEW(`where pg_visible_in_snapshot(e.xid, $3::text::pg_snapshot) and (${ORDER}) > ($4::text, $5::text, $6::int)`)} as events`,
 }
-const NOW = { name: 'now', text: 'select pg_current_snapshot()::text as snapshot, (select epoch from "Journal") as name' }
+const NOW = { name: 'now', text: `select pg_current_snapshot()::text as snapshot, (select epoch from "Journal") as name, ${NEWEST} as newest` }
 const GUARDED = {
   name: 'guarded',
   text: `select distinct e."rootType" || ' ' || e."rootId" as channel from "Event" e
@@ -205,7 +209,7 @@ export class Tail {
           for (const { reject } of waiting) reject(error)
           this.#client?.end().catch(() => {})
           this.#client = undefined
-          this.#rung = this.#waiting.length > 0
+          this.#rung = this.#waiting.length > 0 || !this.#failures // once at once: a connection that was lost is one thing, a database that is gone another
           if (this.#stopped) break
           watch?.lost?.()
           if (!this.#down) log?.warn({ err: error }, 'The journal cannot be read; trying again every second until it can.')
@@ -220,11 +224,12 @@ export class Tail {
 
   async #open(): Promise<pg.Client> {
     const { url } = this.#options
+    const { answerMs: connectMs } = this.#options
     const answerMs = this.#options.answerMs * 2 ** Math.min(this.#failures, 6) // what takes longer than thought must not be begun anew for ever
     const client = new pg.Client({
       connectionString: url,
       application_name: 'lockstep (reads the journal)',
-      connectionTimeoutMillis: answerMs,
+      connectionTimeoutMillis: connectMs,
       query_timeout: answerMs,
       statement_timeout: answerMs,
       keepAlive: true,
@@ -274,10 +279,11 @@ export class Tail {
     if (this.#begun) return this.#goOn(client, this.#begun)
 
     const begun = performance.now()
-    const { rows } = await client.query<{ snapshot: string; name: string; events?: string | null }>(
+    const { rows } = await client.query<{ snapshot: string; name: string; newest: string | null; events?: string | null }>(
       from === undefined ? NOW : { ...NEWS, values: [from, page] },
     )
-    const { snapshot: to, name, events } = rows[0]!
+    const { snapshot, name, newest, events } = rows[0]!
+    const to = lasting(snapshot, newest)
     if (name !== this.#name) {
       const { rows } = await client.query<Named>(EPOCH)
       this.#enter(epochOf(rows[0]!), rows[0]!.name)

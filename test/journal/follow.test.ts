@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import v8 from 'node:v8'
 import vm from 'node:vm'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { sql } from '../../src/database/client.ts'
 import { parseCursor, rootCursor, type TopicCursor, topicCursor } from '../../src/journal/cursor.ts'
 import { EPOCH, epochOf, renewEpoch } from '../../src/journal/epoch.ts'
 import { beginHistories } from '../../src/journal/prune.ts'
@@ -250,6 +251,57 @@ describe('the present, and what comes next', () => {
       expect(each.failures).toEqual([])
     }
     expect(new Set(followers.map(({ snapshots }) => JSON.stringify(snapshots[0]!.present.versions))).size).toBeGreaterThan(5) // they did begin at different moments
+  })
+
+  test('nor is there for whoever is the first to follow something', async () => {
+    for (const round of numbers(40)) {
+      const topic = `first ${round}`
+      let isOver = false
+      onTestFinished(() => void (isOver = true))
+      await change(`${topic} 0`, topic)
+      const writing = race(3, async (writer) => {
+        while (!isOver) {
+          await change(`${topic} ${writer}`, topic)
+          here.tail.ring()
+        }
+      })
+      const followers = [here.follow(feedOf(topic)), there.follow(rootOf('Thing', `${topic} 0`))]
+      await Promise.all(followers.map((each) => each.until(8)))
+      isOver = true
+      await writing
+      for (const each of followers) {
+        expectExact(each.items)
+        expect(each.snapshots.map(({ why }) => why)).toEqual(['FIRST'])
+        each.stop()
+      }
+    }
+  })
+
+  test('whoever begins while the present is being read for somebody else is not told that one: it may be older than what they can hear', async () => {
+    const topic = 'slowly'
+    await change('slowly', topic)
+    const feed = feedOf(topic)
+    const slow = { ...feed, read: sql`select s.row from (${feed.read}) s, pg_sleep(0.4)` }
+    const witness = here.follow(rootOf('Thing', 'slowly'))
+    await witness.until(1)
+    const first = here.follow(slow)
+    await vi.waitFor(
+      async () =>
+        expect(
+          await w.query(`select 1 from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep' and pid <> pg_backend_pid()`),
+        ).toHaveLength(1),
+      patience,
+    )
+    await change('slowly', topic)
+    here.tail.ring()
+    await witness.until(2) // and so it has been handed out, before the second comes
+    const second = here.follow(slow)
+    await Promise.all([first.until(2), second.until(1)])
+    await change('slowly', topic)
+    here.tail.ring()
+    await Promise.all([first.until(3), second.until(2)])
+    expect(first.items.map(({ is }) => is)).toEqual(['snapshot', 'change', 'change'])
+    for (const each of [first, second]) expect(expectExact(each.items)).toEqual({ slowly: 3 })
   })
 
   test('a change is the same object for all who are told it, and the present is read once for all who begin together', async () => {
