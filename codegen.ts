@@ -35,7 +35,7 @@ if (process.argv.includes('--check')) {
             importExtension: '.ts',
             useTypeImports: true,
             enumType: 'string-literal',
-            scalars: { ID: 'string', DateTime: 'string' },
+            scalars: { ID: 'string', DateTime: 'string', LocalDate: 'string' },
             defaultScalarType: 'unknown',
           },
         },

@@ -4,7 +4,7 @@ import PrismaPlugin from '@pothos/plugin-prisma'
 import RelayPlugin, { decodeGlobalID } from '@pothos/plugin-relay'
 import ScopeAuthPlugin from '@pothos/plugin-scope-auth'
 import { GraphQLError, type GraphQLSchema, isInterfaceType } from 'graphql'
-import { DateTimeResolver } from 'graphql-scalars'
+import { DateTimeResolver, LocalDateResolver } from 'graphql-scalars'
 import type { Context } from './context.ts'
 import { apart } from './database/apart.ts'
 import { InvalidInput } from './errors.ts'
@@ -19,6 +19,7 @@ interface Types {
     Cursor: { Input: Cursor; Output: string }
     DateTime: { Input: Date; Output: Date | string }
     ID: { Input: string; Output: string }
+    LocalDate: { Input: string; Output: Date | string }
   }
   AuthScopes: {
     signedIn: boolean
@@ -126,6 +127,22 @@ export const builder = new SchemaBuilder<Types>({
 export type SchemaTypes = typeof builder extends PothosSchemaTypes.SchemaBuilder<infer T> ? T : never
 
 builder.addScalarType('DateTime', DateTimeResolver)
+builder.scalarType('LocalDate', {
+  description: 'A day of the calendar, in no time zone: `YYYY-MM-DD`, from 0001-01-01 to 9999-12-31.',
+  serialize: (day) => (day instanceof Date ? day.toISOString().slice(0, 10) : day), // Prisma has days as the midnight, in UTC, that they begin with
+  parseValue(value) {
+    try {
+      const day = LocalDateResolver.parseValue(value) as string
+      if (!day.startsWith('0000')) return day // a year that JavaScript knows, and PostgreSQL and the calendar don't
+    } catch {
+      // told below, in our own words
+    }
+    const found = JSON.stringify(value)?.slice(0, 40)
+    throw new GraphQLError(`${found} is no day. Wanted is a day that exists, as YYYY-MM-DD, from 0001-01-01 to 9999-12-31.`, {
+      extensions: { code: 'BAD_REQUEST' },
+    })
+  },
+})
 builder.scalarType('Cursor', {
   description: 'A place in a stream of changes, opaque. Whoever has it goes on from there, as `after`.',
   serialize: (text) => text as string,

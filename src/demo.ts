@@ -13,6 +13,8 @@ import type { LessonState } from './learning/courseAggregate.ts'
 import { enrollmentOf, idOf } from './learning/id.ts'
 import { enroll } from './learning/enroll.ts'
 import { reviseCourse } from './learning/reviseCourse.ts'
+import { fillPlan } from './planning/fillPlan.ts'
+import { updateSelections } from './planning/updateSelections.ts'
 
 const people = [
   ...['Ada', 'Bao', 'Chidi', 'Dana', 'Emil'].map((name, i) => ({ token: `demo-learner-${i + 1}`, name, role: 'LEARNER' as const })),
@@ -48,7 +50,7 @@ const system: Actor = { id: 'system', role: 'SYSTEM' }
 /** The learners who have begun, one after the other: what the last of them has done is made last. */
 const beginners = ['demo-learner-2', 'demo-learner-3']
 
-/** A small academy: two courses, an instructor, an admin and five learners, two of whom have begun. Safe to repeat. */
+/** A small academy: two courses, an instructor, an admin and five learners, two of whom have begun and one of whom has a training plan. Safe to repeat. */
 export async function seedDemo(url: string, { pool }: Pick<Config, 'pool'>, failed: (error: unknown) => void = () => {}): Promise<void> {
   const db = connect(url, pool)
   const { commit } = commits(db, { watch: { failed } })
@@ -62,6 +64,12 @@ export async function seedDemo(url: string, { pool }: Pick<Config, 'pool'>, fail
       await commit(reviseCourse, { actor: system, input: course })
       await commit(assignInstructor, { actor: system, input: { courseId: course.courseId, userId: 'demo-instructor' } })
     }
+    await commit(fillPlan, { actor: system, input: training })
+    const week = training.workouts
+      .slice(0, 2)
+      .map(({ id }, i) => ({ workoutId: id, currentPlanDay: `2027-03-${29 + i}`, timeOfDay: 'MORNING' as const }))
+    // with a key, so that a demo that is begun again leaves alone what somebody has dragged elsewhere
+    await commit(updateSelections, { actor: { id: training.ownerId, role: 'LEARNER' }, input: { selections: week }, key: 'demo' })
     const [sketching] = academy
     const { courseId } = sketching!
     const first = Object.keys(sketching!.lessons)[0]!
@@ -111,3 +119,16 @@ const academy = [
     ['diving', 'Diving', ['footwork', 'handling'], 'Ten dives to each side'],
   ]),
 ]
+
+const planId = idOf('demo/plan')
+const training = {
+  planId,
+  ownerId: 'demo-learner-1',
+  title: 'Off-season',
+  workouts: [
+    ['easy-run', 'Easy run', '20 minutes, so slowly that you could tell a story.'],
+    ['ladder', 'Ladder drill', 'Three rounds of two minutes, one minute of rest.'],
+    ['strength', 'Strength', '1. Squats, 3 × 12\n2. Rows, 3 × 10\n3. Plank, 3 × 40 seconds'],
+    ['catches', 'Forty catches', 'Chest and above, from both sides.'],
+  ].map(([name, title, details]) => ({ id: `${planId}.${idOf(name!)}`, title: title!, details: details! })),
+}

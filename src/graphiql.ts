@@ -4,6 +4,8 @@ import { enrollmentOf, idOf } from './learning/id.ts'
 const globalId = (typename: string, id: string) => Buffer.from(`${typename}:${id}`).toString('base64')
 const course = idOf('demo/sketching-with-code')
 const firstMarks = `${course}.${idOf('first-marks')}`
+const plan = idOf('demo/plan')
+const strength = `${plan}.${idOf('strength')}`
 
 const tab = (token: string, query: string, variables?: object) => ({
   headers: JSON.stringify({ Authorization: `Bearer ${token}` }, null, 2),
@@ -121,6 +123,48 @@ mutation MoveOn($lessonId: ID!) {
   }
 }`,
     { lessonId: globalId('Lesson', `${course}.${idOf('color')}`) },
+  ),
+  tab(
+    'demo-learner-1',
+    `
+# A training plan. One drop in a calendar sets the day and
+# the time of day. Leave one of them out among the
+# variables: it stays as it is. Make it null: it is taken
+# back. Two at once, one with the day and one with the
+# time, are one selection with both.
+mutation Select($input: UpdateSelectionInput!) {
+  updateSelection(input: $input) {
+    __typename
+    ... on UpdateSelectionPayload {
+      version cursor
+      selection { currentPlanDay timeOfDay updatedAt }
+      plan {
+        title
+        days(from: "2027-03-29", to: "2027-04-04") {
+          day
+          morning { workout { title } } afternoon { workout { title } } evening { workout { title } } anytime { workout { title } }
+        }
+      }
+    }
+    ... on DomainError { code message }
+  }
+}`,
+    { input: { workoutId: globalId('Workout', strength), currentPlanDay: '2027-03-31', timeOfDay: 'EVENING' } },
+  ),
+  tab(
+    'demo-learner-1',
+    `
+# Live: the plan on another screen. Run this, leave it
+# running, and drag with the tab before in another window.
+subscription Plan($planId: ID!, $after: Cursor) {
+  planUpdates(planId: $planId, after: $after) {
+    __typename
+    ... on PlanSnapshot { why cursor version plan { title } workouts { id title selection { currentPlanDay timeOfDay } } }
+    ... on PlanChange { kind cursor version occurredAt workouts { id title selection { currentPlanDay timeOfDay } } removedWorkoutIds }
+    ... on StreamLagging { cursor message }
+  }
+}`,
+    { planId: globalId('Plan', plan) },
   ),
   tab(
     'demo-instructor',

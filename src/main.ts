@@ -9,7 +9,7 @@ import { exitCode, OperatorError } from './operatorError.ts'
 const commands = {
   start: () => import('./command/start.ts').then(({ start }) => start),
   migrate: () => import('./command/migrate.ts').then(({ migrate }) => migrate),
-  import: () => import('./command/import.ts').then(({ importCourse }) => importCourse),
+  import: () => import('./command/import.ts').then(({ importFile }) => importFile),
   user: () => import('./command/user.ts').then(({ user }) => user),
   journal: () => import('./command/journal.ts').then(({ journal }) => journal),
   epoch: () => import('./command/epoch.ts').then(({ epoch }) => epoch),

@@ -27,8 +27,8 @@ interface MutationOptions<S extends Shape, Input, Answer extends object, Fields 
   /** What is told if something goes wrong on our side. */
   readonly failed: string
   readonly input: (t: InputBuilder) => Fields
-  /** The verb's input; throws InvalidInput. */
-  ask(given: InputShapeFromFields<Fields>, viewer: Actor): Input
+  /** The verb's input; throws InvalidInput. The key is there for those who derive an id from it. */
+  ask(given: InputShapeFromFields<Fields> & { readonly idempotencyKey?: string | null }, viewer: Actor): Input
   readonly payload: (t: PayloadBuilder<S['view'], Answer>) => FieldMap
   readonly errors: readonly ErrorClass[]
   /** It adds up or creates, so that without a key a lost answer could make it happen twice. */

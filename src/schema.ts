@@ -4,6 +4,7 @@ import { builder } from './builder.ts'
 import { users } from './identity/userAggregate.ts'
 import { courses } from './learning/courseAggregate.ts'
 import { enrollments } from './learning/enrollmentAggregate.ts'
+import { plans } from './planning/planAggregate.ts'
 import './identity/user.ts'
 import './learning/course.ts'
 import './learning/lesson.ts'
@@ -13,11 +14,21 @@ import './learning/openLesson.ts'
 import './learning/completeContent.ts'
 import './learning/completeLesson.ts'
 import './learning/resetProgress.ts'
+import './planning/plan.ts'
+import './planning/workout.ts'
+import './planning/createPlan.ts'
+import './planning/addWorkouts.ts'
+import './planning/renameWorkout.ts'
+import './planning/removeWorkout.ts'
+import './planning/updateSelection.ts'
+import './planning/updateSelections.ts'
+import './planning/clearSelection.ts'
 import './live/enrollmentUpdates.ts'
 import './live/courseUpdates.ts'
+import './live/planUpdates.ts'
 
 /** All kinds of roots. */
-export const aggregates = [users, courses, enrollments] as unknown as readonly Aggregate<Shape>[]
+export const aggregates = [users, courses, enrollments, plans] as unknown as readonly Aggregate<Shape>[]
 
 /** The API, of all modules: what stands above is the list of them. */
 export function toSchema(): GraphQLSchema {

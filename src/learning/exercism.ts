@@ -1,35 +1,15 @@
-import { isUtf8 } from 'node:buffer'
 import { z } from 'zod'
-import { DomainError } from '../errors.ts'
 import type { ContentState, LessonState } from './courseAggregate.ts'
 import { idOf } from './id.ts'
-import { jsonBreak, placeOf } from './jsonBreak.ts'
+import { type FileProblem, InvalidFile, readJson, spelled, why } from './jsonFile.ts'
 import { unlockOrder } from './lessonGraph.ts'
 import type { CourseDefinition } from './reviseCourse.ts'
-
-/** Something that is wrong with a file. */
-export interface TrackProblem {
-  /** A path into its JSON, as `exercises.concept[3].slug`; `line 5, column 12` where it is none; empty if it is the file as a whole. */
-  readonly where: string
-  /** A sentence without its end. */
-  readonly why: string
-}
-
-/** The file is no track that could be imported. */
-export class InvalidTrack extends DomainError {
-  /** Everything that is wrong with it. */
-  readonly problems: readonly TrackProblem[]
-  constructor(problems: readonly TrackProblem[]) {
-    super(problems.map(({ where, why }) => `${where && `${where}: `}${why}.`).join('\n'))
-    this.problems = problems
-  }
-}
 
 /** The largest file that is read, in bytes; those of Exercism's tracks have about a hundred thousand. */
 export const largestTrack = 4 * 2 ** 20
 
 /**
- * An Exercism track's config.json (https://exercism.org/docs/building/tracks/config-json) as a course; throws InvalidTrack with all that is wrong with it.
+ * An Exercism track's config.json (https://exercism.org/docs/building/tracks/config-json) as a course; throws InvalidFile with all that is wrong with it.
  *
  * An exercise names the concepts that a learner must know before, `prerequisites`. A concept is learnt by completing the concept exercise that lists it in its
  * `concepts`; so an exercise requires the concept exercises that teach its prerequisites. Practice exercises teach nothing: they are unlocked and unlock no other.
@@ -39,9 +19,9 @@ export const largestTrack = 4 * 2 ** 20
  * What an exercise is, its uuid says, which "must never change"; its slug and name may.
  */
 export function readTrack(bytes: Uint8Array): CourseDefinition {
-  const track = parse(decode(bytes))
+  const track = parse(readJson(bytes, largestTrack, "track's config.json"))
   const problems = contradictions(track)
-  if (problems.length) throw new InvalidTrack(problems)
+  if (problems.length) throw new InvalidFile(problems)
 
   const courseId = idOf(`exercism/${track.slug}`)
   const order = inOrder(track)
@@ -60,20 +40,6 @@ export function readTrack(bytes: Uint8Array): CourseDefinition {
     ]
   })
   return { courseId, slug: track.slug, title: track.language, description: track.blurb, lessons: Object.fromEntries(lessons) }
-}
-
-const failed = (where: string, why: string) => new InvalidTrack([{ where, why }])
-
-function decode(bytes: Uint8Array): string {
-  if (bytes.length > largestTrack) throw failed('', `The file is larger than ${largestTrack / 2 ** 20} MiB, and no track's config.json is`)
-  if (!isUtf8(bytes)) {
-    // what can't be decoded becomes U+FFFD, so that the first byte that differs when encoded again is the first that is wrong
-    const text = new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes)
-    const at = new TextEncoder().encode(text).findIndex((byte, index) => byte !== bytes[index])
-    const { line, column } = placeOf(text, new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes.subarray(0, at)).length)
-    throw failed(`line ${line}, column ${column}`, 'The file is not UTF-8')
-  }
-  return new TextDecoder().decode(bytes)
 }
 
 const kebab = z
@@ -131,17 +97,15 @@ interface Track extends Omit<Parsed, 'concepts'> {
 
 const isActive = ({ status }: Pick<Exercise, 'status'>) => status === 'active' || status === 'beta'
 
-function parse(text: string): Track {
-  if (!text.trim()) throw failed('', 'The file is empty')
-  const value = parseJson(text)
+function parse(value: unknown): Track {
   if (value === null || typeof value !== 'object' || !('exercises' in value)) {
-    throw failed(
+    throw InvalidFile.because(
       '',
       "The file is JSON, but not a track's config.json: it has no `exercises`. Is it an exercise's own .meta/config.json, or another program's",
     )
   }
   const { data, error } = track.safeParse(value, { error: why })
-  if (error) throw new InvalidTrack(error.issues.map(({ path, message }) => ({ where: spelled(path), why: message })))
+  if (error) throw new InvalidFile(error.issues.map(({ path, message }) => ({ where: spelled(path), why: message })))
 
   const { concept, practice } = data.exercises
   const teachers = new Map<string, string[]>()
@@ -155,54 +119,9 @@ function parse(text: string): Track {
   return { ...data, concepts: new Set(data.concepts.map(({ slug }) => slug)), teachers, all }
 }
 
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    const at = jsonBreak(text) ?? text.length
-    const { line, column } = placeOf(text, at)
-    const found =
-      text[at] === undefined ? 'The file ends in the middle: it was cut short' : `The file is not JSON: ${quoted(text[at])} cannot be here`
-    throw failed(`line ${line}, column ${column}`, found)
-  }
-}
-
-/** What zod found, in words; a path is told beside it. */
-function why(issue: z.core.$ZodRawIssue): string {
-  const found = issue.input === undefined ? 'is missing' : `is ${shown(issue.input)}`
-  if (issue.code === 'invalid_type')
-    return issue.input === undefined
-      ? 'is missing'
-      : `must be ${issue.expected === 'object' ? 'an' : issue.expected === 'array' ? 'an' : 'a'} ${issue.expected}, and ${found}`
-  if (issue.code === 'too_big') return `must have at most ${issue.maximum} characters`
-  if (issue.code === 'invalid_value') return `must be ${issue.values.map((value) => JSON.stringify(value)).join(' or ')}, and ${found}`
-  if (issue.code === 'invalid_format' && 'pattern' in issue) {
-    if (issue.pattern === '/\\S/') return 'must not be blank'
-    if (issue.pattern?.startsWith('/^[0-9a-f]')) return `must be a UUID in lower case, and ${found}`
-    if (issue.pattern?.startsWith('/^[a-z0-9]')) return `must be in kebab-case, and ${found}`
-    if (issue.pattern?.includes('{Cc}')) return `has a control character, ${codePoint(/\p{Cc}/u.exec(String(issue.input))![0])}`
-    return 'has a character that is none: half of a surrogate pair'
-  }
-  return 'cannot be like this'
-}
-
-const codePoint = (character: string) => `U+${character.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')}`
-
-/** As JSON, in which also those control characters are escaped that JSON may leave as they are. */
-const quoted = (value: unknown) =>
-  JSON.stringify(value).replace(/\p{Cc}/gu, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
-
-function shown(value: unknown): string {
-  const text = quoted(value)
-  return text.length > 60 ? `${text.slice(0, 60)}…` : text
-}
-
-const spelled = (path: readonly PropertyKey[]) =>
-  path.reduce<string>((before, part) => (typeof part === 'number' ? `${before}[${part}]` : before ? `${before}.${String(part)}` : String(part)), '')
-
 /** Everything that is well written and can't be so. */
-function contradictions({ all, concepts, teachers }: Track): TrackProblem[] {
-  const problems: TrackProblem[] = []
+function contradictions({ all, concepts, teachers }: Track): FileProblem[] {
+  const problems: FileProblem[] = []
   const tell = (where: string, why: string) => problems.push({ where, why })
 
   for (const field of ['slug', 'uuid'] as const) {

@@ -2,7 +2,8 @@ import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { idOf } from '../../src/learning/id.ts'
-import { InvalidTrack, largestTrack, readTrack, type TrackProblem } from '../../src/learning/exercism.ts'
+import { largestTrack, readTrack } from '../../src/learning/exercism.ts'
+import { type FileProblem, InvalidFile } from '../../src/learning/jsonFile.ts'
 import { problemsIn } from '../../src/learning/lessonGraph.ts'
 import type { CourseDefinition } from '../../src/learning/reviseCourse.ts'
 import { concept, knots, practice, type TrackFile, track, uuidOf } from './track.ts'
@@ -10,11 +11,11 @@ import { concept, knots, practice, type TrackFile, track, uuidOf } from './track
 const bytes = (value: unknown) => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value, null, 2))
 const read = (value: unknown) => readTrack(bytes(value))
 
-function problems(value: unknown): readonly TrackProblem[] {
+function problems(value: unknown): readonly FileProblem[] {
   try {
     readTrack(value instanceof Uint8Array ? value : bytes(value))
   } catch (error) {
-    if (error instanceof InvalidTrack) return error.problems
+    if (error instanceof InvalidFile) return error.problems
     throw error
   }
   throw new Error('It was not refused.')
@@ -159,7 +160,7 @@ describe('a track', () => {
 })
 
 describe('a file is refused', () => {
-  test.each<[string, (file: TrackFile) => void, TrackProblem]>([
+  test.each<[string, (file: TrackFile) => void, FileProblem]>([
     [
       'with a circle, and its path',
       ({ exercises }) => exercises.concept[0]!.prerequisites.push('ornament'),
@@ -324,7 +325,7 @@ describe('a file is refused', () => {
     ])
   })
 
-  test('never with anything but InvalidTrack, and names that JavaScript knows mean nothing', () => {
+  test('never with anything but InvalidFile, and names that JavaScript knows mean nothing', () => {
     const file = changed(({ exercises, concepts }) => {
       exercises.concept.push(concept('constructor', ['to-string']))
       concepts.push({ uuid: uuidOf('x'), slug: 'to-string', name: 'X' })

@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { importCourse as importCommand } from '../../src/command/import.ts'
+import { importFile } from '../../src/command/import.ts'
 import type { Commit } from '../../src/commit.ts'
 import { inSession } from '../../src/database/session.ts'
 import { type CourseState, courses } from '../../src/learning/courseAggregate.ts'
@@ -64,7 +64,7 @@ async function imported(file: TrackFile, ...options: string[]): Promise<Answer> 
     return true
   })
   try {
-    await runCommand(importCommand, { rawArgs: ['exercism', written(file), '--json', ...options] })
+    await runCommand(importFile, { rawArgs: ['exercism', written(file), '--json', ...options] })
   } finally {
     write.mockRestore()
     vi.unstubAllEnvs()
@@ -338,7 +338,7 @@ describe('what cannot be imported is refused whole, and nothing is changed', () 
       65,
       /line \d+, column \d+: The file ends in the middle/,
     ],
-    ['another format', () => ['moodle', written(knots())], 64, /exercism, not moodle/],
+    ['another format', () => ['moodle', written(knots())], 64, /Unknown command moodle/],
     ['no file', () => ['exercism'], 64, /FILE/],
     ['an option that is misspelled', () => ['exercism', written(knots()), '--dryrun'], 64, /no option --dryrun/],
   ])('%s', async (_, parameters, code, errors) => {

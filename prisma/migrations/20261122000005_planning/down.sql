@@ -1,0 +1,4 @@
+drop table "WorkoutSelection";
+drop type "TimeOfDay";
+drop table "Workout";
+drop table "Plan";

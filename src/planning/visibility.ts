@@ -1,0 +1,5 @@
+import type { Prisma } from '../generated/prisma/client.ts'
+import type { Viewer } from '../identity/viewer.ts'
+
+/** The plans that somebody may see: their own, and an admin all. */
+export const plansOf = (viewer: Viewer | null): Prisma.PlanWhereInput => (viewer?.role === 'ADMIN' ? {} : { ownerId: viewer?.id ?? '' })
