@@ -25,6 +25,8 @@ interface Types {
     /** The user with this id. */
     self: string
     admin: boolean
+    /** Those who teach, whatever it is. */
+    instructor: boolean
     /** Those who teach the course with this id. */
     instructorOf: string
   }
@@ -72,6 +74,9 @@ export const builder = new SchemaBuilder<Types>({
       self: (id) => context.viewer?.id === id,
       get admin() {
         return context.viewer?.role === 'ADMIN'
+      },
+      get instructor() {
+        return context.viewer?.role === 'INSTRUCTOR'
       },
       instructorOf: async (courseId) => (await context.teaches()).has(courseId),
     }),

@@ -4,6 +4,7 @@ import { builder } from './builder.ts'
 import { users } from './identity/userAggregate.ts'
 import { courses } from './learning/courseAggregate.ts'
 import { enrollments } from './learning/enrollmentAggregate.ts'
+import { standings } from './licensing/standingAggregate.ts'
 import './identity/user.ts'
 import './learning/course.ts'
 import './learning/lesson.ts'
@@ -13,11 +14,21 @@ import './learning/openLesson.ts'
 import './learning/completeContent.ts'
 import './learning/completeLesson.ts'
 import './learning/resetProgress.ts'
+import './licensing/specialization.ts'
+import './licensing/progress.ts'
+import './licensing/license.ts'
+import './licensing/consistency.ts'
+import './licensing/desync.ts'
+import './licensing/updateLevel.ts'
+import './licensing/updateLevels.ts'
+import './licensing/levelUp.ts'
+import './licensing/syncRecords.ts'
 import './live/enrollmentUpdates.ts'
 import './live/courseUpdates.ts'
+import './live/standingUpdates.ts'
 
 /** All kinds of roots. */
-export const aggregates = [users, courses, enrollments] as unknown as readonly Aggregate<Shape>[]
+export const aggregates = [users, courses, enrollments, standings] as unknown as readonly Aggregate<Shape>[]
 
 /** The API, of all modules: what stands above is the list of them. */
 export function toSchema(): GraphQLSchema {
