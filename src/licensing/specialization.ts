@@ -57,7 +57,7 @@ const Total = builder.enumType('Total', {
 
 showError(TotalOutOfRange, 'A total would be less than nothing, or more than is counted.', (t) => ({
   total: t.expose('total', { type: Total, description: 'Which.' }),
-  current: t.exposeFloat('current', { description: 'What it is.' }),
+  now: t.exposeFloat('now', { description: 'What it is.' }),
   wouldBe: t.exposeFloat('wouldBe', { description: 'What it would have been.' }),
   most: t.exposeFloat('most', { description: 'The most that it may be; the least is 0.' }),
 }))

@@ -32,13 +32,13 @@ export type Total = 'XP' | 'SESSIONS' | 'THEORY_HOURS' | 'PRACTICE_HOURS'
 /** A total would be less than nothing, or more than is counted. */
 export class TotalOutOfRange extends DomainError {
   readonly total: Total
-  readonly current: number
+  readonly now: number
   readonly wouldBe: number
   readonly most: number
-  constructor(total: Total, current: number, wouldBe: number) {
-    super(`${total} is ${current} and would be ${wouldBe}. Wanted is a change that leaves it at 0 to ${MOST[total]}.`)
+  constructor(total: Total, now: number, wouldBe: number) {
+    super(`${total} is ${now} and would be ${wouldBe}. Wanted is a change that leaves it at 0 to ${MOST[total]}.`)
     this.total = total
-    this.current = current
+    this.now = now
     this.wouldBe = wouldBe
     this.most = MOST[total]
   }

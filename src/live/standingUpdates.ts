@@ -55,9 +55,10 @@ const StandingChange = builder.objectRef<ChangeItem>('StandingChange').implement
     }),
     license: t.field({
       type: License,
+      nullable: true, // as in the snapshot, since a client asks both for it in one operation
       grantScopes: ['told'],
-      description: 'The license as this change left it: always at the level of the progress.',
-      resolve: ({ event }) => shownLicense(event.view as StandingView)!,
+      description: 'The license as this change left it: never null, and always at the level of the progress.',
+      resolve: ({ event }) => shownLicense(event.view as StandingView),
     }),
     progressions: t.field({
       type: [LicenseProgression],
