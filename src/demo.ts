@@ -13,6 +13,8 @@ import type { LessonState } from './learning/courseAggregate.ts'
 import { enrollmentOf, idOf } from './learning/id.ts'
 import { enroll } from './learning/enroll.ts'
 import { reviseCourse } from './learning/reviseCourse.ts'
+import { levelUp } from './licensing/levelUp.ts'
+import { updateLevel } from './licensing/updateLevel.ts'
 
 const people = [
   ...['Ada', 'Bao', 'Chidi', 'Dana', 'Emil'].map((name, i) => ({ token: `demo-learner-${i + 1}`, name, role: 'LEARNER' as const })),
@@ -48,7 +50,7 @@ const system: Actor = { id: 'system', role: 'SYSTEM' }
 /** The learners who have begun, one after the other: what the last of them has done is made last. */
 const beginners = ['demo-learner-2', 'demo-learner-3']
 
-/** A small academy: two courses, an instructor, an admin and five learners, two of whom have begun. Safe to repeat. */
+/** A small academy: two courses, an instructor, an admin and five learners, two of whom have begun; a player and a coach. Safe to repeat. */
 export async function seedDemo(url: string, { pool }: Pick<Config, 'pool'>, failed: (error: unknown) => void = () => {}): Promise<void> {
   const db = connect(url, pool)
   const { commit } = commits(db, { watch: { failed } })
@@ -62,6 +64,12 @@ export async function seedDemo(url: string, { pool }: Pick<Config, 'pool'>, fail
       await commit(reviseCourse, { actor: system, input: course })
       await commit(assignInstructor, { actor: system, input: { courseId: course.courseId, userId: 'demo-instructor' } })
     }
+    const gain = { userId: 'demo-learner-2', specialization: 'PLAYER', xpGained: 320, sessionsCompleted: 4, reason: 'Spring training' }
+    await commit(levelUp, { actor: system, key: 'demo-player', input: gain })
+    const hired = { userId: 'demo-instructor', specialization: 'COACH', newLevel: 4, reason: 'Came with a license of another academy' }
+    const brought = { xpChange: 1_000, sessionsChange: 12, theoryHoursChange: 40, practiceHoursChange: 62.5 }
+    await commit(updateLevel, { actor: system, key: 'demo-coach', input: { ...hired, ...brought } })
+
     const [sketching] = academy
     const { courseId } = sketching!
     const first = Object.keys(sketching!.lessons)[0]!

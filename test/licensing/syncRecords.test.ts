@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
-import { standings } from '../../src/licensing/standingAggregate.ts'
 import { levelUp } from '../../src/licensing/levelUp.ts'
 import { syncRecords } from '../../src/licensing/syncRecords.ts'
 import { academy, type Person, system } from '../academy.ts'
@@ -266,7 +265,6 @@ test('desyncs come page by page, in order, and only those', async () => {
 })
 
 test('no desync lasts: of all that the verbs did here, none is left between two records that were not touched by hand (E26)', async () => {
-  const before = await w.query('select count(*)::int as count from "License"')
   const people = await Promise.all(Array.from({ length: 20 }, () => person()))
   let looks = 0
   let over = false
@@ -291,6 +289,4 @@ test('no desync lasts: of all that the verbs did here, none is left between two 
   over = true
   await looking
   expect(looks).toBeGreaterThan(2)
-  expect(await w.query('select count(*)::int as count from "License"')).not.toEqual(before)
-  expect(standings.root).toBe('SpecializationProgress')
 })
