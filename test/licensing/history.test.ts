@@ -31,8 +31,7 @@ test('pruned, the history of a standing folds to the rows, its story included, a
   const id = `${userId}.COACH`
   await commit(levelUp, { actor: system, input: { ...input, userId, xpGained: 1_100, sessionsCompleted: 2 } })
   await commit(updateLevel, { actor: system, input: { ...input, ...update, userId, newLevel: 2 } })
-  await w.query(`update "Event" set at = at - interval '9 days'`)
-  await prune({ db, aggregates, days: 8 })
+  await prune({ db, aggregates, days: 0 })
   expect(await expectFold(id)).toEqual(['genesis'])
   await commit(updateLevel, { actor: system, input: { ...input, ...update, userId, newLevel: 6 } })
   expect(await expectFold(id)).toEqual(['genesis', 'levelUpdated'])
@@ -48,7 +47,7 @@ test('a standing that came from elsewhere, whole, is given a history that it can
     `insert into "LicenseProgression" values ($1, now() - interval '1 day', 5, 3, 5, $2, 'system', 'elsewhere'), ($1, now(), 7, 5, 4, $2, 'system', 'elsewhere')`,
     [id, userId],
   )
-  expect(await beginHistories({ db, aggregates })).toBe(1)
+  await beginHistories({ db, aggregates })
   expect(await expectFold(id)).toEqual(['genesis'])
   const { version } = await commit(updateLevel, { actor: system, input: { ...input, ...update, userId, newLevel: 8 } })
   expect(version).toBe(8)
