@@ -68,6 +68,19 @@ describe('the progress is locked first, and the license after it (E18)', () => {
     await expectSound(w, id)
   })
 
+  test('one person in two specializations is two locks (E20)', async () => {
+    const { id, standing } = await begun()
+    const holder = await outsider()
+    await holder.query('select from "SpecializationProgress" where id = $1 for update', [standing])
+    const waiting = up(id, 100)
+    await untilBlocked()
+    await commit(levelUp, { actor: system, input: { userId: id, specialization: 'COACH', xpGained: 250, sessionsCompleted: 1, reason: 'a test' } })
+    await expectSound(w, id, 'COACH')
+    await holder.end('commit')
+    await waiting
+    await expectSound(w, id)
+  })
+
   test('opposite directions on the same two people make no deadlock', async () => {
     const people = await Promise.all([begun(), begun()])
     await race(200, (i) => up(people[i % 2]!.id, 1))
