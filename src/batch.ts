@@ -78,7 +78,9 @@ export async function carry<R extends Request>(tx: Tx, requests: readonly R[], w
     // new roots are locked by being inserted: by ascending id, like the others
     const state = after.get(id)!
     const before = found.get(id)
-    changes.push({ before: before?.version ? aggregate.rows(before) : {}, after: aggregate.rows(state) })
+    const rows = before ? aggregate.rows(before) : {}
+    // what has come from elsewhere may hang below a root that isn't there yet
+    changes.push({ before: before?.version ? rows : { ...rows, [aggregate.root]: [] }, after: aggregate.rows(state) })
   }
   const tables = Object.entries({ [aggregate.root]: ['id'], ...aggregate.tables })
   const saved = await save(tx, [

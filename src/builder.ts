@@ -26,6 +26,8 @@ interface Types {
     /** The user with this id. */
     self: string
     admin: boolean
+    /** Those who teach, whatever it is. */
+    instructor: boolean
     /** Those who teach the course with this id. */
     instructorOf: string
   }
@@ -73,6 +75,9 @@ export const builder = new SchemaBuilder<Types>({
       self: (id) => context.viewer?.id === id,
       get admin() {
         return context.viewer?.role === 'ADMIN'
+      },
+      get instructor() {
+        return context.viewer?.role === 'INSTRUCTOR'
       },
       instructorOf: async (courseId) => (await context.teaches()).has(courseId),
     }),

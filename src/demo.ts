@@ -13,6 +13,8 @@ import type { LessonState } from './learning/courseAggregate.ts'
 import { enrollmentOf, idOf } from './learning/id.ts'
 import { enroll } from './learning/enroll.ts'
 import { reviseCourse } from './learning/reviseCourse.ts'
+import { levelUp } from './licensing/levelUp.ts'
+import { updateLevel } from './licensing/updateLevel.ts'
 import { fillPlan } from './planning/fillPlan.ts'
 import { updateSelections } from './planning/updateSelections.ts'
 
@@ -50,7 +52,7 @@ const system: Actor = { id: 'system', role: 'SYSTEM' }
 /** The learners who have begun, one after the other: what the last of them has done is made last. */
 const beginners = ['demo-learner-2', 'demo-learner-3']
 
-/** A small academy: two courses, an instructor, an admin and five learners, two of whom have begun and one of whom has a training plan. Safe to repeat. */
+/** A small academy: two courses, an instructor, an admin and five learners, two of whom have begun and one of whom has a training plan; a player and a coach. Safe to repeat. */
 export async function seedDemo(url: string, { pool }: Pick<Config, 'pool'>, failed: (error: unknown) => void = () => {}): Promise<void> {
   const db = connect(url, pool)
   const { commit } = commits(db, { watch: { failed } })
@@ -70,6 +72,12 @@ export async function seedDemo(url: string, { pool }: Pick<Config, 'pool'>, fail
       .map(({ id }, i) => ({ workoutId: id, currentPlanDay: `2027-03-${29 + i}`, timeOfDay: 'MORNING' as const }))
     // with a key, so that a demo that is begun again leaves alone what somebody has dragged elsewhere
     await commit(updateSelections, { actor: { id: training.ownerId, role: 'LEARNER' }, input: { selections: week }, key: 'demo' })
+    const gain = { userId: 'demo-learner-2', specialization: 'PLAYER', xpGained: 320, sessionsCompleted: 4, reason: 'Spring training' }
+    await commit(levelUp, { actor: system, key: 'demo-player', input: gain })
+    const hired = { userId: 'demo-instructor', specialization: 'COACH', newLevel: 4, reason: 'Came with a license of another academy' }
+    const brought = { xpChange: 1_000, sessionsChange: 12, theoryHoursChange: 40, practiceHoursChange: 62.5 }
+    await commit(updateLevel, { actor: system, key: 'demo-coach', input: { ...hired, ...brought } })
+
     const [sketching] = academy
     const { courseId } = sketching!
     const first = Object.keys(sketching!.lessons)[0]!

@@ -199,6 +199,52 @@ subscription Class($courseId: ID!, $after: Cursor) {
 }`,
     { courseId: globalId('Course', course) },
   ),
+  tab(
+    'demo-instructor',
+    `
+# Level up: XP adds up, and where it passes a threshold,
+# progress and license get the level, both or neither.
+# Run it twice: the second answer is the first one's.
+mutation LevelUp($input: LevelUpInput!) {
+  levelUp(input: $input) {
+    __typename
+    ... on LevelUpPayload {
+      version replayed leveledUp
+      progress { currentLevel totalXp completedSessions specialization { levels { level xp } } }
+      license { currentLevel maxAchievedLevel }
+      progressions { from to reason at }
+    }
+    ... on RecordsDisagree { message recommendedAction }
+    ... on DomainError { code message }
+  }
+}`,
+    {
+      input: {
+        ...{ userId: globalId('User', 'demo-learner-2'), specialization: 'PLAYER', xpGained: 250, sessionsCompleted: 1 },
+        ...{ reason: 'Summer camp', idempotencyKey: 'tour-level-up' },
+      },
+    },
+  ),
+  tab(
+    'demo-learner-2',
+    `
+# Live: how one stands. Leave it running, and run the tab
+# before in another window with another key.
+subscription Standing($userId: ID!, $specialization: String!, $after: Cursor) {
+  standingUpdates(userId: $userId, specialization: $specialization, after: $after) {
+    __typename
+    ... on StandingSnapshot { why cursor version progress { currentLevel totalXp } license { currentLevel maxAchievedLevel } }
+    ... on StandingChange {
+      kind cursor version occurredAt
+      progress { currentLevel totalXp }
+      license { currentLevel maxAchievedLevel }
+      progressions { from to reason }
+    }
+    ... on StreamLagging { cursor message }
+  }
+}`,
+    { userId: globalId('User', 'demo-learner-2'), specialization: 'PLAYER' },
+  ),
 ]
 
 const welcome = [

@@ -50,11 +50,11 @@ const common: readonly ErrorClass[] = [
   OperationFailed,
 ]
 
-/** The GraphQL field of a verb: `name(input: NameInput!): NameResult!`, a union of `NamePayload` and the domain errors that can happen. */
+/** The GraphQL field of a verb: `name(input: NameInput!): NameResult!`, a union of `NamePayload` and the domain errors that can happen. Answers with what it is made of, for a field that does many of the same. */
 export function mutation<S extends Shape, Input, Answer extends object, Fields extends InputFieldMap>(
   name: string,
   options: MutationOptions<S, Input, Answer, Fields>,
-): void {
+) {
   const { description, failed, errors, keyRequired } = options
   const Name = name[0]!.toUpperCase() + name.slice(1)
 
@@ -88,41 +88,39 @@ export function mutation<S extends Shape, Input, Answer extends object, Fields e
     }),
   })
 
+  const errorTypes = [...new Set([...common, ...errors])]
+
+  /** Asks for what was given, and answers with what was committed; throws a domain error. */
+  async function carryOut(input: unknown, context: Context): Promise<Committed<S['view'], Answer>> {
+    const given = input as InputShapeFromFields<Fields> & { idempotencyKey?: string | null; expectedVersion?: number | null }
+    const { viewer } = context
+    if (!viewer) throw new Unauthenticated()
+    const key = keyIn(given.idempotencyKey)
+    const asked = options.ask(given, viewer)
+    try {
+      return await context.commit(options.verb(), { actor: viewer, input: asked, key, expectedVersion: given.expectedVersion ?? undefined })
+    } catch (error) {
+      const told = error instanceof DomainError ? error : new OperationFailed(failed, context.requestId)
+      if (!(error instanceof DomainError)) context.log.error({ err: error, verb: name, viewer: viewer.id, requestId: context.requestId }, failed)
+      const instead = options.degrade?.(asked, told, context)
+      if (instead) return instead
+      throw told
+    }
+  }
+
   builder.mutationField(name, (t) =>
     t.field({
       type: payload,
       description,
       args: { input: t.arg({ type: input, description: 'What is asked.' }) },
       errors: {
-        types: [...new Set([...common, ...errors])],
+        types: errorTypes,
         union: { name: `${Name}Result`, description: `What ${name} is answered with: its payload, or why nothing was changed.` },
       },
-      resolve: async (_, args, context) => {
-        const given = (args as { input: unknown }).input as InputShapeFromFields<Fields> & {
-          idempotencyKey?: string | null
-          expectedVersion?: number | null
-        }
-        const { viewer } = context
-        if (!viewer) throw new Unauthenticated()
-        const key = keyIn(given.idempotencyKey)
-        const asked = options.ask(given, viewer)
-        try {
-          return (await context.commit(options.verb(), {
-            actor: viewer,
-            input: asked,
-            key,
-            expectedVersion: given.expectedVersion ?? undefined,
-          })) as never
-        } catch (error) {
-          const told = error instanceof DomainError ? error : new OperationFailed(failed, context.requestId)
-          if (!(error instanceof DomainError)) context.log.error({ err: error, verb: name, viewer: viewer.id, requestId: context.requestId }, failed)
-          const instead = options.degrade?.(asked, told, context)
-          if (instead) return instead as never
-          throw told
-        }
-      },
+      resolve: (_, args, context) => carryOut((args as { input: unknown }).input, context) as never,
     }),
   )
+  return { input, payload, errors: errorTypes, carryOut }
 }
 
 function keyIn(key: string | null | undefined): string | undefined {

@@ -5,6 +5,7 @@ import { users } from './identity/userAggregate.ts'
 import { courses } from './learning/courseAggregate.ts'
 import { enrollments } from './learning/enrollmentAggregate.ts'
 import { plans } from './planning/planAggregate.ts'
+import { standings } from './licensing/standingAggregate.ts'
 import './identity/user.ts'
 import './learning/course.ts'
 import './learning/lesson.ts'
@@ -23,12 +24,22 @@ import './planning/removeWorkout.ts'
 import './planning/updateSelection.ts'
 import './planning/updateSelections.ts'
 import './planning/clearSelection.ts'
+import './licensing/specialization.ts'
+import './licensing/progress.ts'
+import './licensing/license.ts'
+import './licensing/consistency.ts'
+import './licensing/desync.ts'
+import './licensing/updateLevel.ts'
+import './licensing/updateLevels.ts'
+import './licensing/levelUp.ts'
+import './licensing/syncRecords.ts'
 import './live/enrollmentUpdates.ts'
 import './live/courseUpdates.ts'
 import './live/planUpdates.ts'
+import './live/standingUpdates.ts'
 
 /** All kinds of roots. */
-export const aggregates = [users, courses, enrollments, plans] as unknown as readonly Aggregate<Shape>[]
+export const aggregates = [users, courses, enrollments, plans, standings] as unknown as readonly Aggregate<Shape>[]
 
 /** The API, of all modules: what stands above is the list of them. */
 export function toSchema(): GraphQLSchema {

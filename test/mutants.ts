@@ -141,6 +141,11 @@ const mutants: readonly Mutant[] = [
   },
   { name: 'idle connections not validated', file: 'src/database/pool.ts', change: [['if (since === undefined || ', 'if (since !== null || ']] },
   {
+    name: 'what hangs below a root that is not there taken for new',
+    file: 'src/batch.ts',
+    change: [['before?.version ? rows : { ...rows, [aggregate.root]: [] }', 'before?.version ? rows : {}']],
+  },
+  {
     name: 'who may not is not told where the key is known',
     file: 'src/batch.ts',
     change: [['    verb.may(state, input, actor)\n', '    if (!(key && used.has(keyOf(actor.id, key)))) verb.may(state, input, actor)\n']],
@@ -235,7 +240,7 @@ const mutants: readonly Mutant[] = [
   },
 ]
 
-const IN = ['commit', 'stuck', 'outcome', 'interleavings', 'pool', 'faults']
+const IN = ['commit', 'stuck', 'outcome', 'interleavings', 'pool', 'faults', 'licensing/syncRecords']
 const project = fileURLToPath(new URL('..', import.meta.url))
 const onlyChecks = process.argv.includes('--check')
 const word = process.argv.slice(2).find((argument) => argument !== '--check') ?? ''

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import {
   type GraphQLNamedType,
+  type GraphQLObjectType,
   type GraphQLUnionType,
   isEnumType,
   isInputObjectType,
@@ -52,6 +53,17 @@ describe('the schema', () => {
 
       const input = schema.getType(`${Name}Input`)
       if (!isInputObjectType(input)) throw new Error(`${Name}Input is no input type.`)
+      const { items } = input.getFields()
+      if (items) {
+        // a batch: each item is what its single form takes, with a key of its own, and is answered as that is
+        const Single = Name.replace(/s$/, '')
+        expect(String(items.type)).toBe(`[${Single}Input!]!`)
+        expect(String((schema.getType(`${Name}Payload`) as GraphQLObjectType).getFields().results!.type)).toBe(`[${Name}ItemResult!]!`)
+        const answers = (union: string) => (schema.getType(union) as GraphQLUnionType).getTypes().map(({ name }) => name)
+        expect(answers(`${Name}ItemResult`).sort()).toEqual(answers(`${Single}Result`).sort())
+        expect(answers(`${Name}Result`).sort()).toEqual(['Forbidden', 'InvalidInput', 'Unauthenticated', `${Name}Payload`])
+        return
+      }
       expect(String(input.getFields().idempotencyKey?.type)).toMatch(/^ID!?$/)
       expect(String(input.getFields().expectedVersion?.type)).toBe('Int')
 

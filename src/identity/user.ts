@@ -1,5 +1,7 @@
 import { builder } from '../builder.ts'
 import { Role } from '../generated/prisma/enums.ts'
+import { showError } from '../mutation.ts'
+import { UserNotFound } from './userAggregate.ts'
 
 builder.enumType('Role', {
   description: 'What a user may do.',
@@ -45,3 +47,7 @@ builder.queryField('viewer', (t) =>
     resolve: (query, _, __, { db, viewer }) => (viewer ? db.user.findFirst({ ...query, where: { id: viewer.id } }) : null),
   }),
 )
+
+showError(UserNotFound, 'There is no such user.', (t) => ({
+  userId: t.globalID({ description: 'The id that was asked for.', resolve: ({ userId }) => ({ type: 'User', id: userId }) }),
+}))

@@ -287,6 +287,7 @@ it('the Prisma schema and the migrated database agree, column by column', async 
     Json: 'jsonb',
     BigInt: 'int8',
     Float: 'float8',
+    Decimal: 'numeric',
     Bytes: 'bytea',
   }
   interface Field {

@@ -1,0 +1,122 @@
+import { describe, expect, test } from 'vitest'
+import { levelUp } from '../../src/licensing/levelUp.ts'
+import { standingOf } from '../../src/licensing/id.ts'
+import { updateLevel } from '../../src/licensing/updateLevel.ts'
+import { academy, system } from '../academy.ts'
+import { outsiders, patience, recorded } from '../classroom.ts'
+import { outcome, race, world } from '../world.ts'
+import { expectSound } from './standing.ts'
+
+const w = await world()
+const { outsider, gate, untilBlocked } = await outsiders(w)
+const { commit, record } = recorded(w)
+const { person } = academy(commit)
+
+const up = (userId: string, xpGained: number, key?: string) =>
+  commit(levelUp, { actor: system, key, input: { userId, specialization: 'PLAYER', xpGained, sessionsCompleted: 1, reason: 'a test' } })
+
+/** Somebody who has begun. */
+async function begun() {
+  const { id } = await person()
+  await up(id, 50)
+  record.clear()
+  return { id, standing: standingOf(id, 'PLAYER') }
+}
+
+describe('the progress is locked first, and the license after it (E18)', () => {
+  test('whoever waits for the progress holds no license', async () => {
+    const { id, standing } = await begun()
+    const holder = await outsider()
+    await holder.query('select from "SpecializationProgress" where id = $1 for no key update', [standing])
+    const waiting = up(id, 100)
+    await untilBlocked()
+    await holder.query('select from "License" where id = $1 for update nowait', [standing]) // it is free
+    await holder.end('commit')
+    expect(await waiting).toMatchObject({ version: 3 })
+    await expectSound(w, id)
+  })
+
+  test('whoever waits for the license holds the progress', async () => {
+    const { id, standing } = await begun()
+    const holder = await outsider()
+    await holder.query('select from "License" where id = $1 for update', [standing])
+    const waiting = up(id, 100)
+    await untilBlocked()
+    const looking = await outsider()
+    expect(
+      ((await outcome(looking.query('select from "SpecializationProgress" where id = $1 for update nowait', [standing]))) as { code?: string }).code,
+    ).toBe('55P03')
+    await looking.end()
+    await holder.end('commit')
+    expect(await waiting).toMatchObject({ version: 3 })
+    await expectSound(w, id)
+  })
+
+  test('an outsider who locks them the other way round makes a deadlock, which PostgreSQL ends and we do again', async () => {
+    const { id, standing } = await begun()
+    const holder = await outsider()
+    await holder.query('select from "License" where id = $1 for update', [standing])
+    const waiting = up(id, 100, 'once')
+    await untilBlocked()
+    // returns when ours has been ended: who has waited for longer looks for a deadlock first
+    await holder.query('select from "SpecializationProgress" where id = $1 for update', [standing])
+    await holder.query('update "License" set "issuedAt" = "issuedAt" where id = $1', [standing])
+    await holder.end('commit')
+    expect(await waiting).toMatchObject({ version: 3, replayed: false })
+    expect(record.times('retry')).toBe(1)
+    expect(record.met.retry).toEqual([expect.objectContaining({ error: expect.stringContaining('deadlock') })])
+    await expectSound(w, id)
+  })
+
+  test('one person in two specializations is two locks (E20)', async () => {
+    const { id, standing } = await begun()
+    const holder = await outsider()
+    await holder.query('select from "SpecializationProgress" where id = $1 for update', [standing])
+    const waiting = up(id, 100)
+    await untilBlocked()
+    await commit(levelUp, { actor: system, input: { userId: id, specialization: 'COACH', xpGained: 250, sessionsCompleted: 1, reason: 'a test' } })
+    await expectSound(w, id, 'COACH')
+    await holder.end('commit')
+    await waiting
+    await expectSound(w, id)
+  })
+
+  test('opposite directions on the same two people make no deadlock', async () => {
+    const people = await Promise.all([begun(), begun()])
+    await race(200, (i) => up(people[i % 2]!.id, 1))
+    expect(record.times('retry')).toBe(0)
+    for (const { id } of people) await expectSound(w, id)
+  })
+})
+
+test(
+  'a process that is ended between the two writes leaves neither, and the request is done again (E25)',
+  async () => {
+    const { id, standing } = await begun()
+    const shut = await gate()
+    const flying = commit(updateLevel, {
+      actor: system,
+      key: 'interrupted',
+      input: {
+        ...{ userId: id, specialization: 'PLAYER', newLevel: 6, reason: 'a test' },
+        ...{ xpChange: 10, sessionsChange: 0, theoryHoursChange: 0, practiceHoursChange: 0 },
+      },
+    })
+    const [pid] = await shut.reached() // both rows are written by then, and not committed
+    expect(
+      await w.query(
+        'select p."currentLevel" as progress, l."currentLevel" as license from "SpecializationProgress" p join "License" l using (id) where id = $1',
+        [standing],
+      ),
+    ).toEqual([{ progress: 1, license: 1 }])
+    await w.query('select pg_terminate_backend($1)', [pid])
+    await shut.open()
+    expect(await flying).toMatchObject({
+      version: 3,
+      changed: true,
+      view: { progress: { currentLevel: 6, totalXp: 60 }, license: { currentLevel: 6 } },
+    })
+    await expectSound(w, id)
+  },
+  patience.timeout * 2,
+)
