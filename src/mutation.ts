@@ -78,9 +78,10 @@ export function mutation<S extends Shape, Input, Answer extends object, Fields e
       version: t.exposeInt('version', { description: 'The version that this request made, or, if it changed nothing, found.' }),
       cursor: t.field({
         type: 'Cursor',
+        nullable: true,
         description:
-          'Behind that version: a subscription to the same with this as `after` tells what comes next. And whoever is told a change with this version has been told their own.',
-        resolve: ({ view, version }, _, { cursorOf }) => cursorOf(options.verb().aggregate.root, view.id, version),
+          'Behind that version: a subscription to the same with this as `after` tells what comes next. And whoever is told a change with this version has been told their own. Null only if the database could not be reached since the server began.',
+        resolve: ({ view, version }, _, { cursorOf }) => cursorOf(options.verb().aggregate.root, view.id, version).catch(() => null),
       }),
       replayed: t.exposeBoolean('replayed', {
         description: 'True: this request had been carried out before, under the same key, and this is the answer it was given then.',

@@ -109,6 +109,7 @@ export async function startServer({ config, log }: { config: Config; log: Logger
   async function open({ databaseUrl, demo }: { databaseUrl: string; demo: boolean }) {
     const db = connect(databaseUrl, config.pool)
     const tail = new Tail({ url: databaseUrl, log, watch: live.tail })
+    tail.epoch().catch(() => {}) // known from the beginning, if it can be
     const { follow } = following({ db, tail })
     const committed = (root: string) => {
       tail.ring()

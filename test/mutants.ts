@@ -229,7 +229,7 @@ const mutants: readonly Mutant[] = [
   {
     name: 'out: whoever is rendered for many can be seen',
     file: 'src/live/subscriptions.ts',
-    change: [['const rendered = looked ? undefined : json', 'const rendered = json']],
+    change: [['const rendered = looked ? undefined : this.#json(result)', 'const rendered = this.#json(result)']],
     tests: LIVE,
   },
   {

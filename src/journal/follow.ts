@@ -39,8 +39,8 @@ export interface ChangeItem {
 
 /** Who follows. */
 export interface Reader {
-  /** Each item once, in order. */
-  hear(item: Item): void
+  /** Each item once, in order. Those that are not `isLive` were read for this reader, who was asked before whether it is `ready`. */
+  hear(item: Item, isLive: boolean): void
   /** It was not possible any more; nothing more is told. */
   fail(error: unknown): void
   /** Before each page of what was missed: resolves when the reader can take it. */
@@ -306,11 +306,13 @@ class Follower {
         }
         if (over()) return
         if (late) {
+          await this.reader.ready?.()
+          if (over()) return
           const { item, seen } = await this.feed.present(late)
           if (over()) return
           this.#seen = seen
           this.#version = item.version
-          this.reader.hear(item)
+          this.reader.hear(item, false)
           from = this.feed.behind(item.version, seen.text)
         }
         await this.reader.ready?.()
@@ -340,13 +342,14 @@ class Follower {
     }
     if (this.#seen && sees(this.#seen, item.event.xid)) return
     // Of a window that had begun before, some was told already: who goes on from here must not be told that again.
-    if (this.#seen && isLater(this.#seen, parseSnapshot(window.from)!)) item = this.feed.since(this.#seen, item, window)
-    else this.#seen = undefined
+    if (this.#seen && isLater(this.#seen, parseSnapshot(window.from)!)) {
+      if ('topic' in this.feed.source.subject) item = this.feed.since(this.#seen, item, window) // a root's cursor knows no window
+    } else this.#seen = undefined
     if (!('topic' in this.feed.source.subject)) {
       if (item.version !== this.#version + 1) return void this.begin(undefined, 'OTHER_EPOCH') // not the history that was told: the root was deleted and made again
       this.#version = item.version
     }
-    this.reader.hear(item)
+    this.reader.hear(item, true)
   }
 
   /** All behind a version; or why it can't be told. */
@@ -360,7 +363,7 @@ class Follower {
       if (events[0] && (events[0].version !== after + 1 || events[0].kind === GENESIS)) return 'RESUMED_TOO_LATE'
       const gap = events.findIndex(({ version, kind }, i) => version !== after + 1 + i || kind === GENESIS)
       for (const item of gap < 0 ? items : items.slice(0, gap)) {
-        this.reader.hear(item)
+        this.reader.hear(item, false)
         if (over()) return place
         after = item.version
       }
@@ -385,7 +388,7 @@ class Follower {
       if (BigInt(now.split(':', 2)[1]!) < BigInt(cursor.to.split(':', 2)[1]!)) return 'OTHER_EPOCH' // from the future
       const upTo = to
       for (const item of items) {
-        this.reader.hear(item)
+        this.reader.hear(item, false)
         if (over()) return cursor
       }
       if (events.length === this.feed.page) {

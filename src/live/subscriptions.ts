@@ -191,7 +191,7 @@ class Subscriber {
   readonly #asked: string
   readonly #undo: (() => void)[] = []
   /** What comes while it is being looked whether they may still see it; at first, too, since something may have changed before the guards stood. */
-  #held: (Item | LaggingItem)[] | undefined = []
+  #held: (readonly [item: Item, isLive: boolean])[] | undefined = []
   #isChecked = false
   #checking: Promise<void> | undefined
   #looking = 0
@@ -229,7 +229,7 @@ class Subscriber {
       this.#undo.push(() => clearTimeout(timer))
     }
     const stop = follow(this.#stream.source, this.#opened.after, {
-      hear: (item) => this.#hear(item),
+      hear: (item, isLive) => this.#hear(item, isLive),
       fail: (error) => this.#end(error),
       ready: async () => {
         const isBusy = () => !this.#over && (this.#checking || this.#pending > 0 || this.#sink.waiting > bufferBytes / 2)
@@ -244,24 +244,24 @@ class Subscriber {
     else this.#undo.push(stop)
   }
 
-  #hear(item: Item | LaggingItem): void {
+  #hear(item: Item, isLive: boolean): void {
     if (this.#over) return
     if (!this.#isChecked) {
       this.#isChecked = true
       this.recheck(true)
     }
     if (this.#held) {
-      if (this.#held.length < MOST_PENDING) this.#held.push(item)
+      if (this.#held.length < MOST_PENDING) this.#held.push([item, isLive])
       else this.#lag()
       return
     }
     const rendered = this.#render(item)
-    if (typeof rendered === 'string' && !this.#rendering) this.#tell(item, rendered)
+    if (typeof rendered === 'string' && !this.#rendering) this.#tell(item, rendered, isLive)
     else if (++this.#pending > MOST_PENDING) this.#lag()
     else {
       const turn = (this.#rendering ?? Promise.resolve())
         .then(() => rendered)
-        .then((json) => this.#tell(item, json))
+        .then((json) => this.#tell(item, json, isLive))
         .catch((error) => this.#end(error))
         .then(() => {
           this.#pending--
@@ -285,13 +285,13 @@ class Subscriber {
     return this.#all.render(item, this.#args, createContext(surroundings, this.viewer, (this.#args.contextValue as Context).requestId))
   }
 
-  #tell(item: Item | LaggingItem, json: string): void {
+  #tell(item: Item, json: string, isLive: boolean): void {
     if (this.#over) return
     const { watch, bufferBytes } = this.#all.options
     this.#sink.send(json)
     this.#cursor = item.cursor
     watch?.delivered?.(json.length)
-    if (this.#sink.waiting > bufferBytes) this.#lag()
+    if (isLive && this.#sink.waiting > bufferBytes) this.#lag() // what is not live comes in pages, and only when the network has taken the last
   }
 
   /** Too much is waiting: they are told from where to go on, and let go. */
@@ -339,7 +339,7 @@ class Subscriber {
     if (turn !== this.#looking || this.#over) return // something changed again meanwhile: that decides
     const held = this.#held
     this.#held = undefined
-    for (const item of held ?? []) this.#hear(item)
+    for (const [item, isLive] of held ?? []) this.#hear(item, isLive)
   }
 
   #signOut(): void {
