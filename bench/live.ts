@@ -20,7 +20,7 @@ import { startServer } from '../src/server.ts'
 import type { Answer, Told } from './crowd.ts'
 import { createWorld, ENROLLMENTS, LESSONS } from './world.ts'
 
-// npm run bench:live [-- --rounds 3]: one event, and bursts of 32, to many WebSocket subscribers of one enrollment, beside raw ws that sends the same bytes and
+// npm run bench -- live [--rounds 3]: one event, and bursts of 32, to many WebSocket subscribers of one enrollment, beside raw ws that sends the same bytes and
 // plain graphql-ws that executes for each, all in one run; and how long a commit takes to reach a client.
 const rounds = Number(process.argv[process.argv.indexOf('--rounds') + 1]) || 3
 const crowds = [100, 1_000, 5_000]

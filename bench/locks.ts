@@ -12,7 +12,7 @@ import { migrate } from '../src/database/migrate.ts'
 import { defaultPool } from '../src/database/pool.ts'
 import { levelUp } from '../src/licensing/levelUp.ts'
 
-// npm run bench:locks [-- --seconds 3 --rounds 3]: how long the locks of a level-up are held, through commit() and as one interactive Prisma transaction a call,
+// npm run bench -- locks [--seconds 3 --rounds 3]: how long the locks of a level-up are held, through commit() and as one interactive Prisma transaction a call,
 // in the same run on one durable PostgreSQL. A hold is measured at the client: it begins when the statement that took the lock (the progress's) has returned, and
 // ends when COMMIT is acknowledged; so it holds the statements after it, their round trips and this process's own work and delays between them. The same clock and
 // the same two places on both sides. commit() does more in it: it appends to the journal and keeps the key.

@@ -4,7 +4,7 @@ import { viaHttp } from './http.ts'
 import { type Variant, viaCommit, viaFunction, viaPrisma } from './variants.ts'
 import { createWorld, ENROLLMENTS, LESSONS } from './world.ts'
 
-// npm run bench [-- --rounds 5 --seconds 3]: completions per second and latency, of commit() beside three other ways to do the same work, all in one run.
+// npm run bench -- commit [--rounds 5 --seconds 3]: completions per second and latency, of commit() beside three other ways to do the same work, all in one run.
 const option = (name: string, fallback: number) => Number(process.argv[process.argv.indexOf(`--${name}`) + 1] || fallback) || fallback
 const rounds = process.argv.includes('--rounds') ? option('rounds', 3) : 3
 const seconds = process.argv.includes('--seconds') ? option('seconds', 2) : 2
