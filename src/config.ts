@@ -125,7 +125,7 @@ const parsed = {
     0,
     0,
     36_500,
-    'How long the journal keeps each event; older ones are folded into one per root. 0: for ever. Not less than IDEMPOTENCY_KEY_DAYS.',
+    'How long the journal keeps each event; older ones are folded into one per root. 0: for ever. More than IDEMPOTENCY_KEY_DAYS.',
   ),
   liveConnections: whole('LIVE_CONNECTIONS', 10_000, 1, 1_000_000, 'How many WebSockets and event streams may be open at once.'),
   liveSubscriptionsPerConnection: whole(
@@ -147,7 +147,7 @@ const parsed = {
     1_048_576,
     1_024,
     1_073_741_824,
-    'How much is kept for a subscriber who reads too slowly; beyond that, they are told from where to resume, and let go.',
+    'How many bytes may wait on the connection of a subscriber who reads too slowly; beyond that, they are told from where to resume, and let go.',
   ),
   logLevel: oneOf(
     'LOG_LEVEL',
@@ -182,9 +182,9 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
     else wrong.push(`${setting.variable} must be ${setting.wanted}, and is ${shown(found, setting)}.`)
   }
   const { size, max, lockTimeoutMs, statementTimeoutMs, ...rest } = values as Values
-  if (rest.journalDays && rest.journalDays < rest.idempotencyKeyDays) {
+  if (rest.journalDays && rest.journalDays <= rest.idempotencyKeyDays) {
     wrong.push(
-      `JOURNAL_DAYS must be 0 or not less than IDEMPOTENCY_KEY_DAYS, since a request sent again is answered from the journal, ` +
+      `JOURNAL_DAYS must be 0 or more than IDEMPOTENCY_KEY_DAYS, since a request sent again is answered from the journal, ` +
         `and is ${rest.journalDays}, with IDEMPOTENCY_KEY_DAYS at ${rest.idempotencyKeyDays}.`,
     )
   }

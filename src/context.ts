@@ -62,8 +62,23 @@ export function createContext(surroundings: Surroundings, viewer: Viewer | null,
   return context
 }
 
+/** By database, what is asked of all who are asked about in the same turn. */
+const teaching = new WeakMap<Db, DataLoader<string, ReadonlySet<string>>>()
+
 async function coursesOf(db: Db, viewer: Viewer | null): Promise<ReadonlySet<string>> {
   if (viewer?.role !== 'INSTRUCTOR') return new Set()
-  const found = await db.courseInstructor.findMany({ where: { userId: viewer.id }, select: { courseId: true } })
-  return new Set(found.map(({ courseId }) => courseId))
+  let loader = teaching.get(db)
+  if (!loader) {
+    loader = new DataLoader(
+      async (userIds) => {
+        const found = await db.courseInstructor.findMany({ where: { userId: { in: [...new Set(userIds)] } } })
+        const courses = new Map(userIds.map((userId) => [userId, new Set<string>()]))
+        for (const { userId, courseId } of found) courses.get(userId)!.add(courseId)
+        return userIds.map((userId) => courses.get(userId)!)
+      },
+      { cache: false, maxBatchSize: 500 },
+    )
+    teaching.set(db, loader)
+  }
+  return loader.load(viewer.id)
 }

@@ -203,6 +203,13 @@ export async function startServer({ config, log }: { config: Config; log: Logger
         }
         const answer = await yoga.handleNodeRequestAndResponse(request, response, { requestId })
         if (answer.status >= 500 && !/json/.test(answer.headers.get('content-type') ?? '')) throw new Error(await answer.text()) // a stack, perhaps
+        if (answer.status === 406)
+          return fail(
+            response,
+            406,
+            'NOT_ACCEPTABLE',
+            'A subscription is answered with `Accept: text/event-stream`, or over WebSocket; all else with `application/json`.',
+          )
         await send(answer, response)
       },
       /** Asked of the database at most once a second, however often it is asked of us. */

@@ -125,11 +125,11 @@ describe('the environment', () => {
     ])
   })
 
-  it('keeps events at least as long as the keys whose answers they bear', () => {
-    expect(wrong({ JOURNAL_DAYS: '29' })).toEqual([
-      expect.stringMatching(/^JOURNAL_DAYS must be 0 or not less than IDEMPOTENCY_KEY_DAYS, .* is 29, with IDEMPOTENCY_KEY_DAYS at 30\.$/),
+  it('keeps events longer than the keys whose answers they bear', () => {
+    expect(wrong({ JOURNAL_DAYS: '30' })).toEqual([
+      expect.stringMatching(/^JOURNAL_DAYS must be 0 or more than IDEMPOTENCY_KEY_DAYS, .* is 30, with IDEMPOTENCY_KEY_DAYS at 30\.$/),
     ])
-    expect(parseConfig({ JOURNAL_DAYS: '30' }).journalDays).toBe(30)
+    expect(parseConfig({ JOURNAL_DAYS: '31' }).journalDays).toBe(31)
   })
 
   it('is told all that is wrong with it at once', () => {

@@ -176,7 +176,12 @@ const mutants: readonly Mutant[] = [
     change: [['this.#poll = setInterval(() => this.#wake(), everyMs)', 'this.#poll = setInterval(() => {}, everyMs)']],
     tests: OUT,
   },
-  { name: 'out: other processes are not woken', file: 'src/journal/tail.ts', change: [["await client.query('notify lockstep')", '']], tests: OUT },
+  {
+    name: 'out: other processes are not woken',
+    file: 'src/journal/tail.ts',
+    change: [["await this.#ask(client, { text: 'notify lockstep' })", '']],
+    tests: OUT,
+  },
   {
     name: 'out: another epoch is not noticed',
     file: 'src/journal/tail.ts',

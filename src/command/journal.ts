@@ -16,10 +16,15 @@ const prune = defineCommand({
   run: ({ args }) => {
     const { journalDays, idempotencyKeyDays } = parseConfig()
     const days = args.days === undefined ? journalDays : /^\d{1,5}$/.test(args.days) ? Number(args.days) : Number.NaN
-    if (!(days >= idempotencyKeyDays)) {
-      const found = args.days === undefined ? `JOURNAL_DAYS is ${journalDays}, for ever` : `--days is ${JSON.stringify(args.days)}`
+    if (!(days > idempotencyKeyDays)) {
+      const found =
+        args.days === undefined
+          ? journalDays
+            ? `JOURNAL_DAYS is ${journalDays}`
+            : 'JOURNAL_DAYS is 0, so that events are kept for ever'
+          : `--days is ${JSON.stringify(args.days)}`
       throw new OperatorError(
-        `${found}. Wanted is --days with a whole number of at least ${idempotencyKeyDays} (IDEMPOTENCY_KEY_DAYS), since a request sent again is answered from the journal.`,
+        `${found}. Wanted is --days with a whole number above ${idempotencyKeyDays} (IDEMPOTENCY_KEY_DAYS), since a request sent again is answered from the journal.`,
         exitCode.usage,
       )
     }

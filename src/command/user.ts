@@ -84,6 +84,7 @@ const unteach = defineCommand({
     withDatabase(async ({ db, commit }) => {
       const course = await db.course.findUnique({ where: { slug: args.course } })
       if (!course) throw new OperatorError(`There is no course ${JSON.stringify(args.course)}.`, exitCode.data)
+      if (!(await db.user.findUnique({ where: { id: args.id } }))) throw new OperatorError(`There is no user ${args.id}.`, exitCode.data)
       const { changed } = await commit(dismissInstructor, { actor: system, input: { courseId: course.id, userId: args.id } })
       tell({ id: args.id, course: args.course, changed }, args.json)
     }),

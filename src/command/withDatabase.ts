@@ -7,13 +7,15 @@ import { exitCode, OperatorError } from '../operatorError.ts'
 import { openDatabase } from './openDatabase.ts'
 import { quietLog } from './print.ts'
 
+const HOUR_MS = 3_600_000
+
 /** Works on the operator's database, or the embedded one, brought up to date first; what a verb refuses is told as it is. */
 export async function withDatabase(work: (at: { db: Db; commit: Commit }) => Promise<void>) {
   const config = parseConfig()
   const database = await openDatabase(config, quietLog)
   try {
     await migrate(database.url)
-    const db = connect(database.url, { ...config.pool, size: 0, max: 2 })
+    const db = connect(database.url, { ...config.pool, size: 0, max: 2, statementTimeoutMs: HOUR_MS }) // what an operator asks for may take a while
     try {
       await work({ db, commit: commits(db).commit })
     } catch (error) {

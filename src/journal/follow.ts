@@ -60,7 +60,7 @@ export interface FollowOptions {
 export type Follow = (source: Source<object>, after: Cursor | undefined, reader: Reader) => () => void
 
 /** The only way out: what was committed after a cursor, then what is committed from now on, each once and in order. Answers how to follow. */
-export function following({ db, tail, page = 500, most = 1_000 }: FollowOptions): { follow: Follow; readonly feeds: number } {
+export function following({ db, tail, page = 2_000, most = 1_000 }: FollowOptions): { follow: Follow; readonly feeds: number } {
   const feeds = new Map<string, Feed>()
   return {
     follow(source, after, reader) {
@@ -75,7 +75,8 @@ export function following({ db, tail, page = 500, most = 1_000 }: FollowOptions)
   }
 }
 
-const textOf = (cursor: Cursor) => ('topic' in cursor ? topicCursor(cursor) : rootCursor(cursor))
+/** A cursor as clients keep it. */
+export const textOf = (cursor: Cursor) => ('topic' in cursor ? topicCursor(cursor) : rootCursor(cursor))
 const channelOf = (subject: Subject) => ('topic' in subject ? subject.topic : rootChannel(subject.rootType, subject.rootId))
 
 /** A page of what a follower missed. */
@@ -132,11 +133,16 @@ class Feed implements Listener {
 
   /** Resolves when each event that is committed from now on will be heard. */
   attached(): Promise<void> {
-    return (this.#attached ??= this.tail.attach(this.channel, this).catch((error) => {
-      this.tail.detach(this.channel, this)
-      this.#attached = undefined
+    if (this.#attached) return this.#attached
+    const mine: Promise<void> = this.tail.attach(this.channel, this).catch((error) => {
+      if (this.#attached === mine) {
+        this.tail.detach(this.channel, this)
+        this.#attached = undefined
+      }
       throw error
-    }))
+    })
+    this.#attached = mine
+    return mine
   }
 
   hear(event: JournalEvent, window: Window): void {
@@ -215,7 +221,7 @@ class Feed implements Listener {
     if (to !== undefined) of.push(sql`pg_visible_in_snapshot(e.xid, ${to}::text::pg_snapshot)`)
     if (place) of.push(sql`(${raw(ORDER)}) > (${place[0]}::text, ${place[1]}::text, ${place[2]}::int)`)
     return this.#page(
-      `since ${from} ${to} ${place}`,
+      `since ${from} ${to} ${JSON.stringify(place)}`,
       sql`select ${columns} as event from (
           select e.* from "Event" e where e.xid >= pg_snapshot_xmax(${from}::text::pg_snapshot) and e.topic = ${topic}
           union all

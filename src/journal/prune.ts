@@ -4,8 +4,8 @@ import { isTransient } from '../database/conflict.ts'
 import { columns, type EventRow, eventOf, GENESIS } from './event.ts'
 import { evolved } from './fold.ts'
 
-/** So many roots, and so many events of one, at a time. */
-const [ROOTS, EVENTS] = [100, 1_000]
+/** So many roots, so many events of one, and so many old events, at a time. */
+const [ROOTS, EVENTS, FOUND] = [100, 1_000, 10_000]
 
 export interface PruneOptions {
   readonly db: Db
@@ -28,24 +28,29 @@ export interface Pruned {
  */
 export async function prune({ db, aggregates, days, dryRun = false, signal, progress }: PruneOptions): Promise<Pruned> {
   const total = { roots: 0, events: 0 }
+  const old = sql`at < now() - make_interval(days => ${days}::int)`
   if (dryRun) {
-    const [row] = await db.$queryRaw<Pruned[]>(sql`select count(*)::int as roots, coalesce(sum(n - 1), 0)::int as events from (
-      select count(*) as n from "Event" where at < now() - make_interval(days => ${days}::int) group by "rootType", "rootId" having count(*) > 1) r`)
+    const [row] = await db.$queryRaw<Pruned[]>(sql`select count(*) filter (where n > 1)::int as roots, coalesce(sum(n - 1), 0)::int as events from (
+      select (select count(*) from "Event" e where e."rootType" = r."rootType" and e."rootId" = r."rootId" and e.version <= r.version) as n from (
+        select "rootType", "rootId", max(version) as version from "Event" where ${old} and kind <> 'genesis' group by 1, 2) r) c`)
     return row!
   }
-  for (const aggregate of aggregates) {
-    for (let behind = ''; !signal?.aborted; ) {
-      const roots = await db.$queryRaw<{ rootId: string; version: number }[]>(sql`select "rootId", max(version) as version from "Event"
-        where "rootType" = ${aggregate.root} and "rootId" > ${behind} and at < now() - make_interval(days => ${days}::int)
-        group by "rootId" having count(*) > 1 order by "rootId" limit ${ROOTS}::int`)
-      for (const { rootId, version } of roots) {
-        if (signal?.aborted) break
-        total.events += await again(() => pruneRoot(db, aggregate, rootId, version))
-        total.roots++
-        progress?.({ ...total })
-      }
-      if (roots.length < ROOTS) break
-      behind = roots.at(-1)!.rootId
+  const left: string[] = [] // what can't be folded stays as it is
+  while (!signal?.aborted) {
+    const roots = await db.$queryRaw<{ rootType: string; rootId: string; version: number }[]>(sql`select r.*,
+        (select max(e.version) from "Event" e where e."rootType" = r."rootType" and e."rootId" = r."rootId" and ${old}) as version
+      from (select distinct "rootType", "rootId" from (select "rootType", "rootId" from "Event"
+        where ${old} and kind <> 'genesis' and "rootType" || ' ' || "rootId" <> all(${left}::text[]) order by at limit ${FOUND}::int) e) r`)
+    if (!roots.length) break
+    for (const { rootType, rootId, version } of roots) {
+      if (signal?.aborted) break
+      const aggregate = aggregates.find(({ root }) => root === rootType)
+      const gone = aggregate && (await again(() => pruneRoot(db, aggregate, rootId, version)))
+      if (gone === undefined) left.push(`${rootType} ${rootId}`)
+      if (!gone) continue
+      total.events += gone
+      total.roots++
+      progress?.({ ...total })
     }
   }
   return total
@@ -62,8 +67,8 @@ async function again<T>(run: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Makes the event with this version the genesis of its root. */
-async function pruneRoot(db: Db, aggregate: Aggregate<Shape>, id: string, version: number): Promise<number> {
+/** Makes the event with this version the genesis of its root. Answers how many others went; undefined if they can't be folded. */
+async function pruneRoot(db: Db, aggregate: Aggregate<Shape>, id: string, version: number): Promise<number | undefined> {
   const of = sql`"rootType" = ${aggregate.root} and "rootId" = ${id}`
   let state = aggregate.blank(id)
   for (;;) {
@@ -71,7 +76,7 @@ async function pruneRoot(db: Db, aggregate: Aggregate<Shape>, id: string, versio
       sql`select ${columns} as event from "Event" e where ${of} and version > ${state.version}::int and version <= ${version}::int order by version limit ${EVENTS}::int`,
     )
     for (const event of rows.map(({ event }) => eventOf(event))) {
-      if (event.kind !== GENESIS && event.version !== state.version + 1) return 0 // what came before is not known: there is nothing that it could be folded onto
+      if (event.kind !== GENESIS && event.version !== state.version + 1) return undefined // what came before is not known: there is nothing that it could be folded onto
       state = evolved(aggregate, state, event)
     }
     if (rows.length < EVENTS) break

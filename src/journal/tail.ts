@@ -74,6 +74,7 @@ const MORE = {
   text: `select ${NEW(`where pg_visible_in_snapshot(e.xid, $3::text::pg_snapshot) and (${ORDER}) > ($4::text, $5::text, $6::int)`)} as events`,
 }
 const NOW = { name: 'now', text: `select pg_current_snapshot()::text as snapshot, (select epoch from "Journal") as name, ${NEWEST} as newest` }
+const NAME = { name: 'name', text: 'select epoch as name from "Journal"' }
 const GUARDED = {
   name: 'guarded',
   text: `select distinct e."rootType" || ' ' || e."rootId" as channel from "Event" e
@@ -105,6 +106,8 @@ export class Tail {
   #tell = false
   #down = false
   #failures = 0
+  /** How many answers in a row did not come in time. */
+  #slow = 0
   #stopped = false
 
   constructor({ everyMs = 1_000, quietMs = 20, page = 1_000, answerMs = 5_000, ...options }: TailOptions) {
@@ -198,13 +201,13 @@ export class Tail {
           const client = this.#client ?? (await this.#open())
           await this.#read(client)
           if (this.#tell) {
+            await this.#ask(client, { text: 'notify lockstep' })
             this.#tell = false
-            await client.query('notify lockstep')
           }
           for (const { resolve } of waiting) resolve()
           if (this.#down) log?.info({}, 'The journal is read again; nothing was missed.')
           this.#down = false
-          this.#failures = 0
+          this.#failures = this.#slow = 0
         } catch (error) {
           for (const { reject } of waiting) reject(error)
           this.#client?.end().catch(() => {})
@@ -223,17 +226,13 @@ export class Tail {
   }
 
   async #open(): Promise<pg.Client> {
-    const { url } = this.#options
-    const { answerMs: connectMs } = this.#options
-    const answerMs = this.#options.answerMs * 2 ** Math.min(this.#failures, 6) // what takes longer than thought must not be begun anew for ever
+    const { url, answerMs } = this.#options
     const client = new pg.Client({
       connectionString: url,
       application_name: 'lockstep (reads the journal)',
-      connectionTimeoutMillis: connectMs,
-      query_timeout: answerMs,
-      statement_timeout: answerMs,
+      connectionTimeoutMillis: answerMs,
       keepAlive: true,
-      options: `-c TimeZone=UTC ${PLANS}`,
+      options: `-c TimeZone=UTC -c client_connection_check_interval=1000 ${PLANS}`, // what is no longer waited for is no longer worked on
     })
     client.on('error', () => {}) // 'end' follows
     client.on('end', () => {
@@ -246,15 +245,30 @@ export class Tail {
     })
     try {
       await client.connect()
-      await client.query('listen lockstep')
-      const { rows } = await client.query<Named>(EPOCH)
-      this.#enter(epochOf(rows[0]!), rows[0]!.name)
+      if (this.#stopped) throw new Error('Connection ended')
+      await this.#ask(client, { text: 'listen lockstep' })
+      await this.#enterNext(client)
     } catch (error) {
       client.end().catch(() => {})
       throw error
     }
     this.#client = client
     return client
+  }
+
+  /** An answer that does not come in time does not come any more; one that takes long is given more time the next time. */
+  async #ask<Row extends pg.QueryResultRow>(client: pg.Client, query: pg.QueryConfig): Promise<pg.QueryResult<Row>> {
+    try {
+      return await client.query<Row>({ ...query, query_timeout: this.#options.answerMs * 2 ** Math.min(this.#slow, 6) } as pg.QueryConfig)
+    } catch (error) {
+      if ((error as Error).message === 'Query read timeout') this.#slow++
+      throw error
+    }
+  }
+
+  async #enterNext(client: pg.Client): Promise<void> {
+    const { rows } = await this.#ask<Named>(client, { text: EPOCH })
+    this.#enter(epochOf(rows[0]!), rows[0]!.name)
   }
 
   /** If it is another epoch than before, all that is known is of another history. */
@@ -266,6 +280,7 @@ export class Tail {
     this.#last = undefined
     this.#begun = undefined
     this.#options.log?.warn({ before, epoch }, 'Another epoch of the database has begun: whoever watches begins anew.')
+    for (const channel of [...this.#guards.keys()]) this.#change(channel) // whatever was changed meanwhile, nobody was told of
     for (const here of [...this.#listeners.values()]) for (const listener of [...here]) this.#tellOne(() => listener.reset())
   }
 
@@ -273,20 +288,22 @@ export class Tail {
     const from = this.#last
     if (!this.#listeners.size) {
       this.#last = this.#begun = undefined // whoever comes next begins with a snapshot of their own
+      const { rows } = await this.#ask<{ name: string }>(client, NAME)
+      if (rows[0]!.name !== this.#name) await this.#enterNext(client)
       return
     }
     const { page, watch } = this.#options
     if (this.#begun) return this.#goOn(client, this.#begun)
 
     const begun = performance.now()
-    const { rows } = await client.query<{ snapshot: string; name: string; newest: string | null; events?: string | null }>(
+    const { rows } = await this.#ask<{ snapshot: string; name: string; newest: string | null; events?: string | null }>(
+      client,
       from === undefined ? NOW : { ...NEWS, values: [from, page] },
     )
     const { snapshot, name, newest, events } = rows[0]!
     const to = lasting(snapshot, newest)
     if (name !== this.#name) {
-      const { rows } = await client.query<Named>(EPOCH)
-      this.#enter(epochOf(rows[0]!), rows[0]!.name)
+      await this.#enterNext(client)
       return this.#read(client) // whoever waits to be attached is so only when it has begun anew
     }
     if (from !== undefined && events) {
@@ -294,7 +311,7 @@ export class Tail {
       const news = parse(events)
       const full = news.length === page
       if (full && this.#guards.size) {
-        const { rows } = await client.query<{ channel: string }>({ ...GUARDED, values: [from, to, [...this.#guards.keys()]] })
+        const { rows } = await this.#ask<{ channel: string }>(client, { ...GUARDED, values: [from, to, [...this.#guards.keys()]] })
         for (const { channel } of rows) this.#change(channel)
       } else if (this.#guards.size) for (const { rootType, rootId } of news) this.#change(rootChannel(rootType, rootId))
       this.#handOut(news, window)
@@ -311,7 +328,7 @@ export class Tail {
     for (let { behind } = begun; ; ) {
       this.#begun = { window, behind }
       const start = performance.now()
-      const { rows } = await client.query<{ events: string | null }>({
+      const { rows } = await this.#ask<{ events: string | null }>(client, {
         ...MORE,
         values: [window.from, page, window.to, behind.rootType, behind.rootId, behind.version],
       })

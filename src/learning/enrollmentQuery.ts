@@ -53,6 +53,7 @@ export function readEnrollments({ ids, slices }: Wanted) {
     parts.push(
       sql`select json_build_array(1, p."enrollmentId", l.id, l.active, ${progressed}) from "LessonProgress" p join "Lesson" l on l.id = p."lessonId" where p."enrollmentId" = any(${wholes}::text[])`,
       sql`select json_build_array(3, d."enrollmentId", d."contentItemId", d."completedAt") from "ContentCompletion" d where d."enrollmentId" = any(${wholes}::text[])`,
+      sql`select json_build_array(4, c."enrollmentId", c.attempt, c."courseVersion", c."completedAt") from "CourseCompletion" c where c."enrollmentId" = any(${wholes}::text[])`,
     )
   }
   if (items.size) {
@@ -112,16 +113,18 @@ type LessonRow = readonly [
 ]
 type ItemRow = readonly [2, e: string, id: string, active: boolean, completedAt: string | null]
 type ContentRow = readonly [3, e: string, id: string, completedAt: string]
+type CompletionRow = readonly [4, e: string, attempt: number, courseVersion: number, completedAt: string]
 
 interface Filling extends EnrollmentState {
   readonly lessons: Record<string, { readonly active: boolean; readonly requires: string[] }>
   readonly progress: Record<string, Progress>
   readonly items: Record<string, { readonly active: boolean }>
   readonly contents: Record<string, string>
+  readonly completions: { readonly attempt: number; readonly courseVersion: number; readonly completedAt: string }[]
 }
 
 /** The rows of roots come first, as UNION ALL keeps its order; the others fill in what those have. */
-export function loadEnrollments(rows: readonly (RootRow | LessonRow | ItemRow | ContentRow)[]): EnrollmentState[] {
+export function loadEnrollments(rows: readonly (RootRow | LessonRow | ItemRow | ContentRow | CompletionRow)[]): EnrollmentState[] {
   const states = new Map<string, Filling>()
   for (const row of rows) {
     const state = states.get(row[1])
@@ -130,7 +133,8 @@ export function loadEnrollments(rows: readonly (RootRow | LessonRow | ItemRow | 
     else if (row[0] === 2) {
       state!.items[row[2]] = { active: row[3] }
       if (row[4]) state!.contents[row[2]] = instant(row[4])
-    } else state!.contents[row[2]] = instant(row[3])
+    } else if (row[0] === 3) state!.contents[row[2]] = instant(row[3])
+    else state!.completions.push({ attempt: row[2], courseVersion: row[3], completedAt: instant(row[4]) })
   }
   return [...states.values()]
 }

@@ -23,7 +23,7 @@ export interface EnrollmentState {
   readonly items: Readonly<Record<string, { readonly active: boolean }>>
   /** When content items were completed, as far as it was asked for. */
   readonly contents: Readonly<Record<string, string>>
-  /** The completions of this enrollment that this state has seen happen; earlier ones are not read. */
+  /** The completions of this enrollment that this state has seen happen; earlier ones are read only with EVERYTHING. */
   readonly completions: readonly { readonly attempt: number; readonly courseVersion: number; readonly completedAt: string }[]
 }
 

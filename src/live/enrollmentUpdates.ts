@@ -50,7 +50,8 @@ export function enrollmentChange(t: PothosSchemaTypes.ObjectFieldBuilder<import(
     enrollment: t.field({
       type: Enrollment,
       grantScopes: ['told'],
-      description: 'The enrollment as this change left it.',
+      description:
+        'The enrollment as this change left it: its version, counts and times. What it leads to (course, learner, progress …) is shown as it is now.',
       resolve: ({ event }) => shownEnrollment(event.view as EnrollmentView),
     }),
     lesson: t.field({

@@ -41,6 +41,8 @@ const GOING_AWAY = 1001
 interface Extra {
   readonly request: IncomingMessage
   readonly wire: Wire
+  /** How many operations are being carried out, whether or not somebody still waits for them; a subscription until it is begun. */
+  underWay: number
   /** The newest operation of each id, until its result or its stream is there. */
   readonly beginning: Map<string, SubscribePayload>
   token?: string | null
@@ -64,17 +66,21 @@ export function sockets(options: SocketsOptions) {
     },
     async onSubscribe({ extra, subscriptions }, id, payload) {
       extra.beginning.set(id, payload)
-      const result = await prepared(extra, Object.keys(subscriptions).length, id, payload)
-      if (Array.isArray(result)) return newest({ extra, id, payload }, result) as never
+      extra.underWay++
+      const result = await prepared(extra, Math.max(extra.underWay, Object.keys(subscriptions).length), id, payload)
+      if (Array.isArray(result)) {
+        extra.underWay--
+        return newest({ extra, id, payload }, result) as never
+      }
       return { ...(result as Prepared).args, begun: { prepared: result, extra, id, payload } } as never
     },
     async execute(args) {
       const begun = begunIn(args)
-      return newest(begun, await failing(() => begun.prepared.execute(args))) as never
+      return newest(begun, await failing(begun.extra, () => begun.prepared.execute(args))) as never
     },
     async subscribe(args) {
       const begun = begunIn(args)
-      return newest(begun, await failing(() => begun.prepared.subscribe(args))) as never
+      return newest(begun, await failing(begun.extra, () => begun.prepared.subscribe(args))) as never
     },
     onComplete: ({ extra }, id) => (extra.beginning.has(id) ? never() : undefined), // it ended, and its id was taken up again
     onError: (_, __, ___, errors) => errors.map((error) => plain(error)),
@@ -110,11 +116,13 @@ export function sockets(options: SocketsOptions) {
   }
 
   /** What fails is the operation's failure; the socket has others. */
-  const failing = async (run: () => unknown) => {
+  const failing = async (extra: Extra, run: () => unknown) => {
     try {
       return await run()
     } catch (error) {
       return { errors: [told(error)] }
+    } finally {
+      extra.underWay--
     }
   }
 
@@ -140,7 +148,7 @@ export function sockets(options: SocketsOptions) {
             })
           }),
       },
-      { request, wire, beginning: new Map() },
+      { request, wire, underWay: 0, beginning: new Map() },
     )
     socket.on('ping', () => wire.pace(maxPayload))
     socket.on('pong', () => wire.isThere())

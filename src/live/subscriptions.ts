@@ -3,7 +3,7 @@ import { createSourceEventStream, execute, type ExecutionArgs, type ExecutionRes
 import { type Context, createContext, type Sink, type Surroundings } from '../context.ts'
 import { Forbidden, Unauthenticated, DomainError } from '../errors.ts'
 import type { Viewer } from '../identity/viewer.ts'
-import type { Follow, Item } from '../journal/follow.ts'
+import { type Follow, type Item, textOf } from '../journal/follow.ts'
 import { rootChannel, type Tail } from '../journal/tail.ts'
 import { Arrivals } from './arrivals.ts'
 import { type LaggingItem, Opened, type Stream } from './stream.ts'
@@ -32,8 +32,8 @@ export interface SubscriptionsOptions {
   }
 }
 
-/** The most items that are being rendered for one subscriber. */
-const MOST_PENDING = 1_000
+/** The most items that wait to be rendered for one subscriber, or until it is known whether they may still see them; more than a follower keeps. */
+const MOST_PENDING = 4_000
 
 /**
  * Subscribers with the same document and variables are told the same, as long as nothing of the viewer's own is looked at while it is rendered. Hence each
@@ -173,7 +173,7 @@ export class Subscriptions {
     const after = field?.kind === Kind.FIELD ? field.arguments?.find(({ name }) => name.value === 'after')?.value : undefined
     const without = after?.kind === Kind.VARIABLE ? after.name.value : undefined
     const names = (operation?.variableDefinitions ?? []).map(({ variable }) => variable.name.value).filter((name) => name !== without)
-    return `${number} ${operationName ?? ''} ${JSON.stringify(names.map((name) => variableValues?.[name]))}`
+    return `${number} ${operationName ?? ''} ${JSON.stringify(names.map((name) => (Object.hasOwn(variableValues ?? {}, name) ? [variableValues![name]] : 0)))}`
   }
 }
 
@@ -208,6 +208,7 @@ class Subscriber {
     this.#sink = sink
     this.arrivals = arrivals
     this.#asked = all.nameOf(args)
+    this.#cursor = opened.after && textOf(opened.after)
   }
 
   /** It has a connection to itself. */
@@ -256,6 +257,7 @@ class Subscriber {
       return
     }
     const rendered = this.#render(item)
+    if (typeof rendered !== 'string') rendered.catch(() => {}) // its turn is when it is dealt with
     if (typeof rendered === 'string' && !this.#rendering) this.#tell(item, rendered, isLive)
     else if (++this.#pending > MOST_PENDING) this.#lag()
     else {
@@ -299,7 +301,9 @@ class Subscriber {
     if (this.#over) return
     this.leave('lagging', false)
     if (this.#cursor === undefined) {
-      this.arrivals.end() // not even the beginning: they begin again
+      this.arrivals.end(
+        new GraphQLError('Too much changed before you could be told how things are. Subscribe again.', { extensions: { code: 'LAGGING' } }),
+      )
       return
     }
     const item: LaggingItem = { is: 'lagging', cursor: this.#cursor }
@@ -316,9 +320,11 @@ class Subscriber {
   recheck(hold: boolean): void {
     if (this.#over || (!hold && this.#held)) return
     if (hold) this.#held ??= []
-    const checking = this.#check(hold).finally(() => {
-      if (this.#checking === checking) this.#checking = undefined
-    })
+    const checking = this.#check(hold)
+      .catch((error) => this.#end(error))
+      .finally(() => {
+        if (this.#checking === checking) this.#checking = undefined
+      })
     this.#checking = checking
   }
 

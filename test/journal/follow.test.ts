@@ -508,10 +508,12 @@ describe('coming back', () => {
       expect(back.items).toEqual([])
     }
     // made again and deleted again before it is looked: what is heard last is of a root that isn't there
-    await change('no more', 'no more')
-    await w.query(`alter table "Thing" disable trigger forget_history`)
-    await w.query(`delete from "Thing" where id = 'no more'`)
-    await w.query(`alter table "Thing" enable trigger forget_history`)
+    const both = await outsider()
+    await both.query(`select change('no more', 'no more')`)
+    await both.query(`alter table "Thing" disable trigger forget_history`)
+    await both.query(`delete from "Thing" where id = 'no more'`)
+    await both.query(`alter table "Thing" enable trigger forget_history`)
+    await both.end('commit')
     await follower.until(() => follower.failures.length > 0)
     expect(follower.failures).toEqual([new Error('There is nothing to follow.')])
   })

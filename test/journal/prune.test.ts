@@ -123,7 +123,7 @@ describe('folding', () => {
             const after = await expectFolds(enrollmentId)
             expect(after.slice(1)).toEqual(before[i]!.slice(old[i])) // what is newer stays as it was
             expect(after[0]!.version).toBe(old[i])
-            expect(after[0]!.kind).toBe(old[i]! > 1 ? GENESIS : 'enrolled')
+            expect(after[0]!.kind).toBe(GENESIS)
             expect(after[0]!.view).toEqual(before[i]![old[i]! - 1]!.view)
             expect(folded(enrollments, enrollmentId, after)).toEqual(folded(enrollments, enrollmentId, before[i]!))
             total.kept += after.length - 1
