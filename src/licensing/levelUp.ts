@@ -3,7 +3,7 @@ import { localId } from '../builder.ts'
 import { InvalidInput } from '../errors.ts'
 import { UserNotFound } from '../identity/userAggregate.ts'
 import { mutation } from '../mutation.ts'
-import { codeIn, standingOf } from './id.ts'
+import { codeIn, standingOf, userOf } from './id.ts'
 import { License, LicenseProgression, shownLicense, shownProgressions } from './license.ts'
 import { shownProgress, SpecializationProgress } from './progress.ts'
 import {
@@ -25,7 +25,7 @@ import type { Progression, Standings } from './standingState.ts'
 mutation('levelUp', {
   verb: () => levelUp,
   description:
-    'Adds XP and sessions; where XP passes the threshold of a further level, progress and license get it, several at once if so much was gained; for instructors and admins. Whoever had neither record begins at level 1.',
+    'Adds XP and sessions; where XP passes the threshold of a further level, progress and license get it, several at once if so much was gained; for instructors (of others) and admins. Whoever had neither record begins at level 1.',
   failed: 'Failed to level up.',
   keyRequired: true,
   input: (t) => ({
@@ -75,7 +75,7 @@ export const levelUp: Verb<Standings, Gain, { progressions: readonly Progression
   aggregate: standings,
   creates: true,
   root: ({ userId, specialization }) => standingOf(userId, specialization),
-  may: (_, __, actor) => mayAdvance(actor),
+  may: ({ id }, _, actor) => mayAdvance(actor, userOf(id)),
 
   decide(state, { xpGained, sessionsCompleted, reason }, { actor }) {
     const specialization = sound(state)

@@ -72,9 +72,10 @@ export class RecordNotFound extends DomainError {
   }
 }
 
-/** Levels are advanced by instructors and admins. */
-export function mayAdvance(actor: Actor): void {
+/** Levels are advanced by instructors and admins; an instructor’s own by another. */
+export function mayAdvance(actor: Actor, userId?: string): void {
   if (actor.role === 'LEARNER') throw new Forbidden('Only an instructor or an admin may change a level.')
+  if (actor.role === 'INSTRUCTOR' && actor.id === userId) throw new Forbidden('Nobody changes their own level. Ask another instructor, or an admin.')
 }
 
 /** What the specialization asks. Throws if there is no such specialization, no such person, or if the two records disagree: nothing is built on a desync. */
@@ -126,7 +127,7 @@ export const standings: Aggregate<Standings> = {
 
   evolve(state, event, at) {
     if (event.kind === 'standingBegun') {
-      const license = { currentLevel: 1, maxAchievedLevel: 1, issuedAt: at }
+      const license = { currentLevel: 1, maxAchievedLevel: highest(1, event.progressions ?? []), issuedAt: at }
       return { ...state, progress: beginner, license, progressions: event.progressions ?? [] }
     }
     const { advancedBy, reason } = event
@@ -169,6 +170,10 @@ export const standings: Aggregate<Standings> = {
 
   topic: ({ id }) => `Specialization:${codeOf(id)}`,
 }
+
+/** The highest level that the story of a license knows of; a license that was deleted by hand left its story. */
+export const highest = (level: number, progressions: readonly { readonly from: number; readonly to: number }[]): number =>
+  progressions.reduce((most, { from, to }) => Math.max(most, from, to), level)
 
 /** The license at another level. The highest that it had stays. */
 export const advanced = (license: License, level: number): License => ({

@@ -6,7 +6,8 @@ import { mutation } from '../mutation.ts'
 import { codeIn, codeOf, standingOf, userOf } from './id.ts'
 import { License, LicenseProgression, shownLicense, shownProgressions } from './license.ts'
 import { RecordSource, shownProgress, SpecializationProgress } from './progress.ts'
-import { advanced, beginner, RecordNotFound, reasonIn, SpecializationNotFound, standings } from './standingAggregate.ts'
+import { advanced, beginner, highest, LevelOutOfRange, RecordNotFound, reasonIn, SpecializationNotFound, standings } from './standingAggregate.ts'
+import { EVERYTHING } from './standingQuery.ts'
 import type { License as LicenseState, Progression, Source, Standings } from './standingState.ts'
 
 mutation('syncRecords', {
@@ -42,7 +43,7 @@ mutation('syncRecords', {
     }),
     synced: t.boolean({ description: 'False: they agreed already, and nothing was changed.', resolve: ({ answer }) => answer.synced }),
   }),
-  errors: [SpecializationNotFound, UserNotFound, RecordNotFound],
+  errors: [SpecializationNotFound, UserNotFound, RecordNotFound, LevelOutOfRange],
 })
 
 /** Which records, and which of them is right. */
@@ -58,22 +59,24 @@ export const syncRecords: Verb<Standings, Sync, { progressions: readonly Progres
   name: 'syncRecords',
   aggregate: standings,
   creates: true,
+  slice: () => [EVERYTHING],
   root: ({ userId, specialization }) => standingOf(userId, specialization),
   may: (_, __, actor) => mayMend(actor),
 
-  decide({ id, progress, license, progressions, specialization, registered }, { source, reason }, { actor, now }) {
+  decide({ id, version, progress, license, progressions, specialization, registered }, { source, reason }, { actor, now }) {
     if (!specialization) throw new SpecializationNotFound(codeOf(id))
     if (!registered) throw new UserNotFound(userOf(id))
     const told = reasonIn(reason)
     const right = source === 'PROGRESS' ? progress : license
     if (!right) throw new RecordNotFound(source)
     const level = right.currentLevel
+    if (level > specialization.maxLevel) throw new LevelOutOfRange(level, specialization.maxLevel)
     if (progress?.currentLevel === license?.currentLevel) return []
 
-    const issued: LicenseState = { currentLevel: level, maxAchievedLevel: level, issuedAt: now }
+    const issued: LicenseState = { currentLevel: level, maxAchievedLevel: highest(level, progressions), issuedAt: now }
     const after = { progress: { ...(progress ?? beginner), currentLevel: level }, license: license ? advanced(license, level) : issued }
     const from = license?.currentLevel ?? null
-    return [{ kind: 'recordsSynced', source, ...after, from, progressions, advancedBy: actor.id, reason: told }]
+    return [{ kind: 'recordsSynced', source, ...after, from, progressions: version ? [] : progressions, advancedBy: actor.id, reason: told }]
   },
 
   answer: ({ progressions }, _, events, before) => ({

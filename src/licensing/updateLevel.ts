@@ -3,7 +3,7 @@ import { localId } from '../builder.ts'
 import { InvalidInput } from '../errors.ts'
 import { UserNotFound } from '../identity/userAggregate.ts'
 import { mutation } from '../mutation.ts'
-import { codeIn, codeOf, standingOf } from './id.ts'
+import { codeIn, codeOf, standingOf, userOf } from './id.ts'
 import { License, LicenseProgression, shownLicense, shownProgressions } from './license.ts'
 import { shownProgress, SpecializationProgress } from './progress.ts'
 import {
@@ -27,7 +27,7 @@ import type { Progression, Standings } from './standingState.ts'
 export const updateLevelField = mutation('updateLevel', {
   verb: () => updateLevel,
   description:
-    'Sets somebody’s level and adds to their totals, in progress and license at once or not at all; for instructors and admins. Whoever had neither gets both. What was set stands until XP that is gained later passes a further threshold.',
+    'Sets somebody’s level and adds to their totals, in progress and license at once or not at all; for instructors (of others) and admins. Whoever had neither gets both. What was set stands until XP that is gained later passes a further threshold.',
   failed: 'Failed to update the level.',
   keyRequired: true,
   input: (t) => ({
@@ -86,7 +86,7 @@ export const updateLevel: Verb<Standings, LevelUpdate, LevelAnswer> = {
   aggregate: standings,
   creates: true,
   root: ({ userId, specialization }) => standingOf(userId, specialization),
-  may: (_, __, actor) => mayAdvance(actor),
+  may: ({ id }, _, actor) => mayAdvance(actor, userOf(id)),
 
   decide(state, { newLevel, xpChange, sessionsChange, theoryHoursChange, practiceHoursChange, reason }, { actor }) {
     const { maxLevel, countsHours } = sound(state)
@@ -118,6 +118,6 @@ export const updateLevel: Verb<Standings, LevelUpdate, LevelAnswer> = {
 }
 
 function checkHours(field: string, hours: number): void {
-  if (Math.round(hours * 100) / 100 === hours) return
+  if (Number.isFinite(hours) && Math.round(hours * 100) / 100 === hours) return
   throw new InvalidInput(field, `${field} is ${hours}. Wanted are hours with two decimals at most, such as 1.25.`)
 }

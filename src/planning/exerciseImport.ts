@@ -16,7 +16,12 @@ const system: Actor = { id: 'system', role: 'SYSTEM' }
 /** Exercises as a plan. Whose it is and what it is called is which plan it is, and the file's id of an exercise which workout. */
 export function planFrom(exercises: readonly Exercise[], ownerId: string, title: string): PlanDefinition {
   const planId = idOf(JSON.stringify(['exercises', ownerId, title]))
-  return { planId, ownerId, title, workouts: exercises.map(({ id, title, details }) => ({ id: `${planId}.${idOf(id)}`, title, details })) }
+  return {
+    planId,
+    ownerId,
+    title,
+    workouts: exercises.map(({ id, title, details }) => ({ id: `${planId}.${idOf(JSON.stringify(id))}`, title, details })),
+  }
 }
 
 /** Makes a plan what a definition says, as far as it names workouts; what is so already is not written. Ends early if it is told to, with what was done. */

@@ -29,15 +29,26 @@ export const Workout = builder.prismaNode('Workout', {
     selection: t.field({
       type: WorkoutSelection,
       nullable: true,
-      description: 'When it is to be done; null if nothing was ever said, or all was taken back.',
+      description: 'When it is to be done; null if nothing was ever said, or it was cleared.',
       resolve: (workout, _, context) => {
         const { selection } = workout as Committed
         return selection === undefined ? context.load(selections, workout.id) : selection
       },
     }),
-    plan: t.relation('plan', { nullable: true, description: 'The plan that it belongs to.' }),
+    plan: t.field({
+      type: 'Plan' as never,
+      nullable: true,
+      description: 'The plan that it belongs to.',
+      resolve: ({ planId }, _, context) => context.load(plans, planId) as never, // a workout that was removed since has one, too
+    }),
   }),
 })
+
+const plans: Load<string, object | null> = async (ids, { db }) => {
+  const found = await db.plan.findMany({ where: { id: { in: [...ids] } } })
+  const byId = new Map(found.map((plan) => [plan.id, plan]))
+  return ids.map((id) => byId.get(id) ?? null)
+}
 
 const details: Load<string, string> = async (ids, { db }) => {
   const found = await db.workout.findMany({ where: { id: { in: [...ids] } }, select: { id: true, details: true } })

@@ -1,3 +1,4 @@
 drop table "Session";
 drop table "User";
 drop type "Role";
+delete from "Event" where "rootType" = 'User';

@@ -9,3 +9,4 @@ drop type "ContentKind";
 drop table "Lesson";
 drop table "CourseInstructor";
 drop table "Course";
+delete from "Event" where "rootType" in ('Course', 'Enrollment');

@@ -2,3 +2,4 @@ drop table "WorkoutSelection";
 drop type "TimeOfDay";
 drop table "Workout";
 drop table "Plan";
+delete from "Event" where "rootType" = 'Plan';
