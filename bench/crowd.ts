@@ -36,8 +36,11 @@ function frame(text: string): Buffer {
   return Buffer.concat([header, payload]) // masked with zeros, which is a mask
 }
 
+/** Whoever does not answer a ping is taken for gone. */
+const PONG = Buffer.from([0x8a, 0x80, 0, 0, 0, 0])
+
 /** Counts the text frames; those of one connection may come in any pieces. */
-function counter(heard: (text: () => string) => void) {
+function counter(heard: (text: () => string) => void, pinged: () => void) {
   let rest: Buffer | undefined
   return (chunk: Buffer) => {
     let data = rest ? Buffer.concat([rest, chunk]) : chunk
@@ -51,7 +54,7 @@ function counter(heard: (text: () => string) => void) {
       if ((data[0]! & 15) === 1) {
         const body = data
         heard(() => body.toString('utf8', start, start + length))
-      }
+      } else if ((data[0]! & 15) === 9) pinged()
       data = data.subarray(start + length)
     }
     if (data.length) rest = Buffer.from(data)
@@ -77,15 +80,18 @@ async function connect({ port, path, protocol, send }: Extract<Told, { do: 'conn
           let said = 0
           const say = () => (said < messages.length ? socket.write(frame(messages[said++]!)) : resolve())
           let settled = !messages.length // each message is answered once before the next is sent, and before the connection counts
-          const hear = counter((text) => {
-            if (!settled) {
-              settled = said === messages.length
-              return say()
-            }
-            arrived++
-            if (watching) watching.push([String(now()), text()])
-            if (arrived === expected) answer({ did: 'arrived', at: String(now()) })
-          })
+          const hear = counter(
+            (text) => {
+              if (!settled) {
+                settled = said === messages.length
+                return say()
+              }
+              arrived++
+              if (watching) watching.push([String(now()), text()])
+              if (arrived === expected) answer({ did: 'arrived', at: String(now()) })
+            },
+            () => socket.write(PONG),
+          )
           socket.on('data', hear)
           hear(head.subarray(end + 4))
           say()

@@ -250,8 +250,8 @@ for (let round = 1; round <= rounds; round++) {
         return result
       }
       await times(10, 1)
-      const one = await times(size > 1_000 ? 15 : 40, 1)
-      const burst = await times(size > 1_000 ? 3 : 8, BURST)
+      const one = await times(size > 1_000 ? 10 : 25, 1)
+      const burst = await times(size > 1_000 ? 2 : 5, BURST)
       await crowd.ask({ do: 'leave' }, 'leave')
       await pusher.close()
       const key = `${size} | ${name}`
