@@ -79,3 +79,13 @@ test('one sees one’s own standings, and what there is to specialize in', async
   ])
   for (const { levels } of specializations) expect(levels.map(({ level }) => level)).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
 })
+
+test('nobody changes their own level, an instructor neither; an admin may', async () => {
+  const code = { __typename: 'Forbidden', code: 'FORBIDDEN' }
+  const before = await everything(w, instructor.id)
+  expect(await about(api, instructor, instructor.id).up(10_000)).toMatchObject(code)
+  expect(await about(api, instructor, instructor.id).update({ newLevel: 8 })).toMatchObject(code)
+  expect(await everything(w, instructor.id)).toEqual(before)
+  payload(await about(api, admin, instructor.id).update({ newLevel: 2 }))
+  payload(await about(api, admin, admin.id).update({ newLevel: 2 }))
+})

@@ -290,3 +290,27 @@ test('no desync lasts: of all that the verbs did here, none is left between two 
   await looking
   expect(looks).toBeGreaterThan(2)
 })
+
+test('a level that the specialization does not have is not made the level of both', async () => {
+  const learner = await person()
+  await byHand.onlyLicense(learner.id, 99)
+  const before = await everything(w, learner.id)
+  const mended = commit(syncRecords, {
+    actor: system,
+    input: { userId: learner.id, specialization: 'PLAYER', source: 'LICENSE', reason: 'By hand' },
+  })
+  expect(await outcome(mended)).toMatchObject({ code: 'LEVEL_OUT_OF_RANGE', found: 99, maxLevel: 8 })
+  expect(await everything(w, learner.id)).toEqual(before)
+})
+
+test('a license that is issued anew keeps the highest level that its story tells of', async () => {
+  const learner = await at(7)
+  payload(await about(api, admin, learner.id).update({ newLevel: 2 }))
+  await byHand.noLicense(learner.id)
+  const { view } = await commit(syncRecords, {
+    actor: system,
+    input: { userId: learner.id, specialization: 'PLAYER', source: 'PROGRESS', reason: 'Lost' },
+  })
+  expect(view.license).toMatchObject({ currentLevel: 2, maxAchievedLevel: 7 })
+  await expectSound(w, learner.id)
+})

@@ -229,3 +229,15 @@ describe('updateLevels', () => {
     expect(await refused({ items: items.slice(0, 1) })).toMatchObject({ __typename: 'Unauthenticated' })
   })
 })
+
+test('hours without end are refused, as a literal too', async () => {
+  const learner = await person()
+  for (const hours of ['1e999', '-1e999']) {
+    const { data, errors } = await api.ask(
+      `mutation { updateLevel(input: { userId: "${globalId('User', learner.id)}", specialization: "COACH", newLevel: 2, theoryHoursChange: ${hours}, reason: "x", idempotencyKey: "endless" }) { __typename ... on InvalidInput { field } } }`,
+      {},
+      admin.token,
+    )
+    expect({ data, errors }).toEqual({ data: { updateLevel: { __typename: 'InvalidInput', field: 'input.theoryHoursChange' } }, errors: undefined })
+  }
+})

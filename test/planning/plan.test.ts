@@ -283,3 +283,18 @@ test('whoever is deleted takes their plans with them, with workouts, selections,
   expect(await w.history('Plan', plan.planLocalId)).toEqual([])
   expect(await w.query('select key from "IdempotencyKey" where actor = $1', [ada.id])).toEqual([])
 })
+
+test('of a workout that was removed since, a replay still tells the plan', async () => {
+  const ada = await person()
+  const plan = await planner(api, ada, 1)
+  const ask = () =>
+    api.ask(
+      `mutation { updateSelection(input: { workoutId: "${plan.ids[0]}", currentPlanDay: "${DAY}", idempotencyKey: "then" }) { __typename ... on UpdateSelectionPayload { replayed workout { title plan { id } } } } }`,
+      {},
+      ada.token,
+    )
+  await ask()
+  payload(await plan.remove(1))
+  const { data, errors } = await ask()
+  expect({ data, errors }).toMatchObject({ data: { updateSelection: { replayed: true, workout: { plan: { id: plan.planId } } } }, errors: undefined })
+})
