@@ -70,7 +70,7 @@ export function metrics(log: Logger) {
   const executed = new Counter({
     registers,
     name: 'lockstep_live_executed_total',
-    help: 'How often an item was rendered: once for many subscribers (shared), or for one (apart).',
+    help: 'How often an item was rendered: once for many subscribers (shared), or for one (apart), after it was found out, once an item, that it cannot be shared (in vain).',
     labelNames: ['how'],
   })
   const closed = new Counter({
@@ -89,7 +89,7 @@ export function metrics(log: Logger) {
     },
     subscriptions: {
       delivered: () => void deliveries++,
-      executed: (how: 'shared' | 'apart') => executed.inc({ how }),
+      executed: (how: 'shared' | 'apart' | 'in vain') => executed.inc({ how }),
       closed: (why: 'left' | 'lagging' | 'refused' | 'failed') => closed.inc({ why }),
     },
     /** From when on these say how many there are. */

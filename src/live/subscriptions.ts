@@ -28,7 +28,7 @@ export interface SubscriptionsOptions {
     opened?(): void
     closed?(why: 'left' | 'lagging' | 'refused' | 'failed'): void
     delivered?(bytes: number): void
-    executed?(how: 'shared' | 'apart'): void
+    executed?(how: 'shared' | 'apart' | 'in vain'): void
   }
 }
 
@@ -128,8 +128,7 @@ export class Subscriptions {
   shared(item: object, asked: string, args: ExecutionArgs): Rendered | Promise<Rendered> {
     let byAsked = this.#rendered.get(item)
     if (!byAsked) this.#rendered.set(item, (byAsked = new Map()))
-    const known = byAsked.get(asked)
-    if (known !== undefined) return known
+    if (byAsked.has(asked)) return byAsked.get(asked) // also that it can't be shared, which is found out once and not for each
     let looked = false
     const look = <T>(blank: T) => ({
       get: () => {
@@ -145,7 +144,7 @@ export class Subscriptions {
     const done = (result: ExecutionResult): Rendered => {
       const rendered = looked ? undefined : this.#json(result) // what is thrown away is shown to nobody, nor logged
       byAsked.set(asked, rendered)
-      if (!looked) this.options.watch?.executed?.('shared')
+      this.options.watch?.executed?.(looked ? 'in vain' : 'shared')
       return rendered
     }
     const result = execute({ ...args, rootValue: item, contextValue: context })

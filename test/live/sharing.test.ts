@@ -124,6 +124,7 @@ test.each(own)('%s: two who ask the same over the same document are told each th
   const streams = viewers.map((by) => results<{ enrollmentUpdates: Told }>(query, { id: globalId('Enrollment', id) }, { by }))
   await Promise.all(streams.map((stream) => stream.until(1)))
   const since = await rendered()
+  const inVain = await metric('lockstep_live_executed_total{how="in vain"}')
   payload(await api.complete(learner.token, taken.lesson(1)))
   for (const [i, stream] of streams.entries()) {
     const told = viewers[i] === learner ? expected.learner : expected.instructor
@@ -133,6 +134,7 @@ test.each(own)('%s: two who ask the same over the same document are told each th
     }
   }
   expect(await since()).toEqual([0, 4])
+  expect((await metric('lockstep_live_executed_total{how="in vain"}')) - inVain).toBe(1) // found out once, and not for each
 })
 
 test('what the stream itself bears is granted with it; the same kind of thing elsewhere is not: it is looked at as anywhere', async () => {
