@@ -9,7 +9,7 @@ export default defineConfig({
     pool: 'forks',
     // two files at once even where there are more cores: races are tested by racing, and need the cores themselves
     maxWorkers: 2,
-    testTimeout: 30_000,
+    testTimeout: 60_000,
     hookTimeout: 60_000,
   },
 })

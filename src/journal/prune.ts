@@ -23,12 +23,14 @@ export interface Pruned {
 }
 
 /**
- * Folds what is older than so many days into one event per root, the genesis, which bears the state that those events amount to. What is newer stays, and so
- * does the newest of what is older, as the genesis itself. Interrupted, it can be run again; two at once do the same.
+ * Folds what is older than so many days, as it begins, into one event per root, the genesis, which bears the state that those events amount to. What is newer
+ * stays, and so does the newest of what is older, as the genesis itself. Interrupted, it can be run again; two at once do the same.
  */
 export async function prune({ db, aggregates, days, dryRun = false, signal, progress }: PruneOptions): Promise<Pruned> {
   const total = { roots: 0, events: 0 }
-  const old = sql`at < now() - make_interval(days => ${days}::int)`
+  // looked up once: what grows old while it runs is the next run's, or a run would never end beside those who commit faster than it folds
+  const [{ end } = { end: '' }] = await db.$queryRaw<{ end: string }[]>(sql`select (now() - make_interval(days => ${days}::int))::text as end`)
+  const old = sql`at < ${end}::timestamptz`
   if (dryRun) {
     const [row] = await db.$queryRaw<Pruned[]>(sql`select count(*) filter (where n > 1)::int as roots, coalesce(sum(n - 1), 0)::int as events from (
       select (select count(*) from "Event" e where e."rootType" = r."rootType" and e."rootId" = r."rootId" and e.version <= r.version) as n from (

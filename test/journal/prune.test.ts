@@ -248,6 +248,26 @@ describe('folding', () => {
     for (const { enrollmentId } of pupils) expect(await expectFolds(enrollmentId)).toHaveLength(1)
   })
 
+  test('it ends, however fast others commit: what grows old while it runs is left to the next run', async () => {
+    const lessons = await course(3)
+    const [pupil] = await learners(w, commit, 1, lessons)
+    let statements = 0
+    const busy = new Proxy(db, {
+      get: (target, name) =>
+        name === '$queryRaw'
+          ? async (statement: Parameters<typeof db.$queryRaw>[0]) => {
+              await pupil!.complete(1)
+              await pupil!.reset()
+              if (++statements > 50) throw new Error('It does not end.')
+              return db.$queryRaw(statement)
+            }
+          : Reflect.get(target, name),
+    })
+    expect((await prunes(0, { db: busy })).events).toBeGreaterThan(0)
+    expect((await prunes(0)).events).toBeGreaterThan(0)
+    expect(await expectFolds(pupil!.enrollmentId)).toHaveLength(1)
+  })
+
   test('a history whose beginning is missing is left as it is, and keeps no other from being folded', async () => {
     const lessons = await course(3)
     const pupils = await learners(w, commit, 3, lessons)

@@ -53,19 +53,22 @@ describe('the progress is locked first, and the license after it (E18)', () => {
   })
 
   test('an outsider who locks them the other way round makes a deadlock, which PostgreSQL ends and we do again', async () => {
-    const { id, standing } = await begun()
-    const holder = await outsider()
-    await holder.query('select from "License" where id = $1 for update', [standing])
-    const waiting = up(id, 100, 'once')
-    await untilBlocked()
-    // returns when ours has been ended: who has waited for longer looks for a deadlock first
-    await holder.query('select from "SpecializationProgress" where id = $1 for update', [standing])
-    await holder.query('update "License" set "issuedAt" = "issuedAt" where id = $1', [standing])
-    await holder.end('commit')
-    expect(await waiting).toMatchObject({ version: 3, replayed: false })
-    expect(record.times('retry')).toBe(1)
-    expect(record.met.retry).toEqual([expect.objectContaining({ error: expect.stringContaining('deadlock') })])
-    await expectSound(w, id)
+    // who has waited for a second when the other begins to wait has looked for a deadlock already, and won't again: whom PostgreSQL ends is the machine's doing
+    for (let isOurs = false; !isOurs; ) {
+      const { id, standing } = await begun()
+      const holder = await outsider()
+      await holder.query('select from "License" where id = $1 for update', [standing])
+      const waiting = up(id, 100, `once ${id}`)
+      await untilBlocked()
+      const theirs = await outcome(holder.query('select from "SpecializationProgress" where id = $1 for update', [standing]))
+      isOurs = !(theirs instanceof Error)
+      if (isOurs) await holder.query('update "License" set "issuedAt" = "issuedAt" where id = $1', [standing])
+      else expect(theirs).toMatchObject({ code: '40P01' })
+      await holder.end('commit')
+      expect(await waiting).toMatchObject({ version: 3, replayed: false })
+      expect(record.met.retry ?? []).toEqual(isOurs ? [expect.objectContaining({ error: expect.stringContaining('deadlock') })] : [])
+      await expectSound(w, id)
+    }
   })
 
   test('one person in two specializations is two locks (E20)', async () => {
