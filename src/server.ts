@@ -102,6 +102,7 @@ export async function startServer({ config, log }: { config: Config; log: Logger
   })
   server.requestTimeout = 30_000
   server.headersTimeout = 10_000
+  server.keepAliveTimeout = 75_000 // longer than the proxies in front of it keep theirs (mostly 60 s): whoever closes first loses no request
   server.listen(config.port, config.host)
   await once(server, 'listening')
   const { address: host, port } = server.address() as AddressInfo

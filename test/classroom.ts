@@ -166,7 +166,7 @@ export async function outsiders(w: World) {
 }
 
 const ignore = () => {}
-export const patience = { timeout: 10_000, interval: 5 }
+export const patience = { timeout: 25_000, interval: 5 }
 
 /** Whether it is settled by now. */
 export function pending(promises: readonly Promise<unknown>[]) {

@@ -55,7 +55,7 @@ export function sockets(options: SocketsOptions) {
   const wires = new Set<Wire>()
 
   const protocol = makeServer<Record<string, unknown>, Extra>({
-    connectionInitWaitTimeout: 5_000,
+    connectionInitWaitTimeout: 10_000,
     async onConnect({ connectionParams, extra }) {
       extra.token = tokenIn(connectionParams) ?? extra.request.headers.authorization ?? null
       if (!extra.token) return

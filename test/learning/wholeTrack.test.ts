@@ -132,7 +132,7 @@ async function twiceAtWorst(token: string, lesson: string, key: string, dropped:
   return data.completeLesson
 }
 
-/** Posts; dropped, the connection is torn as soon as an answer begins to arrive. */
+/** Posts; dropped, the connection is torn as soon as an answer begins to arrive. A kept connection that was closed just then is no answer: it is asked again, under the same key. */
 function post(token: string, body: string, dropped: boolean): Promise<string | undefined> {
   return new Promise((resolve, reject) => {
     const headers = { 'content-type': 'application/json', authorization: `Bearer ${token}`, 'content-length': Buffer.byteLength(body) }
@@ -146,7 +146,7 @@ function post(token: string, body: string, dropped: boolean): Promise<string | u
       response.on('data', (part) => (text += part))
       response.on('end', () => resolve(text))
     })
-    request.on('error', (error) => (dropped ? resolve(undefined) : reject(error)))
+    request.on('error', (error) => (dropped ? resolve(undefined) : request.reusedSocket ? resolve(post(token, body, false)) : reject(error)))
     request.end(body)
   })
 }

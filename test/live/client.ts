@@ -85,13 +85,13 @@ export function collect<Data>(begin: (sink: { next(value: Data): void; error(err
     get ended() {
       return ended
     },
-    async until(enough, ms = 10_000) {
+    async until(enough, ms = 25_000) {
       const done = typeof enough === 'number' ? () => items.length >= enough : () => enough(items)
       await wait(() => done() || ended, ms, 'until')
       if (!done()) throw new Error(`It ended after ${items.length} items: ${JSON.stringify(errors)}`)
       return items
     },
-    end: (ms = 10_000) => wait(() => ended, ms, 'end'),
+    end: (ms = 25_000) => wait(() => ended, ms, 'end'),
     stop,
   }
 }
