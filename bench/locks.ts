@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import type { Actor } from '../src/aggregate.ts'
 import { commits } from '../src/commit.ts'
-import { connect, type Db, type Tx } from '../src/database/client.ts'
+import { connect } from '../src/database/client.ts'
 import { startEmbedded } from '../src/database/embedded.ts'
 import { migrate } from '../src/database/migrate.ts'
 import { defaultPool } from '../src/database/pool.ts'
@@ -15,7 +15,7 @@ import { levelUp } from '../src/licensing/levelUp.ts'
 // npm run bench -- locks [--seconds 3 --rounds 3]: how long the locks of a level-up are held, through commit() and as one interactive Prisma transaction a call,
 // in the same run on one durable PostgreSQL. A hold is measured at the client: it begins when the statement that took the lock (the progress's) has returned, and
 // ends when COMMIT is acknowledged; so it holds the statements after it, their round trips and this process's own work and delays between them. The same clock and
-// the same two places on both sides. commit() does more in it: it appends to the journal and keeps the key.
+// the same two places on both sides, on the wire. commit() does more in it: it appends to the journal and keeps the key.
 const option = (name: string, fallback: number) => Number(process.argv[process.argv.indexOf(`--${name}`) + 1] || fallback) || fallback
 const seconds = process.argv.includes('--seconds') ? option('seconds', 3) : 3
 const rounds = process.argv.includes('--rounds') ? option('rounds', 3) : 3
@@ -42,50 +42,37 @@ async function reset() {
   await admin.query('checkpoint')
 }
 
-/** One way to level up, and how long it held its locks. */
+/** One way to level up. */
 interface Side {
   call(userId: string): Promise<unknown>
-  readonly holds: number[]
   close(): Promise<unknown>
 }
 const GAIN = 7
 
-/** Tells, of each transaction that writes, when its first statement has returned, and when COMMIT was acknowledged. */
-function watched(db: Db, told: (ms: number) => void): Db {
-  const transaction = db.$transaction.bind(db) as (work: (tx: Tx) => Promise<unknown>) => Promise<unknown>
-  return new Proxy(db, {
-    get(target, name) {
-      if (name !== '$transaction') return Reflect.get(target, name)
-      return async (work: (tx: Tx) => Promise<unknown>) => {
-        let since = 0
-        const result = await transaction((tx) =>
-          work(
-            new Proxy(tx, {
-              get(inner, method) {
-                if (method !== '$queryRaw' || since) return Reflect.get(inner, method)
-                return async (...args: never[]) => {
-                  const rows = await (inner.$queryRaw as (...args: never[]) => Promise<unknown>)(...args)
-                  since ||= performance.now()
-                  return rows
-                }
-              },
-            }),
-          ),
-        )
-        told(performance.now() - since)
-        return result
-      }
+/** How long each transaction of whoever is measured held its locks. */
+let holds: number[] = []
+const query = pg.Client.prototype.query as (this: pg.Client, ...args: unknown[]) => Promise<unknown>
+const locked = new WeakMap<pg.Client, number>()
+pg.Client.prototype.query = function (this: pg.Client, ...args: unknown[]) {
+  const [asked] = args as [string | { text: string }]
+  const text = typeof asked === 'string' ? asked : asked.text
+  const answer = query.apply(this, args)
+  answer?.then?.(
+    () => {
+      if (text === 'BEGIN') locked.delete(this)
+      else if (text === 'COMMIT') holds.push(performance.now() - locked.get(this)!)
+      else if (!locked.has(this)) locked.set(this, performance.now())
     },
-  })
-}
+    () => {},
+  )
+  return answer
+} as never
 
 const viaCommit = (): Side => {
   const db = connect(url, { ...defaultPool, size: 4, max: 16 })
-  const holds: number[] = []
-  const { commit } = commits(watched(db, (ms) => holds.push(ms)))
+  const { commit } = commits(db)
   const actor: Actor = { id: 'u0', role: 'INSTRUCTOR' }
   return {
-    holds,
     close: () => db.$disconnect(),
     call: (userId) =>
       commit(levelUp, {
@@ -102,18 +89,14 @@ const levelOf = (xp: number) => LEVELS.findLastIndex((least) => least <= xp) + 1
 /** As the coupler of old does it: lock the progress, then the license, update both, tell the change; a transaction a call, and no journal. */
 const viaPrisma = (): Side => {
   const db = connect(url, { ...defaultPool, size: 4, max: 16, waitMs: 60_000, lockTimeoutMs: 30_000, statementTimeoutMs: 60_000 })
-  const holds: number[] = []
   return {
-    holds,
     close: () => db.$disconnect(),
     async call(userId) {
-      let since = 0
       const id = `${userId}.PLAYER`
       await db.$transaction(async (tx) => {
         const [p] = await tx.$queryRaw<
           { totalXp: number; currentLevel: number; version: number }[]
         >`select * from "SpecializationProgress" where id = ${id} for update`
-        since = performance.now()
         const [l] = await tx.$queryRaw<{ maxAchievedLevel: number }[]>`select * from "License" where id = ${id} for update`
         const [xp, version] = [p!.totalXp + GAIN, p!.version + 1]
         const level = levelOf(xp) > levelOf(p!.totalXp) ? Math.max(p!.currentLevel, levelOf(xp)) : p!.currentLevel
@@ -123,7 +106,6 @@ const viaPrisma = (): Side => {
           c as (insert into "LicenseProgression" select ${id}, now(), ${version}, ${p!.currentLevel}, t, ${userId}, 'u0', 'bench' from unnest(${rose}::int[]) t)
           update "License" set "currentLevel" = ${level}, "maxAchievedLevel" = ${highest} where id = ${id}`
       })
-      holds.push(performance.now() - since)
     },
   }
 }
@@ -164,10 +146,10 @@ async function measure(side: Side, callers: number, people: number, label: strin
   })
   await sleep(WARM_UP_MS)
   latency = []
-  side.holds.length = 0
+  holds = []
   const since = performance.now()
   await sleep(seconds * 1_000)
-  const [held, waited, elapsed] = [[...side.holds].sort((a, b) => a - b), [...latency].sort((a, b) => a - b), performance.now() - since]
+  const [held, waited, elapsed] = [[...holds].sort((a, b) => a - b), [...latency].sort((a, b) => a - b), performance.now() - since]
   over = true
   await Promise.all(working)
   await check(calls, label)

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import type { Actor, Aggregate, Shape, Verb, Wanted } from './aggregate.ts'
-import { raw, sql, type Tx } from './database/client.ts'
+import { raw, sql } from './database/client.ts'
+import type { Tx } from './database/transaction.ts'
 import { IdempotencyKeyReused, VersionConflict } from './errors.ts'
 import { type Change, changed, save } from './save.ts'
 
@@ -184,19 +185,19 @@ async function hold(tx: Tx, requests: readonly Request[], wanted: Wanted, wait: 
   const locking = sql`select id, version from ${raw(`"${aggregate.root}"`)} where id = any(${wanted.ids}::text[]) order by id for no key update`
 
   if (wait) {
-    const locked = await tx.$queryRaw<State[]>(locking)
-    const [rows] = await tx.$queryRaw<Read[]>(sql`select ${reading}`)
+    const locked = await tx.query<State>(locking)
+    const [rows] = await tx.query<Read>(sql`select ${reading}`)
     return { ...parse(aggregate, rows!), locked: new Map(locked.map(({ id, version }) => [id, version])), reread: 0 }
   }
 
-  const [rows] = await tx.$queryRaw<(Read & { locked: string | null })[]>(
+  const [rows] = await tx.query<Read & { locked: string | null }>(
     sql`with locked as materialized (${locking} skip locked) select ${reading}, (select json_object_agg(id, version) from locked)::text as locked`,
   )
   const locked = new Map(Object.entries(JSON.parse(rows!.locked ?? '{}') as Record<string, number>))
   const read = parse(aggregate, rows!)
   const stale = read.states.filter(({ id, version }) => locked.has(id) && locked.get(id) !== version).length
   if (!stale) return { ...read, locked, reread: 0 }
-  const [again] = await tx.$queryRaw<Read[]>(sql`select ${reading}`)
+  const [again] = await tx.query<Read>(sql`select ${reading}`)
   return { ...parse(aggregate, again!), locked, reread: stale }
 }
 

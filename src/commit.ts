@@ -3,6 +3,7 @@ import type { Actor, Shape, Verb } from './aggregate.ts'
 import { type Carried, carry, type Request } from './batch.ts'
 import { sql, type Db } from './database/client.ts'
 import { isDisconnection, isLockTimeout, isRace, isStatementTimeout, isTransient } from './database/conflict.ts'
+import { inTransaction } from './database/transaction.ts'
 import { Busy, DomainError, OutcomeUnknown, Unavailable } from './errors.ts'
 
 /** What is asked, by whom, and under which key. */
@@ -117,7 +118,11 @@ export function commits(db: Db, options: CommitOptions = {}) {
 
   function depart(queue: Queue) {
     const late = performance.now() - queueMs
-    giveUp(queue, ({ root, since }) => since < late && queue.held.has(root), new Busy())
+    giveUp(
+      queue,
+      ({ root, since }) => since < late && queue.held.has(root),
+      () => new Busy(),
+    )
     for (const root of queue.held) if (patient < patience && !queue.busy.has(root)) void fly(queue, (request) => request.root === root, true)
     while (queue.flying < width) {
       const free = ({ root }: Waiting) => !queue.busy.has(root) && !queue.held.has(root)
@@ -132,11 +137,11 @@ export function commits(db: Db, options: CommitOptions = {}) {
   }
 
   /** Those who have waited long enough behind others are told so, without an attempt of their own. */
-  function giveUp(queue: Queue, whom: (request: Waiting) => boolean, told: DomainError) {
+  function giveUp(queue: Queue, whom: (request: Waiting) => boolean, told: () => DomainError) {
     const gone = queue.waiting.filter(whom)
     if (!gone.length) return
     queue.waiting = queue.waiting.filter((request) => !whom(request))
-    for (const request of gone) settle(request, request.doubt ? new OutcomeUnknown() : told)
+    for (const request of gone) settle(request, request.doubt ? new OutcomeUnknown() : told())
     const wanted = new Set(queue.waiting.map(({ root }) => root))
     for (const root of queue.held) if (!wanted.has(root)) queue.held.delete(root)
   }
@@ -206,8 +211,18 @@ export function commits(db: Db, options: CommitOptions = {}) {
         // Who has stood behind them all that time would wait as long again for the same.
         const [{ verb, root }] = batch as [Waiting]
         const queue = queues.get(verb.aggregate.root)!
-        if (told instanceof Unavailable) giveUp(queue, ({ since }) => since <= begun, told)
-        else if (wait && told instanceof Busy) giveUp(queue, (request) => request.since <= begun && request.root === root, told)
+        if (told instanceof Unavailable)
+          giveUp(
+            queue,
+            ({ since }) => since <= begun,
+            () => told,
+          )
+        else if (wait && told instanceof Busy)
+          giveUp(
+            queue,
+            (request) => request.since <= begun && request.root === root,
+            () => told,
+          )
         return []
       }
     }
@@ -218,7 +233,7 @@ export function commits(db: Db, options: CommitOptions = {}) {
     let carried: Carried<Waiting> | undefined
     const start = performance.now()
     try {
-      await db.$transaction(async (tx) => {
+      await inTransaction(db, async (tx) => {
         carried = await carry(tx, batch, wait)
       })
       watch.batch?.(batch.length, performance.now() - start)

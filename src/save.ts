@@ -1,5 +1,5 @@
 import type { Row, Rows } from './aggregate.ts'
-import type { Tx } from './database/client.ts'
+import type { Tx } from './database/transaction.ts'
 
 /** A root's rows before and after; before is empty where the root is new. */
 export interface Change {
@@ -27,7 +27,7 @@ export async function save(tx: Tx, writes: readonly Write[]): Promise<boolean> {
   const some = writes.filter(({ rows }) => rows.length)
   if (!some.length) return false
   const counts = JSON.stringify(some.map(({ rows }) => rows.length))
-  const written = await tx.$executeRawUnsafe(textOf(some), ...some.map(({ rows }) => JSON.stringify(rows)), counts)
+  const written = await tx.execute(textOf(some), [...some.map(({ rows }) => JSON.stringify(rows)), counts])
   if (written !== 1)
     throw new Error(
       `Integrity: not every row was there to write, of ${some.map(({ operation, table, rows }) => `${operation} "${table}" ${rows.length}`).join(', ')}`,

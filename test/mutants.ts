@@ -37,8 +37,8 @@ const mutants: readonly Mutant[] = [
     file: 'src/batch.ts',
     change: [
       [
-        '    const locked = await tx.$queryRaw<State[]>(locking)\n    const [rows] = await tx.$queryRaw<Read[]>(sql`select ${reading}`)\n',
-        '    const [rows] = await tx.$queryRaw<Read[]>(sql`select ${reading}`)\n    const locked = await tx.$queryRaw<State[]>(locking)\n',
+        '    const locked = await tx.query<State>(locking)\n    const [rows] = await tx.query<Read>(sql`select ${reading}`)\n',
+        '    const [rows] = await tx.query<Read>(sql`select ${reading}`)\n    const locked = await tx.query<State>(locking)\n',
       ],
     ],
   },
@@ -152,6 +152,12 @@ const mutants: readonly Mutant[] = [
   },
 
   // the way out
+  {
+    name: 'statements are sent behind ROLLBACK',
+    file: 'src/database/transaction.ts',
+    change: [['if (this.#isOver) throw', 'if (!this) throw']],
+    tests: ['database/transaction'],
+  },
   { name: 'out: nothing taken away', file: 'src/journal/tail.ts', change: [], tests: [...OUT, 'journal/prune', ...LIVE] },
   {
     name: 'out: what was under way is not looked for again',

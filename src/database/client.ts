@@ -1,11 +1,8 @@
-import { PrismaPg } from '@prisma/adapter-pg'
 import { Prisma, PrismaClient } from '../generated/prisma/client.ts'
 import { createPool, type PoolOptions } from './pool.ts'
+import { Driver } from './transaction.ts'
 
 export type Db = PrismaClient
-
-/** The database inside one transaction. Only commit sees it. */
-export type Tx = Prisma.TransactionClient
 export type Sql = Prisma.Sql
 export const sql = Prisma.sql
 /** Parts of a statement, put together. */
@@ -16,7 +13,7 @@ export const raw = Prisma.raw
 /** Prisma over a pool of our own. Transactions are bounded by the session's own time limits; Prisma's, which do not bound a lock wait, lie above them. */
 export function connect(url: string, options: PoolOptions): Db {
   const pool = createPool(url, options)
-  const adapter = new PrismaPg(pool, {
+  const adapter = new Driver(pool, {
     disposeExternalPool: true,
     onPoolError: () => {},
     onConnectionError: () => {},

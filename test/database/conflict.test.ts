@@ -1,9 +1,12 @@
 import { beforeAll, describe, expect, test, vi } from 'vitest'
-import { connect, type Db, type Tx } from '../../src/database/client.ts'
+import { connect, type Db } from '../../src/database/client.ts'
 import { isDisconnection, isLockTimeout, isRace, isTransient, sqlState } from '../../src/database/conflict.ts'
 import { defaultPool, type PoolOptions } from '../../src/database/pool.ts'
 import { proxy } from '../proxy.ts'
 import { outcome, world } from '../world.ts'
+
+/** Inside a transaction, as Prisma has it; as commit has it, see transaction.test.ts. */
+type Tx = Parameters<Parameters<Db['$transaction']>[0]>[0]
 
 const w = await world()
 const { db } = w.process({ lockTimeoutMs: 100, statementTimeoutMs: 3_000 })

@@ -1,0 +1,78 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { PrismaPg } from '@prisma/adapter-pg'
+import type { Sql } from '@prisma/client/runtime/client'
+import type { PrismaClient } from '../generated/prisma/client.ts'
+
+type Adapter = Awaited<ReturnType<PrismaPg['connect']>>
+type Opened = Awaited<ReturnType<Adapter['startTransaction']>>
+type Statement = Parameters<Opened['queryRaw']>[0]
+
+/** A transaction that is asked for, until the driver has begun it. */
+interface Wanted {
+  tx?: Tx
+}
+const wanted = new AsyncLocalStorage<Wanted>()
+
+/**
+ * One of Prisma's interactive transactions: Prisma takes the connection, begins, bounds and ends it. What is sent in between goes to Prisma's driver adapter
+ * itself, as it is: on its usual way Prisma would write each parameter as JSON, read it again, and take four times as long as sending it does.
+ */
+export class Tx {
+  readonly #send: { readonly query: Opened['queryRaw']; readonly execute: Opened['executeRaw'] }
+  #isOver = false
+
+  constructor(opened: Opened) {
+    // All that Prisma itself sends from now on is COMMIT or ROLLBACK, the latter also when the time is over and we are still at work.
+    // Whatever came behind it would take effect by itself, without locks.
+    const executeRaw = opened.executeRaw.bind(opened)
+    opened.executeRaw = (statement) => {
+      this.#isOver = true
+      return executeRaw(statement)
+    }
+    this.#send = { query: opened.queryRaw.bind(opened), execute: executeRaw }
+  }
+
+  /** The rows that it answers. Throws what the driver does, in PostgreSQL's words: see conflict.ts. */
+  async query<Row>({ text, values }: Sql): Promise<Row[]> {
+    const { columnNames, rows } = await this.#send.query(this.#statement(text, values)).catch(inWords)
+    return rows.map((row) => Object.fromEntries(columnNames.map((name, i) => [name, row[i]]))) as Row[]
+  }
+
+  /** How many rows it wrote, or answers. Throws what the driver does, in PostgreSQL's words: see conflict.ts. */
+  async execute(text: string, values: readonly unknown[]): Promise<number> {
+    return this.#send.execute(this.#statement(text, values)).catch(inWords)
+  }
+
+  #statement(sql: string, args: readonly unknown[]): Statement {
+    if (this.#isOver) throw Object.assign(new Error('The transaction is over.'), { code: '25P03' }) // as PostgreSQL has it where one was idle for too long
+    return { sql, args: [...args], argTypes: args.map(() => AS_IT_IS) }
+  }
+}
+
+/** The adapter's errors are named by their kind only; PostgreSQL's own words are in their cause. */
+function inWords(error: Error): never {
+  const { originalMessage, originalCode, kind } = (error.cause ?? {}) as { originalMessage?: string; originalCode?: string; kind?: string }
+  throw originalMessage ? new Error(`${originalMessage} (${originalCode ?? kind})`, { cause: error.cause }) : error
+}
+const AS_IT_IS = { scalarType: 'unknown', arity: 'scalar' } as const
+
+/** Prisma's adapter for PostgreSQL, whose transactions can be had by `inTransaction`. */
+export class Driver extends PrismaPg {
+  override async connect(): Promise<Adapter> {
+    const adapter = await super.connect()
+    const start = adapter.startTransaction.bind(adapter)
+    adapter.startTransaction = async (isolation) => {
+      const asked = wanted.getStore() // by whom is known by where it is called from: Prisma says nothing of it
+      const opened = await start(isolation)
+      if (asked) asked.tx = new Tx(opened)
+      return opened
+    }
+    return adapter
+  }
+}
+
+/** Runs in one interactive transaction, which is committed when `run` resolves, and rolled back when it rejects. Nothing in it may catch a database error. */
+export function inTransaction<T>(db: PrismaClient, run: (tx: Tx) => Promise<T>): Promise<T> {
+  const own: Wanted = {}
+  return wanted.run(own, () => db.$transaction(() => run(own.tx!)))
+}
