@@ -27,6 +27,9 @@ interface Result {
   readonly rate: number
   readonly p50: number
   readonly p99: number
+  /** CPU a completion, in µs: this process's, callers included, and PostgreSQL's. */
+  readonly node: number
+  readonly postgres: number
 }
 
 let n = 0
@@ -35,16 +38,26 @@ function next({ call }: Variant, hot: boolean) {
   return call(randomUUID(), hot ? 'u0' : `u${1 + ((n * 7_919) % ENROLLMENTS)}`, `c.l${1 + (n % LESSONS)}`)
 }
 const at = (sorted: readonly number[], share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
-const measured = (latency: number[], elapsed: number): Result => {
-  latency.sort((a, b) => a - b)
-  return { rate: (latency.length / elapsed) * 1_000, p50: at(latency, 0.5), p99: at(latency, 0.99) }
+/** Measures from here on. */
+function clock() {
+  const [start, node, postgres] = [performance.now(), process.cpuUsage(), world.cpu()]
+  return (latency: number[]): Result => {
+    const elapsed = performance.now() - start
+    const used = process.cpuUsage(node)
+    latency.sort((a, b) => a - b)
+    const n = latency.length
+    return {
+      ...{ rate: (n / elapsed) * 1_000, p50: at(latency, 0.5), p99: at(latency, 0.99) },
+      ...{ node: (used.user + used.system) / n, postgres: (world.cpu() - postgres) / n },
+    }
+  }
 }
 
 /** Each caller asks again as soon as it is answered. */
 async function closedLoop(variant: Variant, callers: number, hot: boolean, ms: number): Promise<Result> {
   const latency: number[] = []
   let stop = false
-  const start = performance.now()
+  const measured = clock()
   const working = Array.from({ length: callers }, async () => {
     while (!stop) {
       const asked = performance.now()
@@ -53,7 +66,7 @@ async function closedLoop(variant: Variant, callers: number, hot: boolean, ms: n
     }
   })
   await sleep(ms)
-  const result = measured([...latency], performance.now() - start)
+  const result = measured([...latency])
   stop = true
   await Promise.all(working)
   return result
@@ -63,6 +76,7 @@ async function closedLoop(variant: Variant, callers: number, hot: boolean, ms: n
 async function openLoop(variant: Variant, rate: number, hot: boolean, ms: number): Promise<Result> {
   const latency: number[] = []
   const flying: Promise<void>[] = []
+  const measured = clock()
   const start = performance.now()
   let due = start
   while (due < start + ms) {
@@ -73,17 +87,16 @@ async function openLoop(variant: Variant, rate: number, hot: boolean, ms: number
     flying.push(next(variant, hot).then(() => void latency.push(performance.now() - asked)))
   }
   await Promise.all(flying)
-  return measured(latency, performance.now() - start)
+  return measured(latency)
 }
 
-const show = ({ rate, p50, p99 }: Result) =>
-  `${String(Math.round(rate)).padStart(6)}/s  p50 ${p50.toFixed(2).padStart(6)}  p99 ${p99.toFixed(1).padStart(6)} ms`
+const show = ({ rate, p50, p99, node, postgres }: Result) =>
+  `${String(Math.round(rate)).padStart(6)}/s  p50 ${p50.toFixed(2).padStart(6)}  p99 ${p99.toFixed(1).padStart(6)} ms  CPU ${String(Math.round(node)).padStart(4)} + ${String(Math.round(postgres)).padStart(4)} µs`
 const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[values.length >> 1]!
-const medians = (results: readonly Result[]): Result => ({
-  rate: median(results.map(({ rate }) => rate)),
-  p50: median(results.map(({ p50 }) => p50)),
-  p99: median(results.map(({ p99 }) => p99)),
-})
+const medians = (results: readonly Result[]) =>
+  Object.fromEntries(
+    Object.keys(results[0]!).map((field) => [field, median(results.map((result) => result[field as keyof Result]))]),
+  ) as unknown as Result
 
 const found = new Map<string, Result>()
 const results = new Map<string, Result[]>()
@@ -101,7 +114,7 @@ async function measure(label: string, name: string, hot: boolean, work: (variant
 }
 
 console.log(
-  `${rounds} rounds of ${seconds} s each, after ${warmUpMs / 1_000} s of warm-up; durable (fsync); callers in one process, on ${ENROLLMENTS} enrollments.\n`,
+  `${rounds} rounds of ${seconds} s each, after ${warmUpMs / 1_000} s of warm-up; durable (fsync); callers in one process, on ${ENROLLMENTS} enrollments. CPU: this process's and PostgreSQL's, a completion.\n`,
 )
 for (let round = 1; round <= rounds; round++) {
   console.log(`round ${round} of ${rounds}, closed loop`)
