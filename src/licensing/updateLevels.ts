@@ -10,6 +10,12 @@ const { input: UpdateLevelInput, payload: UpdateLevelPayload, errors, carryOut }
 
 type Outcome = Awaited<ReturnType<typeof carryOut>> | Error
 
+/** Named as it was sent: an item's mistake is the item's. */
+const at = (i: number, error: Error) =>
+  error instanceof InvalidInput
+    ? new InvalidInput(error.field.replace(/^input\b/, `input.items[${i}]`), error.message.replaceAll(/\binput\./g, `input.items[${i}].`))
+    : error
+
 const UpdateLevelsInput = builder.inputType('UpdateLevelsInput', {
   description: 'What updateLevels needs to know.',
   fields: (t) => ({
@@ -55,7 +61,7 @@ builder.mutationField('updateLevels', (t) =>
       mayAdvance(context.viewer)
       if (!items.length || items.length > MOST)
         throw new InvalidInput('input.items', `input.items has ${items.length} items. Wanted are 1 to ${MOST}; send others in another request.`)
-      return Promise.all(items.map((item): Promise<Outcome> => carryOut(item as never, context).catch((error: Error) => error)))
+      return Promise.all(items.map((item, i): Promise<Outcome> => carryOut(item as never, context).catch((error: Error) => at(i, error))))
     },
   }),
 )

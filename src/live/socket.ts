@@ -52,7 +52,8 @@ interface Extra {
 export function sockets(options: SocketsOptions) {
   const { prepare, viewerOf, origins, maxPayload, room, perConnection, log, pingMs = 12_000 } = options
   const server = new WebSocketServer({ noServer: true, maxPayload, handleProtocols, clientTracking: false, perMessageDeflate: false })
-  const wires = new Set<Wire>()
+  const wires = new Set<Extra>()
+  let leaving = false
 
   const protocol = makeServer<Record<string, unknown>, Extra>({
     connectionInitWaitTimeout: 10_000,
@@ -69,7 +70,7 @@ export function sockets(options: SocketsOptions) {
       extra.underWay++
       const result = await prepared(extra, Math.max(extra.underWay, Object.keys(subscriptions).length), id, payload)
       if (Array.isArray(result)) {
-        extra.underWay--
+        ended(extra)
         return newest({ extra, id, payload }, result) as never
       }
       return { ...(result as Prepared).args, begun: { prepared: result, extra, id, payload } } as never
@@ -90,6 +91,7 @@ export function sockets(options: SocketsOptions) {
   /** What is to be carried out, or why it is not. */
   async function prepared(extra: Extra, underWay: number, id: string, payload: SubscribePayload): Promise<Prepared | readonly GraphQLError[]> {
     try {
+      if (leaving) return [problem('TRY_AGAIN_LATER', 'The server is going away. Connect again.')]
       if (underWay > perConnection)
         return [
           problem('TOO_MANY_SUBSCRIPTIONS', `This connection has ${perConnection} operations under way, which is the most for one. End some first.`),
@@ -122,18 +124,31 @@ export function sockets(options: SocketsOptions) {
     } catch (error) {
       return { errors: [told(error)] }
     } finally {
-      extra.underWay--
+      ended(extra)
     }
+  }
+
+  function ended(extra: Extra) {
+    extra.underWay--
+    if (leaving) leave(extra)
+  }
+
+  /** Closes it, when what was asked by it has been answered. */
+  function leave({ underWay, wire }: Extra) {
+    if (underWay) return
+    setTimeout(() => wire.close(GOING_AWAY, 'The server is going away.'), 10) // behind its last answer
+    setTimeout(() => wire.terminate(), 2_000).unref()
   }
 
   /** Whoever does not answer a ping before the next is gone. */
   const pinging = setInterval(() => {
-    for (const wire of wires) wire.ping()
+    for (const { wire } of wires) wire.ping()
   }, pingMs)
 
   function opened(socket: WebSocket, request: IncomingMessage, stream: Duplex) {
     const wire = new Wire(socket, stream)
-    wires.add(wire)
+    const extra: Extra = { request, wire, underWay: 0, beginning: new Map() }
+    wires.add(extra)
     const closed = protocol.opened(
       {
         protocol: socket.protocol,
@@ -148,13 +163,13 @@ export function sockets(options: SocketsOptions) {
             })
           }),
       },
-      { request, wire, underWay: 0, beginning: new Map() },
+      extra,
     )
     socket.on('ping', () => wire.pace(maxPayload))
     socket.on('pong', () => wire.isThere())
     socket.on('error', (error) => log.debug({ err: error }, 'A WebSocket failed.')) // 'close' follows
     socket.once('close', (code, reason) => {
-      wires.delete(wire)
+      wires.delete(extra)
       wire.closed()
       closed(code, String(reason)).catch((error) => log.warn({ err: error }, 'A WebSocket could not be put away.'))
     })
@@ -176,14 +191,11 @@ export function sockets(options: SocketsOptions) {
       if (!room()) return refuse(stream, '503 Service Unavailable', 'No more connections can be taken just now. Try again later.')
       server.handleUpgrade(request, stream, head, (socket) => opened(socket, request, stream))
     },
-    /** Closes all; clients that are made well come back, and go on with their cursors. */
+    /** Closes all, each when what it is asked for has been answered; clients that are made well come back, and go on with their cursors. */
     close() {
       clearInterval(pinging)
-      for (const wire of wires) wire.close(GOING_AWAY, 'The server is going away.')
-      const last = setTimeout(() => {
-        for (const wire of wires) wire.terminate()
-      }, 2_000)
-      last.unref()
+      leaving = true
+      for (const extra of wires) leave(extra)
     },
   }
 }

@@ -63,6 +63,7 @@ export const UpdateLevels = graphql(`
           __typename
           ... on UpdateLevelPayload { version replayed progress { currentLevel totalXp } license { currentLevel } }
           ... on DomainError { code message }
+          ... on InvalidInput { field }
         }
       }
       ... on DomainError { code message }

@@ -212,6 +212,20 @@ describe('updateLevels', () => {
     ).toEqual([{ xp: 50 }])
   })
 
+  test('names an item’s mistake by the item’s place', async () => {
+    const { id } = await person()
+    const items = [item(id, 2), item(id, 3, { userId: 'nobody' }), item(id, 3, { idempotencyKey: '' })]
+    const { updateLevels } = await api.get(UpdateLevels, { input: { items } }, admin.token)
+    expect(updateLevels).toMatchObject({
+      succeeded: 1,
+      results: [
+        { __typename: 'UpdateLevelPayload' },
+        { field: 'input.items[1].userId', message: expect.stringContaining('input.items[1].userId') },
+        { field: 'input.items[2].idempotencyKey', message: expect.stringContaining('input.items[2].idempotencyKey') },
+      ],
+    })
+  })
+
   test('does 500 at once, and refuses 501, none, a learner, and who has not signed in', async () => {
     const people = await Promise.all(Array.from({ length: 20 }, () => person()))
     const items = Array.from({ length: 500 }, (_, i) => item(people[i % 20]!.id, 1 + (i % 8), { xpChange: 1 }))

@@ -15,7 +15,7 @@ import { enrollmentOf } from '../../src/learning/id.ts'
 import { sockets } from '../../src/live/socket.ts'
 import { startServer } from '../../src/server.ts'
 import { academy, type Person, system } from '../academy.ts'
-import { globalId, payload, serve } from '../api.ts'
+import { globalId, localIdOf, payload, serve } from '../api.ts'
 import { world } from '../world.ts'
 import { ENROLLMENT, socketClient, subscribe, subscribeEvents as streamEvents, type Told } from './client.ts'
 
@@ -1105,6 +1105,39 @@ describe('when the server drains', () => {
     }
     await drained
     expect(performance.now() - begun).toBeLessThan(5_000)
+  })
+
+  test('what was asked over a socket is answered first, and nothing more is taken on', async () => {
+    const own = await serve(w)
+    const { id, token, taken } = await enrolled()
+    const t = await (await talk(own.url)).init(token)
+    const holder = await w.psql.connect()
+    await holder.query('begin')
+    await holder.query('select from "Enrollment" where id = $1 for update', [localIdOf(id)])
+    const lesson = globalId('Lesson', taken.lesson(1))
+    t.begin(
+      'under way',
+      `mutation { completeLesson(input: { lessonId: "${lesson}", idempotencyKey: "k" }) { __typename ... on CompleteLessonPayload { version } } }`,
+    )
+    await until(async () => {
+      const [waiting] = await w.query<{ count: number }>(
+        `select count(*)::int from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+      )
+      return waiting!.count > 0
+    }, 'it waits for the lock')
+    const drained = own.server.drain()
+    t.begin('too late', '{ viewer { name } }')
+    await t.until(() => t.of('too late')[0], 'an answer')
+    expect(t.of('too late')).toMatchObject([{ type: 'error', payload: [{ extensions: { code: 'TRY_AGAIN_LATER' } }] }])
+    expect(t.isOpen).toBe(true)
+    await holder.query('commit')
+    holder.release()
+    expect(await t.closed()).toMatchObject({ code: 1001 })
+    await drained
+    expect(t.of('under way')).toMatchObject([
+      { type: 'next', payload: { data: { completeLesson: { __typename: 'CompleteLessonPayload', version: 2 } } } },
+      { type: 'complete' },
+    ])
   })
 
   test('it waits for nobody who does not answer, nor for those who were refused', async () => {
