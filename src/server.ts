@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { type Duplex, Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { EnvelopArmorPlugin } from '@escape.tech/graphql-armor'
@@ -78,7 +78,11 @@ export async function startServer({ config, log }: { config: Config; log: Logger
     '/': (_, response) => response.writeHead(302, { location: '/graphql' }).end(),
   }
 
-  const server = createServer((request, response) => {
+  /** Connections that have asked nothing yet, as browsers and load balancers open some in store: nothing is under way on them. */
+  const silent = new Set<Socket>()
+
+  const server = createServer({ connectionsCheckingInterval: 2_000 }, (request, response) => {
+    silent.delete(request.socket)
     const path = request.url!.split('?', 1)[0]!
     const stop = http.startTimer()
     response.once('close', () => stop({ path: routes[path] ? path : 'other', status: String(response.statusCode) }))
@@ -92,7 +96,12 @@ export async function startServer({ config, log }: { config: Config; log: Logger
       else response.destroy()
     })
   })
+  server.on('connection', (socket) => {
+    silent.add(socket)
+    socket.once('close', () => silent.delete(socket))
+  })
   server.on('upgrade', (request, stream, head) => {
+    silent.delete(stream as Socket)
     if (opened && !draining) opened.upgrade(request, stream, head)
     else
       stream
@@ -233,6 +242,7 @@ export async function startServer({ config, log }: { config: Config; log: Logger
     const closed = new Promise((resolve) => server.close(resolve))
     opened?.hangUp()
     server.closeIdleConnections()
+    for (const socket of silent) if (!socket.bytesRead) socket.destroy() // who has begun to ask is let finish
     await closed
     await opened?.close()
   }

@@ -22,14 +22,16 @@ export class Tx {
   #isOver = false
 
   constructor(opened: Opened) {
-    // All that Prisma itself sends from now on is COMMIT or ROLLBACK, the latter also when the time is over and we are still at work.
+    this.#send = { query: opened.queryRaw.bind(opened), execute: opened.executeRaw.bind(opened) }
+    // All that Prisma itself asks from now on is COMMIT or ROLLBACK, the latter also when the time is over and we are still at work.
     // Whatever came behind it would take effect by itself, without locks.
-    const executeRaw = opened.executeRaw.bind(opened)
-    opened.executeRaw = (statement) => {
-      this.#isOver = true
-      return executeRaw(statement)
+    for (const end of ['executeRaw', 'commit', 'rollback'] as const) {
+      const ask = opened[end].bind(opened) as (...asked: never[]) => Promise<never>
+      opened[end] = (...asked: never[]) => {
+        this.#isOver = true
+        return ask(...asked)
+      }
     }
-    this.#send = { query: opened.queryRaw.bind(opened), execute: executeRaw }
   }
 
   /** The rows that it answers. Throws what the driver does, in PostgreSQL's words: see conflict.ts. */
@@ -52,7 +54,7 @@ export class Tx {
 /** The adapter's errors are named by their kind only; PostgreSQL's own words are in their cause. */
 function inWords(error: Error): never {
   const { originalMessage, originalCode, kind } = (error.cause ?? {}) as { originalMessage?: string; originalCode?: string; kind?: string }
-  throw originalMessage ? new Error(`${originalMessage} (${originalCode ?? kind})`, { cause: error.cause }) : error
+  throw originalMessage ? new Error(`${originalMessage} (${originalCode ?? kind})`, { cause: { originalCode, kind } }) : error
 }
 const AS_IT_IS = { scalarType: 'unknown', arity: 'scalar' } as const
 

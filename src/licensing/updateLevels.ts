@@ -11,10 +11,14 @@ const { input: UpdateLevelInput, payload: UpdateLevelPayload, errors, carryOut }
 type Outcome = Awaited<ReturnType<typeof carryOut>> | Error
 
 /** Named as it was sent: an item's mistake is the item's. */
-const at = (i: number, error: Error) =>
-  error instanceof InvalidInput
-    ? new InvalidInput(error.field.replace(/^input\b/, `input.items[${i}]`), error.message.replaceAll(/\binput\./g, `input.items[${i}].`))
-    : error
+function at(i: number, error: Error): Error {
+  if (!(error instanceof InvalidInput)) return error
+  const field = error.field.replace(/^input\b/, `input.items[${i}]`)
+  return new InvalidInput(
+    field,
+    error.message.replace(error.field, () => field),
+  )
+}
 
 const UpdateLevelsInput = builder.inputType('UpdateLevelsInput', {
   description: 'What updateLevels needs to know.',

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { getOperationAST, GraphQLError } from 'graphql'
 import { handleProtocols, makeServer, type ServerOptions, type SubscribePayload } from 'graphql-ws'
 import type { Logger } from 'pino'
@@ -46,6 +47,8 @@ interface Extra {
   /** The newest operation of each id, until its result or its stream is there. */
   readonly beginning: Map<string, SubscribePayload>
   token?: string | null
+  /** It is being closed, since the server is going away. */
+  isLeft?: true
 }
 
 /** GraphQL over WebSocket (the protocol graphql-transport-ws), for those who come to the path of GraphQL. */
@@ -83,7 +86,9 @@ export function sockets(options: SocketsOptions) {
       const begun = begunIn(args)
       return newest(begun, await failing(begun.extra, () => begun.prepared.subscribe(args))) as never
     },
-    onComplete: ({ extra }, id) => (extra.beginning.has(id) ? never() : undefined), // it ended, and its id was taken up again
+    // Nothing is told of its end, if it ended and its id was taken up again; nor if we end a subscription only because we are going away: whoever is told that it
+    // is complete does not come back.
+    onComplete: ({ extra, subscriptions }, id) => (extra.beginning.has(id) || (leaving && subscriptions[id]) ? never() : undefined),
     onError: (_, __, ___, errors) => errors.map((error) => plain(error)),
     onNext: (_, __, ___, ____, result) => (result.errors ? ({ ...result, errors: result.errors.map((error) => plain(error)) } as never) : undefined),
   })
@@ -130,14 +135,19 @@ export function sockets(options: SocketsOptions) {
 
   function ended(extra: Extra) {
     extra.underWay--
-    if (leaving) leave(extra)
+    if (leaving) void leave(extra)
   }
 
   /** Closes it, when what was asked by it has been answered. */
-  function leave({ underWay, wire }: Extra) {
-    if (underWay) return
-    setTimeout(() => wire.close(GOING_AWAY, 'The server is going away.'), 10) // behind its last answer
+  async function leave(extra: Extra) {
+    const { underWay, isLeft, wire } = extra
+    if (underWay || isLeft) return
+    extra.isLeft = true
     setTimeout(() => wire.terminate(), 2_000).unref()
+    await sleep(10) // its last answers are being written
+    await wire.drained()
+    await sleep(10) // and now that they were the last
+    wire.close(GOING_AWAY, 'The server is going away.')
   }
 
   /** Whoever does not answer a ping before the next is gone. */
@@ -195,7 +205,7 @@ export function sockets(options: SocketsOptions) {
     close() {
       clearInterval(pinging)
       leaving = true
-      for (const extra of wires) leave(extra)
+      for (const extra of wires) void leave(extra)
     },
   }
 }

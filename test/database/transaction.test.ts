@@ -106,7 +106,7 @@ describe('a transaction', () => {
 
 describe('when it is over', () => {
   // Prisma ends what takes longer than all that a transaction's statements may, and 5 s
-  const hasty = { statementTimeoutMs: 200, lockTimeoutMs: 200 }
+  const hasty = { statementTimeoutMs: 1_000, lockTimeoutMs: 200 }
   const isFree = (pid: number) =>
     vi.waitFor(
       async () => expect(await w.query(`select state from pg_stat_activity where pid = $1 and state = 'idle'`, [pid])).toHaveLength(1),
@@ -132,14 +132,14 @@ describe('when it is over', () => {
   })
 
   test('while a statement was under way, the next one is not sent behind the ROLLBACK', { timeout: 60_000 }, async () => {
-    const slow = other({ ...hasty, statementTimeoutMs: 1_000 })
+    const slow = other({ ...hasty, statementTimeoutMs: 2_000 })
     const told: unknown[] = []
     await outcome(
       inTransaction(slow, async (tx) => {
         await insert(tx, 3)
         await tx.execute('set local statement_timeout = 0', [])
-        for (const _ of [1, 2]) await tx.execute('select pg_sleep(2)', [])
-        told.push(await outcome(tx.execute('select pg_sleep(2.7)', []))) // its 6.2 s are over meanwhile
+        for (const _ of [1, 2]) await tx.execute('select pg_sleep(2.5)', [])
+        told.push(await outcome(tx.execute('select pg_sleep(2.7)', []))) // its 7.2 s are over meanwhile
         told.push(await outcome(insertLater(tx, 4)))
       }),
     )
@@ -253,7 +253,8 @@ describe('what goes wrong in it is known for what it is', () => {
   })
 
   test('a connection that can’t be had', async () => {
-    const small = other({ max: 1, waitMs: 100 })
+    const small = other({ max: 1, waitMs: 1_000 })
+    await small.$queryRaw`select 1`
     await inTransaction(small, async () => lost(await outcome(inTransaction(small, async () => {}))))
     lost(await outcome(inTransaction(other({}, 'postgresql://a:b@nowhere.invalid:5432/c'), async () => {})))
   })

@@ -1099,12 +1099,64 @@ describe('when the server drains', () => {
     const begun = performance.now()
     const drained = own.server.drain()
     for (const t of [...all, early]) expect(await t.closed()).toMatchObject({ code: 1001 })
+    for (const t of all) expect(t.of('a').map(({ type }) => type)).toEqual(['next']) // not `complete`: they are to come back
     for (const stream of streams) {
       await stream.end()
       expect(stream.errors).toEqual([])
     }
     await drained
     expect(performance.now() - begun).toBeLessThan(5_000)
+  })
+
+  test('a client that is made well comes back, and goes on where it was', async () => {
+    const own = await serve(w)
+    const { id, token, change } = await enrolled()
+    let target = own.url
+    const client = socketClient(own.url, token, {
+      url: () => `${target.replace('http', 'ws')}/graphql`,
+      retryAttempts: 10,
+      retryWait: async () => {},
+    })
+    const stream = subscribe<{ enrollmentUpdates: Told }>(client, ENROLLMENT, { id })
+    await stream.until(1)
+    target = api.url // as a balancer would send it to another server
+    await own.server.drain()
+    await stream.until(2)
+    const version = await change()
+    await stream.until((items) => items.at(-1)?.enrollmentUpdates.version === version)
+    expect(stream.ended).toBe(false)
+    await client.dispose()
+  })
+
+  test('what it is answered to who reads slowly goes first, to its end', async () => {
+    const own = await serve(w)
+    const { token } = await enrolled()
+    const t = await (await talk(own.url)).init(token)
+    const lock = await locked()
+    const ids = Array.from({ length: 60 }, (_, i) => `ask ${i}`)
+    for (const id of ids) t.begin(id, getIntrospectionQuery())
+    await lock.isMet(1)
+    const wire = (t.socket as unknown as { _socket: net.Socket })._socket
+    wire.pause()
+    const drained = own.server.drain()
+    await lock.release()
+    setTimeout(() => wire.resume(), 500) // by then the network is full
+    expect(await t.closed()).toMatchObject({ code: 1001 })
+    await drained
+    expect(ids.map((id) => t.of(id).map(({ type }) => type))).toEqual(ids.map(() => ['next', 'complete']))
+  })
+
+  test('a connection on which nothing was ever asked keeps it from nothing', async () => {
+    const own = await serve(w)
+    const { hostname, port } = new URL(own.url)
+    const silent = net.connect({ host: hostname, port: Number(port) })
+    silent.on('error', () => {})
+    await once(silent, 'connect')
+    await fetch(`${own.url}/livez`).then((response) => response.text()) // which was accepted after it
+    const begun = performance.now()
+    await own.server.drain()
+    expect(performance.now() - begun).toBeLessThan(5_000)
+    silent.destroy()
   })
 
   test('what was asked over a socket is answered first, and nothing more is taken on', async () => {
