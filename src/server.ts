@@ -220,7 +220,7 @@ export async function startServer({ config, log }: { config: Config; log: Logger
             'NOT_ACCEPTABLE',
             'A subscription is answered with `Accept: text/event-stream`, or over WebSocket; all else with `application/json`.',
           )
-        await send(answer, response)
+        await send(answer, response, () => draining)
       },
       /** Asked of the database at most once a second, however often it is asked of us. */
       ready() {
@@ -254,13 +254,22 @@ const say = (response: ServerResponse, status: number, text: string) =>
   response.writeHead(status, { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-store' }).end(`${text}\n`)
 
 /** As Yoga answered, in one piece or, if it goes on, as it comes. */
-async function send({ status, headers, body }: Response, response: ServerResponse) {
+async function send({ status, headers, body }: Response, response: ServerResponse, isLeaving: () => boolean) {
   if (response.destroyed) return
   for (const [name, value] of headers) response.setHeader(name, value)
   response.writeHead(status)
-  if (headers.get('content-type')?.startsWith('text/event-stream')) response.setTimeout(SILENT_MS, () => response.destroy())
+  const isStream = headers.get('content-type')?.startsWith('text/event-stream')
+  if (isStream) response.setTimeout(SILENT_MS, () => response.destroy())
   if (!body) response.end()
-  else await pipeline(Readable.from(body as never), response)
+  else await pipeline(Readable.from(isStream ? unfinished(body as never, isLeaving) : (body as never)), response)
+}
+
+/** Events, without the one that says that there will be no more where it is only the server that goes: who has heard that does not come back. */
+async function* unfinished(events: AsyncIterable<Uint8Array>, isLeaving: () => boolean) {
+  for await (const event of events) {
+    if (isLeaving() && Buffer.from(event).toString().startsWith('event: complete')) return
+    yield event
+  }
 }
 
 function fail(response: ServerResponse, status: number, code: string, message: string) {

@@ -1108,6 +1108,23 @@ describe('when the server drains', () => {
     expect(performance.now() - begun).toBeLessThan(5_000)
   })
 
+  test('an event stream ends without saying that it is complete', async () => {
+    const own = await serve(w)
+    const { id, token } = await enrolled()
+    const headers = { 'content-type': 'application/json', accept: 'text/event-stream', authorization: bearer(token) }
+    const body = (query: string) => JSON.stringify({ query, variables: { id } })
+    const once = await fetch(`${own.url}/graphql`, { method: 'POST', headers, body: body('query Q { viewer { name } }') })
+    expect(await once.text()).toContain('event: complete')
+    const response = await fetch(`${own.url}/graphql`, { method: 'POST', headers, body: body(ENROLLMENT) })
+    let text = ''
+    for await (const chunk of response.body!.pipeThrough(new TextDecoderStream())) {
+      text += chunk
+      if (text.includes('EnrollmentSnapshot')) void own.server.drain()
+    }
+    expect(text).toContain('event: next')
+    expect(text).not.toContain('complete\n')
+  })
+
   test('a client that is made well comes back, and goes on where it was', async () => {
     const own = await serve(w)
     const { id, token, change } = await enrolled()
