@@ -264,12 +264,19 @@ async function send({ status, headers, body }: Response, response: ServerRespons
   else await pipeline(Readable.from(isStream ? unfinished(body as never, isLeaving) : (body as never)), response)
 }
 
-/** Events, without the one that says that there will be no more where it is only the server that goes: who has heard that does not come back. */
-async function* unfinished(events: AsyncIterable<Uint8Array>, isLeaving: () => boolean) {
-  for await (const event of events) {
-    if (isLeaving() && Buffer.from(event).toString().startsWith('event: complete')) return
-    yield event
+/**
+ * Events, without the one that says that there will be no more where it is only the server that goes: who has heard that does not come back.
+ * No generator: one that waits for an event can't be ended before that comes, and whoever has gone would be kept until then.
+ */
+function unfinished(events: AsyncIterable<Uint8Array>, isLeaving: () => boolean): AsyncIterable<Uint8Array> {
+  const iterator = events[Symbol.asyncIterator]()
+  const isEnd = ({ done, value }: IteratorResult<Uint8Array>) => !done && isLeaving() && Buffer.from(value).toString().startsWith('event: complete')
+  const end = async (): Promise<IteratorResult<Uint8Array>> => (await iterator.return?.()) ?? { done: true, value: undefined }
+  const next = async () => {
+    const result = await iterator.next()
+    return isEnd(result) ? end() : result
   }
+  return { [Symbol.asyncIterator]: () => ({ next, return: end }) }
 }
 
 function fail(response: ServerResponse, status: number, code: string, message: string) {
