@@ -1,4 +1,3 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
 import { PrismaPg } from '@prisma/adapter-pg'
 import type { Sql } from '@prisma/client/runtime/client'
 import type { PrismaClient } from '../generated/prisma/client.ts'
@@ -6,12 +5,6 @@ import type { PrismaClient } from '../generated/prisma/client.ts'
 type Adapter = Awaited<ReturnType<PrismaPg['connect']>>
 type Opened = Awaited<ReturnType<Adapter['startTransaction']>>
 type Statement = Parameters<Opened['queryRaw']>[0]
-
-/** A transaction that is asked for, until the driver has begun it. */
-interface Wanted {
-  tx?: Tx
-}
-const wanted = new AsyncLocalStorage<Wanted>()
 
 /**
  * One of Prisma's interactive transactions: Prisma takes the connection, begins, bounds and ends it. What is sent in between goes to Prisma's driver adapter
@@ -58,15 +51,27 @@ function inWords(error: Error): never {
 }
 const AS_IT_IS = { scalarType: 'unknown', arity: 'scalar' } as const
 
+/** Those who wait to be handed the transaction that they are in, by number. */
+const claims = new Map<number, (tx: Tx) => void>()
+let claimed = 0
+/** What is said within a transaction to be handed it. It is never sent. */
+const CLAIM = 'claim this transaction'
+
 /** Prisma's adapter for PostgreSQL, whose transactions can be had by `inTransaction`. */
 export class Driver extends PrismaPg {
   override async connect(): Promise<Adapter> {
     const adapter = await super.connect()
     const start = adapter.startTransaction.bind(adapter)
     adapter.startTransaction = async (isolation) => {
-      const asked = wanted.getStore() // by whom is known by where it is called from: Prisma says nothing of it
       const opened = await start(isolation)
-      if (asked) asked.tx = new Tx(opened)
+      const executeRaw = opened.executeRaw
+      opened.executeRaw = (statement) => {
+        const claim = statement.sql === CLAIM && claims.get(statement.args[0] as number)
+        if (!claim) return executeRaw.call(opened, statement)
+        opened.executeRaw = executeRaw
+        claim(new Tx(opened))
+        return Promise.resolve(0)
+      }
       return opened
     }
     return adapter
@@ -75,6 +80,12 @@ export class Driver extends PrismaPg {
 
 /** Runs in one interactive transaction, which is committed when `run` resolves, and rolled back when it rejects. Nothing in it may catch a database error. */
 export function inTransaction<T>(db: PrismaClient, run: (tx: Tx) => Promise<T>): Promise<T> {
-  const own: Wanted = {}
-  return wanted.run(own, () => db.$transaction(() => run(own.tx!)))
+  return db.$transaction(async (prismas) => {
+    // Prisma does not say which of the adapter's transactions this is; but what is asked of it comes to that one, and to no other.
+    const number = ++claimed
+    let own: Tx | undefined
+    claims.set(number, (tx) => (own = tx))
+    await prismas.$executeRawUnsafe(CLAIM, number).finally(() => claims.delete(number))
+    return run(own!)
+  })
 }
