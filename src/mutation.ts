@@ -17,7 +17,8 @@ import {
 } from './errors.ts'
 
 type InputBuilder = PothosSchemaTypes.InputFieldBuilder<SchemaTypes, 'InputObject'>
-type PayloadBuilder<View, Answer> = PothosSchemaTypes.ObjectFieldBuilder<SchemaTypes, Committed<View, Answer>>
+/** Builds the fields of a mutation's payload, from what was committed. */
+export type PayloadBuilder<View, Answer> = PothosSchemaTypes.ObjectFieldBuilder<SchemaTypes, Committed<View, Answer>>
 type ErrorClass = new (...args: never[]) => DomainError
 
 interface MutationOptions<S extends Shape, Input, Answer extends object, Fields extends InputFieldMap> {

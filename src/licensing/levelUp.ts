@@ -4,8 +4,7 @@ import { InvalidInput } from '../errors.ts'
 import { UserNotFound } from '../identity/userAggregate.ts'
 import { mutation } from '../mutation.ts'
 import { codeIn, standingOf, userOf } from './id.ts'
-import { License, LicenseProgression, shownLicense, shownProgressions } from './license.ts'
-import { shownProgress, SpecializationProgress } from './progress.ts'
+import { recordsIn } from './recordsPayload.ts'
 import {
   beginner,
   begun,
@@ -41,17 +40,7 @@ mutation('levelUp', {
     ...{ xpGained, sessionsCompleted, reason },
   }),
   payload: (t) => ({
-    progress: t.field({
-      type: SpecializationProgress,
-      description: 'The progress, as it was committed.',
-      resolve: ({ view }) => shownProgress(view)!,
-    }),
-    license: t.field({ type: License, description: 'The license, as it was committed.', resolve: ({ view }) => shownLicense(view)! }),
-    progressions: t.field({
-      type: [LicenseProgression],
-      description: 'The changes of level that this request made, one a level.',
-      resolve: ({ view, answer }) => shownProgressions(view, answer.progressions),
-    }),
+    ...recordsIn(t, 'The changes of level that this request made, one a level.'),
     leveledUp: t.boolean({ description: 'Whether it was enough for a further level.', resolve: ({ answer }) => answer.progressions.length > 0 }),
   }),
   errors: [SpecializationNotFound, UserNotFound, TotalOutOfRange, RecordsDisagree, RecordNotFound],

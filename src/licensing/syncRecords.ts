@@ -4,8 +4,8 @@ import { Forbidden } from '../errors.ts'
 import { UserNotFound } from '../identity/userAggregate.ts'
 import { mutation } from '../mutation.ts'
 import { codeIn, codeOf, standingOf, userOf } from './id.ts'
-import { License, LicenseProgression, shownLicense, shownProgressions } from './license.ts'
-import { RecordSource, shownProgress, SpecializationProgress } from './progress.ts'
+import { RecordSource } from './progress.ts'
+import { recordsIn } from './recordsPayload.ts'
 import { advanced, beginner, highest, LevelOutOfRange, RecordNotFound, reasonIn, SpecializationNotFound, standings } from './standingAggregate.ts'
 import { EVERYTHING } from './standingQuery.ts'
 import type { License as LicenseState, Progression, Source, Standings } from './standingState.ts'
@@ -30,17 +30,7 @@ mutation('syncRecords', {
     ...{ source, reason },
   }),
   payload: (t) => ({
-    progress: t.field({
-      type: SpecializationProgress,
-      description: 'The progress, as it was committed.',
-      resolve: ({ view }) => shownProgress(view)!,
-    }),
-    license: t.field({ type: License, description: 'The license, as it was committed.', resolve: ({ view }) => shownLicense(view)! }),
-    progressions: t.field({
-      type: [LicenseProgression],
-      description: 'The change of the license’s level, if this request made one.',
-      resolve: ({ view, answer }) => shownProgressions(view, answer.progressions),
-    }),
+    ...recordsIn(t, 'The change of the license’s level, if this request made one.'),
     synced: t.boolean({ description: 'False: they agreed already, and nothing was changed.', resolve: ({ answer }) => answer.synced }),
   }),
   errors: [SpecializationNotFound, UserNotFound, RecordNotFound, LevelOutOfRange],

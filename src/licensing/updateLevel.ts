@@ -4,8 +4,7 @@ import { InvalidInput } from '../errors.ts'
 import { UserNotFound } from '../identity/userAggregate.ts'
 import { mutation } from '../mutation.ts'
 import { codeIn, codeOf, standingOf, userOf } from './id.ts'
-import { License, LicenseProgression, shownLicense, shownProgressions } from './license.ts'
-import { shownProgress, SpecializationProgress } from './progress.ts'
+import { recordsIn } from './recordsPayload.ts'
 import {
   beginner,
   begun,
@@ -46,17 +45,7 @@ export const updateLevelField = mutation('updateLevel', {
     ...{ newLevel, xpChange, sessionsChange, theoryHoursChange, practiceHoursChange, reason },
   }),
   payload: (t) => ({
-    progress: t.field({
-      type: SpecializationProgress,
-      description: 'The progress, as it was committed.',
-      resolve: ({ view }) => shownProgress(view)!,
-    }),
-    license: t.field({ type: License, description: 'The license, as it was committed.', resolve: ({ view }) => shownLicense(view)! }),
-    progressions: t.field({
-      type: [LicenseProgression],
-      description: 'The change of level that this request made; none if it changed no level.',
-      resolve: ({ view, answer }) => shownProgressions(view, answer.progressions),
-    }),
+    ...recordsIn(t, 'The change of level that this request made; none if it changed no level.'),
     message: t.string({ description: 'What happened, for a person.', resolve: ({ answer }) => answer.message }),
   }),
   errors: [SpecializationNotFound, UserNotFound, LevelOutOfRange, TotalOutOfRange, HoursNotCounted, RecordsDisagree, RecordNotFound],

@@ -55,7 +55,7 @@ interface Extra {
 export function sockets(options: SocketsOptions) {
   const { prepare, viewerOf, origins, maxPayload, room, perConnection, log, pingMs = 12_000 } = options
   const server = new WebSocketServer({ noServer: true, maxPayload, handleProtocols, clientTracking: false, perMessageDeflate: false })
-  const wires = new Set<Extra>()
+  const connected = new Set<Extra>()
   let leaving = false
 
   const protocol = makeServer<Record<string, unknown>, Extra>({
@@ -152,13 +152,13 @@ export function sockets(options: SocketsOptions) {
 
   /** Whoever does not answer a ping before the next is gone. */
   const pinging = setInterval(() => {
-    for (const { wire } of wires) wire.ping()
+    for (const { wire } of connected) wire.ping()
   }, pingMs)
 
   function opened(socket: WebSocket, request: IncomingMessage, stream: Duplex) {
     const wire = new Wire(socket, stream)
     const extra: Extra = { request, wire, underWay: 0, beginning: new Map() }
-    wires.add(extra)
+    connected.add(extra)
     const closed = protocol.opened(
       {
         protocol: socket.protocol,
@@ -179,7 +179,7 @@ export function sockets(options: SocketsOptions) {
     socket.on('pong', () => wire.isThere())
     socket.on('error', (error) => log.debug({ err: error }, 'A WebSocket failed.')) // 'close' follows
     socket.once('close', (code, reason) => {
-      wires.delete(extra)
+      connected.delete(extra)
       wire.closed()
       closed(code, String(reason)).catch((error) => log.warn({ err: error }, 'A WebSocket could not be put away.'))
     })
@@ -188,7 +188,7 @@ export function sockets(options: SocketsOptions) {
   return {
     /** How many are open. */
     get count() {
-      return wires.size
+      return connected.size
     },
     /** For the `upgrade` event of an HTTP server. */
     upgrade(request: IncomingMessage, stream: Duplex, head: Buffer) {
@@ -205,7 +205,7 @@ export function sockets(options: SocketsOptions) {
     close() {
       clearInterval(pinging)
       leaving = true
-      for (const extra of wires) void leave(extra)
+      for (const extra of connected) void leave(extra)
     },
   }
 }
