@@ -2,10 +2,11 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { generate } from '@graphql-codegen/cli'
 import { preset } from '@graphql-codegen/client-preset'
 import { lexicographicSortSchema, printSchema } from 'graphql'
-import { toSchema } from './src/schema.ts'
+import { toSchema } from './src/server/schema.ts'
 
-// `npm run generate` prints schema.graphql, which is committed and reviewed, and types the documents of the tests, each written as
-// graphql(`…`) with backticks, into test/generated/, which is not committed. With --check it only says whether schema.graphql is what src/ amounts to.
+// `npm run generate` prints schema.graphql, which is committed and reviewed, and types the documents of the tests, each
+// written as graphql(`…`) with backticks, into test/generated/, which is not committed. With --check it only says
+// whether schema.graphql is what src/ amounts to.
 
 const file = new URL('schema.graphql', import.meta.url)
 const printed = `${printSchema(lexicographicSortSchema(toSchema()))}\n`
@@ -15,7 +16,9 @@ if (process.argv.includes('--check')) {
   if (committed !== printed) {
     const [before, after] = [committed.split('\n'), printed.split('\n')]
     const line = after.findIndex((text, index) => text !== before[index]) + 1 || after.length + 1
-    console.error(`schema.graphql is not what src/ says, from line ${line} on. Run \`npm run generate\` and commit schema.graphql.`)
+    console.error(
+      `schema.graphql is not what src/ says, from line ${line} on. Run \`npm run generate\` and commit schema.graphql.`,
+    )
     process.exit(1)
   }
 } else {

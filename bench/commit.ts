@@ -4,8 +4,10 @@ import { viaHttp } from './http.ts'
 import { type Variant, viaCommit, viaFunction, viaPrisma } from './variants.ts'
 import { createWorld, ENROLLMENTS, LESSONS } from './world.ts'
 
-// npm run bench -- commit [--rounds 5 --seconds 3]: completions per second and latency, of commit() beside three other ways to do the same work, all in one run.
-const option = (name: string, fallback: number) => Number(process.argv[process.argv.indexOf(`--${name}`) + 1] || fallback) || fallback
+// npm run bench -- commit [--rounds 5 --seconds 3]: completions per second and latency, of commit() beside three other
+// ways to do the same work, all in one run.
+const option = (name: string, fallback: number) =>
+  Number(process.argv[process.argv.indexOf(`--${name}`) + 1] || fallback) || fallback
 const rounds = process.argv.includes('--rounds') ? option('rounds', 3) : 3
 const seconds = process.argv.includes('--seconds') ? option('seconds', 2) : 2
 const warmUpMs = 2_000
@@ -37,7 +39,8 @@ function next({ call }: Variant, hot: boolean) {
   n++
   return call(randomUUID(), hot ? 'u0' : `u${1 + ((n * 7_919) % ENROLLMENTS)}`, `c.l${1 + (n % LESSONS)}`)
 }
-const at = (sorted: readonly number[], share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
+const at = (sorted: readonly number[], share: number) =>
+  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
 /** Measures from here on. */
 function clock() {
   const [start, node, postgres] = [performance.now(), process.cpuUsage(), world.cpu()]
@@ -72,7 +75,9 @@ async function closedLoop(variant: Variant, callers: number, hot: boolean, ms: n
   return result
 }
 
-/** Requests arrive when they do (Poisson), and a latency counts from when one was due, not from when we came to send it. */
+/**
+ * Requests arrive when they do (Poisson), and a latency counts from when one was due, not from when we came to send it.
+ */
 async function openLoop(variant: Variant, rate: number, hot: boolean, ms: number): Promise<Result> {
   const latency: number[] = []
   const flying: Promise<void>[] = []
@@ -100,7 +105,13 @@ const medians = (results: readonly Result[]) =>
 
 const found = new Map<string, Result>()
 const results = new Map<string, Result[]>()
-async function measure(label: string, name: string, hot: boolean, work: (variant: Variant) => Promise<Result>, warmUp: number) {
+async function measure(
+  label: string,
+  name: string,
+  hot: boolean,
+  work: (variant: Variant) => Promise<Result>,
+  warmUp: number,
+) {
   await world.reset()
   const variant = await variants[name]!()
   await closedLoop(variant, warmUp, hot, warmUpMs)
@@ -132,7 +143,13 @@ for (let round = 1; round <= rounds; round++) {
         ['its', peak(name) / 2],
         ["tx's", peak('Prisma tx a call') / 2],
       ] as const) {
-        await measure(`${label}, half ${whose} peak`, name, hot, (variant) => openLoop(variant, rate, hot, seconds * 1_000), 16)
+        await measure(
+          `${label}, half ${whose} peak`,
+          name,
+          hot,
+          (variant) => openLoop(variant, rate, hot, seconds * 1_000),
+          16,
+        )
       }
     }
   }
@@ -149,15 +166,30 @@ const goals: [string, number, boolean, number][] = [
   ['100 on one: completions, commit() / Prisma tx', ratio('100 on one', 'Prisma tx a call', 'rate'), true, 15],
   ['100 on one: completions, commit() / plpgsql', ratio('100 on one', 'plpgsql a call', 'rate'), true, 5],
   ['1 caller: p50, commit() / Prisma tx', ratio('1 caller', 'Prisma tx a call', 'p50'), false, 1.3],
-  ['open loop, distinct, each at half its peak: p99, commit() / Prisma tx', ratio('distinct, half its peak', 'Prisma tx a call', 'p99'), false, 1],
-  ['open loop, distinct, same rate: p99, commit() / Prisma tx', ratio("distinct, half tx's peak", 'Prisma tx a call', 'p99'), false, 1],
+  [
+    'open loop, distinct, each at half its peak: p99, commit() / Prisma tx',
+    ratio('distinct, half its peak', 'Prisma tx a call', 'p99'),
+    false,
+    1,
+  ],
+  [
+    'open loop, distinct, same rate: p99, commit() / Prisma tx',
+    ratio("distinct, half tx's peak", 'Prisma tx a call', 'p99'),
+    false,
+    1,
+  ],
   [
     'open loop, one enrollment, each at half its peak: p99, commit() / Prisma tx',
     ratio('one enrollment, half its peak', 'Prisma tx a call', 'p99'),
     false,
     1,
   ],
-  ['open loop, one enrollment, same rate: p99, commit() / Prisma tx', ratio("one enrollment, half tx's peak", 'Prisma tx a call', 'p99'), false, 1],
+  [
+    'open loop, one enrollment, same rate: p99, commit() / Prisma tx',
+    ratio("one enrollment, half tx's peak", 'Prisma tx a call', 'p99'),
+    false,
+    1,
+  ],
 ]
 console.log('\nRatios\n')
 for (const [what, value, more, goal] of goals)

@@ -1,7 +1,8 @@
 import net from 'node:net'
 
-// A process of its own that plays many clients over WebSocket: as little work a message as can be, so that it is the server that is measured. It counts
-// the messages that arrive, and says when (CLOCK_MONOTONIC, which all processes share) the last of those that are expected did.
+// A process of its own that plays many clients over WebSocket: as little work a message as can be, so that it is the
+// server that is measured. It counts the messages that arrive, and says when (CLOCK_MONOTONIC, which all processes
+// share) the last of those that are expected did.
 
 /** What the crowd is told to do, and what it answers. */
 export type Told =
@@ -79,7 +80,8 @@ async function connect({ port, path, protocol, send }: Extract<Told, { do: 'conn
           if (!head.toString('latin1', 0, 12).endsWith('101')) return reject(new Error(head.toString()))
           let said = 0
           const say = () => (said < messages.length ? socket.write(frame(messages[said++]!)) : resolve())
-          let settled = !messages.length // each message is answered once before the next is sent, and before the connection counts
+          // each message is answered once before the next is sent, and before the connection counts
+          let settled = !messages.length
           const hear = counter(
             (text) => {
               if (!settled) {

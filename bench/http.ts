@@ -10,7 +10,14 @@ const document = `mutation Complete($input: CompleteLessonInput!) { completeLess
 /** completeLesson through the front door: a server process of its own, HTTP with keep-alive, a token a learner. */
 export async function viaHttp(url: string): Promise<Variant> {
   const server = spawn(process.execPath, ['--import', 'tsx', 'src/main.ts', 'start', '--json'], {
-    env: { ...process.env, DATABASE_URL: url, PORT: '0', LOG_LEVEL: 'warn', DATABASE_POOL_SIZE: '4', DATABASE_POOL_MAX: '12' },
+    env: {
+      ...process.env,
+      DATABASE_URL: url,
+      PORT: '0',
+      LOG_LEVEL: 'warn',
+      DATABASE_POOL_SIZE: '4',
+      DATABASE_POOL_MAX: '12',
+    },
     stdio: ['ignore', 'pipe', 'inherit'],
   }) as ChildProcess & { stdout: NodeJS.ReadableStream }
   const [line] = (await once(createInterface(server.stdout), 'line')) as [string]
@@ -19,7 +26,11 @@ export async function viaHttp(url: string): Promise<Variant> {
 
   const post = (token: string, body: string) =>
     new Promise<string>((resolve, reject) => {
-      const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body), authorization: `Bearer ${token}` }
+      const headers = {
+        'content-type': 'application/json',
+        'content-length': Buffer.byteLength(body),
+        authorization: `Bearer ${token}`,
+      }
       const request = http.request({ agent, hostname, port, path: '/graphql', method: 'POST', headers }, (response) => {
         let text = ''
         response.setEncoding('utf8')

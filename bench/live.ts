@@ -8,20 +8,21 @@ import { execute, type ExecutionArgs, parse } from 'graphql'
 import { useServer } from 'graphql-ws/use/ws'
 import pino from 'pino'
 import { WebSocketServer } from 'ws'
-import type { Actor } from '../src/aggregate.ts'
-import type { Commit } from '../src/commit.ts'
-import { parseConfig } from '../src/config.ts'
-import { createContext, type Surroundings } from '../src/context.ts'
+import type { Actor } from '../src/commit/aggregate.ts'
+import type { Commit } from '../src/commit/commit.ts'
+import { parseConfig } from '../src/operator/config.ts'
+import { createContext, type Surroundings } from '../src/api/context.ts'
 import { eventOf } from '../src/journal/event.ts'
 import type { ChangeItem } from '../src/journal/follow.ts'
 import { completeLesson } from '../src/learning/completeLesson.ts'
-import { toSchema } from '../src/schema.ts'
-import { startServer } from '../src/server.ts'
+import { toSchema } from '../src/server/schema.ts'
+import { startServer } from '../src/server/server.ts'
 import type { Answer, Told } from './crowd.ts'
 import { createWorld, ENROLLMENTS, LESSONS } from './world.ts'
 
-// npm run bench -- live [--rounds 3]: one event, and bursts of 32, to many WebSocket subscribers of one enrollment, beside raw ws that sends the same bytes and
-// plain graphql-ws that executes for each, all in one run; and how long a commit takes to reach a client.
+// npm run bench -- live [--rounds 3]: one event, and bursts of 32, to many WebSocket subscribers of one enrollment,
+// beside raw ws that sends the same bytes and plain graphql-ws that executes for each, all in one run; and how long a
+// commit takes to reach a client.
 const rounds = Number(process.argv[process.argv.indexOf('--rounds') + 1]) || 3
 const crowds = [100, 1_000, 5_000]
 const BURST = 32
@@ -86,11 +87,21 @@ let n = 0
 const learner: Actor = { id: 'u0', role: 'LEARNER' }
 const complete = (commit: Commit, actor = learner) => {
   n++
-  return commit(completeLesson, { actor, input: { learnerId: actor.id, lessonId: `c.l${1 + (n % LESSONS)}` }, key: randomUUID() })
+  return commit(completeLesson, {
+    actor,
+    input: { learnerId: actor.id, lessonId: `c.l${1 + (n % LESSONS)}` },
+    key: randomUUID(),
+  })
 }
 
 async function lockstep(environment: Record<string, string> = {}): Promise<Pusher & { commit: Commit }> {
-  const config = parseConfig({ PORT: '0', DATABASE_POOL_SIZE: '4', DATABASE_POOL_MAX: '12', LIVE_SUBSCRIPTIONS_PER_USER: '10000', ...environment })
+  const config = parseConfig({
+    PORT: '0',
+    DATABASE_POOL_SIZE: '4',
+    DATABASE_POOL_MAX: '12',
+    LIVE_SUBSCRIPTIONS_PER_USER: '10000',
+    ...environment,
+  })
   const server = await startServer({ config, log: pino({ level: 'warn' }, pino.destination(2)) })
   const commit = await server.open({ databaseUrl: world.url, demo: false })
   return {
@@ -100,7 +111,11 @@ async function lockstep(environment: Record<string, string> = {}): Promise<Pushe
     protocol: 'graphql-transport-ws',
     messages: () => [
       JSON.stringify({ type: 'connection_init', payload: { authorization: 'Bearer token-u0' } }),
-      JSON.stringify({ id: randomUUID(), type: 'subscribe', payload: { query: document, variables: { id: enrollmentId } } }),
+      JSON.stringify({
+        id: randomUUID(),
+        type: 'subscribe',
+        payload: { query: document, variables: { id: enrollmentId } },
+      }),
     ],
     async push(count) {
       await Promise.all(Array.from({ length: count }, () => complete(commit)))
@@ -145,7 +160,12 @@ async function plain(): Promise<Pusher> {
     try {
       for (;;) {
         const item = queue.shift()
-        if (item) yield await execute({ ...args, rootValue: item, contextValue: createContext({} as Surroundings, viewer, 'x') })
+        if (item)
+          yield await execute({
+            ...args,
+            rootValue: item,
+            contextValue: createContext({} as Surroundings, viewer, 'x'),
+          })
         else await new Promise<void>((resolve) => (rung = resolve))
       }
     } finally {
@@ -153,14 +173,24 @@ async function plain(): Promise<Pusher> {
     }
   }
   const parsed = parse(document)
-  useServer({ onSubscribe: (_, __, { variables }) => ({ schema, document: parsed, variableValues: variables }), subscribe: subscribe as never }, wss)
+  useServer(
+    {
+      onSubscribe: (_, __, { variables }) => ({ schema, document: parsed, variableValues: variables }),
+      subscribe: subscribe as never,
+    },
+    wss,
+  )
   return {
     port: (http.address() as AddressInfo).port,
     path: '/graphql',
     protocol: 'graphql-transport-ws',
     messages: () => [
       JSON.stringify({ type: 'connection_init' }),
-      JSON.stringify({ id: randomUUID(), type: 'subscribe', payload: { query: document, variables: { id: enrollmentId } } }),
+      JSON.stringify({
+        id: randomUUID(),
+        type: 'subscribe',
+        payload: { query: document, variables: { id: enrollmentId } },
+      }),
     ],
     async push(count) {
       const begun = process.hrtime.bigint()
@@ -234,7 +264,13 @@ for (let round = 1; round <= rounds; round++) {
       const { port, path, protocol } = pusher
       const before = heap()
       await crowd.ask(
-        { do: 'connect', port, path, ...(protocol && { protocol }), send: Array.from({ length: size }, () => pusher.messages(2)) },
+        {
+          do: 'connect',
+          port,
+          path,
+          ...(protocol && { protocol }),
+          send: Array.from({ length: size }, () => pusher.messages(2)),
+        },
         'connect',
       )
       const bytes = (heap() - before) / size
@@ -272,8 +308,15 @@ async function latency(rate: number, seconds: number): Promise<number[]> {
     `insert into "CourseInstructor" values ('c', 'u1') on conflict do nothing; update "User" set role = 'INSTRUCTOR' where id = 'u1'`,
   )
   const init = JSON.stringify({ type: 'connection_init', payload: { authorization: 'Bearer token-u1' } })
-  const subscribe = JSON.stringify({ id: '1', type: 'subscribe', payload: { query: feed, variables: { id: globalId('Course', 'c') } } })
-  await crowd.ask({ do: 'connect', port: server.port, path: '/graphql', protocol: 'graphql-transport-ws', send: [[init, subscribe]] }, 'connect')
+  const subscribe = JSON.stringify({
+    id: '1',
+    type: 'subscribe',
+    payload: { query: feed, variables: { id: globalId('Course', 'c') } },
+  })
+  await crowd.ask(
+    { do: 'connect', port: server.port, path: '/graphql', protocol: 'graphql-transport-ws', send: [[init, subscribe]] },
+    'connect',
+  )
   await crowd.ask({ do: 'watch' }, 'seen')
   const committed = new Map<string, bigint>()
   const flying: Promise<unknown>[] = []
@@ -306,7 +349,8 @@ async function latency(rate: number, seconds: number): Promise<number[]> {
 
 const latencies = new Map<number, number[]>()
 for (let round = 1; round <= rounds; round++)
-  for (const rate of [20, 1_000]) latencies.set(rate, [...(latencies.get(rate) ?? []), ...(await latency(rate, rate < 100 ? 8 : 4))])
+  for (const rate of [20, 1_000])
+    latencies.set(rate, [...(latencies.get(rate) ?? []), ...(await latency(rate, rate < 100 ? 8 : 4))])
 
 console.log('\nMedians of all rounds\n')
 for (const [key, { one, burst, bytes }] of found) {
@@ -317,14 +361,21 @@ for (const [key, { one, burst, bytes }] of found) {
   )
 }
 for (const [rate, took] of latencies)
-  console.log(`  commit to client at ${rate}/s: p50 ${median(took).toFixed(2)}, p99 ${at(took, 0.99).toFixed(2)} ms (${took.length} events)`)
+  console.log(
+    `  commit to client at ${rate}/s: p50 ${median(took).toFixed(2)}, p99 ${at(took, 0.99).toFixed(2)} ms (${took.length} events)`,
+  )
 
 const ratio = (size: number, other: Name, field: 'one' | 'burst') =>
   median(found.get(`${size} | ${other}`)![field]) / median(found.get(`${size} | Lockstep`)![field])
 const goals: [string, number, boolean, number | undefined][] = [
   ['1,000: deliveries per second, one event, to plain graphql-ws', ratio(1_000, 'plain graphql-ws', 'one'), true, 3],
   ['1,000: deliveries per second, one event, to raw ws', ratio(1_000, 'raw ws', 'one'), true, 0.7],
-  ['1,000: deliveries per second, bursts of 32, to plain graphql-ws', ratio(1_000, 'plain graphql-ws', 'burst'), true, 3],
+  [
+    '1,000: deliveries per second, bursts of 32, to plain graphql-ws',
+    ratio(1_000, 'plain graphql-ws', 'burst'),
+    true,
+    3,
+  ],
   ['1,000: deliveries per second, bursts of 32, to raw ws', ratio(1_000, 'raw ws', 'burst'), true, 0.7],
   ['commit to client at 20/s, p50 in ms', median(latencies.get(20)!), false, 2],
   ['commit to client at 1,000/s, p50 in ms', median(latencies.get(1_000)!), false, 2],

@@ -4,19 +4,22 @@ import os from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
-import type { Actor } from '../src/aggregate.ts'
-import { commits } from '../src/commit.ts'
+import type { Actor } from '../src/commit/aggregate.ts'
+import { commits } from '../src/commit/commit.ts'
 import { connect } from '../src/database/client.ts'
-import { startEmbedded } from '../src/database/embedded.ts'
+import { startEmbedded } from '../src/embedded/embedded.ts'
 import { migrate } from '../src/database/migrate.ts'
 import { defaultPool } from '../src/database/pool.ts'
 import { levelUp } from '../src/licensing/levelUp.ts'
 
-// npm run bench -- locks [--seconds 3 --rounds 3]: how long the locks of a level-up are held, through commit() and as one interactive Prisma transaction a call,
-// in the same run on one durable PostgreSQL. A hold is measured at the client: it begins when the statement that took the lock (the progress's) has returned, and
-// ends when COMMIT is acknowledged; so it holds the statements after it, their round trips and this process's own work and delays between them. The same clock and
-// the same two places on both sides, on the wire. commit() does more in it: it appends to the journal and keeps the key.
-const option = (name: string, fallback: number) => Number(process.argv[process.argv.indexOf(`--${name}`) + 1] || fallback) || fallback
+// npm run bench -- locks [--seconds 3 --rounds 3]: how long the locks of a level-up are held, through commit() and as
+// one interactive Prisma transaction a call, in the same run on one durable PostgreSQL. A hold is measured at the
+// client: it begins when the statement that took the lock (the progress's) has returned, and ends when COMMIT is
+// acknowledged; so it holds the statements after it, their round trips and this process's own work and delays between
+// them. The same clock and the same two places on both sides, on the wire. commit() does more in it: it appends to the
+// journal and keeps the key.
+const option = (name: string, fallback: number) =>
+  Number(process.argv[process.argv.indexOf(`--${name}`) + 1] || fallback) || fallback
 const seconds = process.argv.includes('--seconds') ? option('seconds', 3) : 3
 const rounds = process.argv.includes('--rounds') ? option('rounds', 3) : 3
 const PEOPLE = 5_000
@@ -86,9 +89,19 @@ const viaCommit = (): Side => {
 const LEVELS = [0, 100, 250, 500, 900, 1_500, 2_400, 3_600]
 const levelOf = (xp: number) => LEVELS.findLastIndex((least) => least <= xp) + 1
 
-/** As the coupler of old does it: lock the progress, then the license, update both, tell the change; a transaction a call, and no journal. */
+/**
+ * As the coupler of old does it: lock the progress, then the license, update both, tell the change; a transaction a
+ * call, and no journal.
+ */
 const viaPrisma = (): Side => {
-  const db = connect(url, { ...defaultPool, size: 4, max: 16, waitMs: 60_000, lockTimeoutMs: 30_000, statementTimeoutMs: 60_000 })
+  const db = connect(url, {
+    ...defaultPool,
+    size: 4,
+    max: 16,
+    waitMs: 60_000,
+    lockTimeoutMs: 30_000,
+    statementTimeoutMs: 60_000,
+  })
   return {
     close: () => db.$disconnect(),
     async call(userId) {
@@ -97,7 +110,9 @@ const viaPrisma = (): Side => {
         const [p] = await tx.$queryRaw<
           { totalXp: number; currentLevel: number; version: number }[]
         >`select * from "SpecializationProgress" where id = ${id} for update`
-        const [l] = await tx.$queryRaw<{ maxAchievedLevel: number }[]>`select * from "License" where id = ${id} for update`
+        const [l] = await tx.$queryRaw<
+          { maxAchievedLevel: number }[]
+        >`select * from "License" where id = ${id} for update`
         const [xp, version] = [p!.totalXp + GAIN, p!.version + 1]
         const level = levelOf(xp) > levelOf(p!.totalXp) ? Math.max(p!.currentLevel, levelOf(xp)) : p!.currentLevel
         const highest = Math.max(l!.maxAchievedLevel, level)
@@ -128,7 +143,8 @@ interface Result {
   /** Requests a hold. */
   readonly shared: number
 }
-const at = (sorted: readonly number[], share: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
+const at = (sorted: readonly number[], share: number) =>
+  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN
 
 async function measure(side: Side, callers: number, people: number, label: string): Promise<Result> {
   await reset()
@@ -149,13 +165,23 @@ async function measure(side: Side, callers: number, people: number, label: strin
   holds = []
   const since = performance.now()
   await sleep(seconds * 1_000)
-  const [held, waited, elapsed] = [[...holds].sort((a, b) => a - b), [...latency].sort((a, b) => a - b), performance.now() - since]
+  const [held, waited, elapsed] = [
+    [...holds].sort((a, b) => a - b),
+    [...latency].sort((a, b) => a - b),
+    performance.now() - since,
+  ]
   over = true
   await Promise.all(working)
   await check(calls, label)
   return {
     rate: (waited.length / elapsed) * 1_000,
-    ...{ p50: at(held, 0.5), p99: at(held, 0.99), latency50: at(waited, 0.5), latency99: at(waited, 0.99), shared: waited.length / held.length },
+    ...{
+      p50: at(held, 0.5),
+      p99: at(held, 0.99),
+      latency50: at(waited, 0.5),
+      latency99: at(waited, 0.99),
+      shared: waited.length / held.length,
+    },
   }
 }
 
@@ -196,7 +222,10 @@ for (const [key, results] of found) console.log(`  ${key.padEnd(38)} ${show(medi
 
 console.log('\nRatios, commit() to one Prisma transaction a call\n')
 for (const { label } of cases) {
-  const [ours, theirs] = [medians(found.get(`${label} | commit()`)!), medians(found.get(`${label} | Prisma tx a call`)!)]
+  const [ours, theirs] = [
+    medians(found.get(`${label} | commit()`)!),
+    medians(found.get(`${label} | Prisma tx a call`)!),
+  ]
   const ratio = (one: number, other: number) => (one / other).toFixed(2).padStart(6)
   console.log(
     `  ${label.padEnd(18)} hold p50 ${ratio(ours.p50, theirs.p50)}, p99 ${ratio(ours.p99, theirs.p99)}; hold a request p50 ${ratio(ours.p50 / ours.shared, theirs.p50 / theirs.shared)}; requests a second ${ratio(ours.rate, theirs.rate)}; answered p99 ${ratio(ours.latency99, theirs.latency99)}`,

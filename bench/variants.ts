@@ -1,5 +1,5 @@
 import pg from 'pg'
-import { commits } from '../src/commit.ts'
+import { commits } from '../src/commit/commit.ts'
 import { connect } from '../src/database/client.ts'
 import { defaultPool, PLANS } from '../src/database/pool.ts'
 import { completeLesson } from '../src/learning/completeLesson.ts'
@@ -27,7 +27,8 @@ export const viaCommit = (url: string, options: { width?: number; few?: number }
   })
   return {
     close: () => db.$disconnect(),
-    call: (key, learnerId, lessonId) => commit(completeLesson, { actor: { id: learnerId, role: 'LEARNER' }, key, input: { learnerId, lessonId } }),
+    call: (key, learnerId, lessonId) =>
+      commit(completeLesson, { actor: { id: learnerId, role: 'LEARNER' }, key, input: { learnerId, lessonId } }),
     batch: () => requests / batches,
   }
 }
@@ -49,9 +50,19 @@ export const viaPrisma = (url: string): Variant => {
             and not exists (select from "LessonProgress" p where p."enrollmentId" = e.id and p."lessonId" = q."requiresId" and p.status = 'COMPLETED')) as open,
           exists (select from "LessonProgress" p where p."enrollmentId" = e.id and p."lessonId" = l.id) as done
           from "Enrollment" e join "Course" c on c.id = e."courseId" join "Lesson" l on l.id = ${lesson} and l.active where e.id = ${id}`
-        if (!s || s.open || s.done || s.used || s.courseNow !== s.courseVersion || s.completed + 1 === s.total) throw new Error('not in this bench')
+        if (!s || s.open || s.done || s.used || s.courseNow !== s.courseVersion || s.completed + 1 === s.total)
+          throw new Error('not in this bench')
         const { version, courseId, courseVersion, completed, total, attempt, enrolledAt, completedAt } = s
-        const enrollment = { id, version: version + 1, courseVersion, completed: completed + 1, total, attempt, enrolledAt, completedAt }
+        const enrollment = {
+          id,
+          version: version + 1,
+          courseVersion,
+          completed: completed + 1,
+          total,
+          attempt,
+          enrolledAt,
+          completedAt,
+        }
         const lessonProgress = { lessonId: lesson, status: 'COMPLETED', openedAt: now, completedAt: now, resets: 0 }
         const answer = { lessonProgress, alreadyCompleted: false, courseCompleted: false }
         await tx.$executeRaw`with p as (insert into "LessonProgress" values (${id}, ${lesson}, 'COMPLETED', ${now}::timestamptz, ${now}::timestamptz, 0)),
@@ -85,7 +96,12 @@ export const viaFunction = (url: string): Variant => {
   return {
     close: () => pool.end(),
     call: async (key, learner, lesson) =>
-      (await pool.query({ name: 'f', text: `select complete_lesson($1, $2, 'h', $3, $4) as answer`, values: [learner, key, `${learner}.c`, lesson] }))
-        .rows[0].answer,
+      (
+        await pool.query({
+          name: 'f',
+          text: `select complete_lesson($1, $2, 'h', $3, $4) as answer`,
+          values: [learner, key, `${learner}.c`, lesson],
+        })
+      ).rows[0].answer,
   }
 }

@@ -2,10 +2,13 @@ import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import pg from 'pg'
-import { startEmbedded } from '../src/database/embedded.ts'
+import { startEmbedded } from '../src/embedded/embedded.ts'
 import { migrate } from '../src/database/migrate.ts'
 
-/** A durable database of the bench's own (fsync and synchronous_commit are on), with one large course and many enrollments. */
+/**
+ * A durable database of the bench's own (fsync and synchronous_commit are on), with one large course and many
+ * enrollments.
+ */
 export interface World {
   readonly url: string
   readonly admin: pg.Client
@@ -45,11 +48,15 @@ export async function createWorld(): Promise<World> {
     await admin.query(`truncate "LessonProgress", "Event", "IdempotencyKey";
       update "Enrollment" set version = 1, completed = 1 where version <> 1;
       insert into "LessonProgress" select 'u' || n || '.c', 'c.l0', 'COMPLETED', now(), now(), 0 from generate_series(0, ${ENROLLMENTS}) n`)
-    await admin.query('vacuum analyze "Enrollment", "LessonProgress", "Event", "IdempotencyKey", "Lesson", "LessonPrerequisite", "Course"')
+    await admin.query(
+      'vacuum analyze "Enrollment", "LessonProgress", "Event", "IdempotencyKey", "Lesson", "LessonPrerequisite", "Course"',
+    )
     await admin.query('checkpoint')
   }
   const consistent = async () => {
-    const { rows } = await admin.query<{ ok: boolean }>(`select (select sum(completed) from "Enrollment") = (select count(*) from "LessonProgress")
+    const { rows } = await admin.query<{
+      ok: boolean
+    }>(`select (select sum(completed) from "Enrollment") = (select count(*) from "LessonProgress")
       and (select count(*) from "Event") = (select count(*) from "IdempotencyKey") and (select sum(version - 1) from "Enrollment") = (select count(*) from "Event") as ok`)
     return rows[0]!.ok
   }
@@ -62,7 +69,11 @@ export async function createWorld(): Promise<World> {
         stat = fs.readFileSync(`/proc/${pid}/stat`, 'utf8')
       } catch {} // it has ended meanwhile
       const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-      const [parent, used, ofChildren] = [Number(fields[1]), Number(fields[11]) + Number(fields[12]), Number(fields[13]) + Number(fields[14])]
+      const [parent, used, ofChildren] = [
+        Number(fields[1]),
+        Number(fields[11]) + Number(fields[12]),
+        Number(fields[13]) + Number(fields[14]),
+      ]
       if (Number(pid) === embedded.pid) ticks += used + ofChildren
       else if (parent === embedded.pid) ticks += used
     }

@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs'
 import { stripVTControlCharacters } from 'node:util'
 import { type ArgsDef, type CittyPlugin, type CommandDef, defineCommand, renderUsage, runCommand, runMain } from 'citty'
-import { commandLine } from './command/print.ts'
-import { exitCode, OperatorError } from './operatorError.ts'
+import { commandLine } from './operator/print.ts'
+import { exitCode, OperatorError } from './operator/operatorError.ts'
 
 /** What `lockstep` can do. Each is loaded when it is asked for. */
 const commands = {
@@ -22,7 +22,9 @@ const strict: CittyPlugin = {
   setup({ args, cmd }) {
     const known = Object.entries((cmd.args ?? {}) as ArgsDef)
     // of --dry-run, citty also passes on the other spelling, dryRun
-    const option = Object.keys(args).find((name) => name !== '_' && !known.some(([known]) => known === name || camelCase(known) === name))
+    const option = Object.keys(args).find(
+      (name) => name !== '_' && !known.some(([known]) => known === name || camelCase(known) === name),
+    )
     if (option) throw usage(`There is no option ${option.length > 1 ? '--' : '-'}${option}`)
     const superfluous = args._[known.filter(([, { type }]) => type === 'positional').length]
     if (superfluous !== undefined) throw usage(`It was not expected: ${superfluous}`)
@@ -37,11 +39,17 @@ const camelCase = (name: string) => name.replace(/-(.)/g, (_, letter: string) =>
 function strictly(command: CommandDef): CommandDef {
   const { subCommands } = command as { subCommands?: Record<string, CommandDef> }
   if (!subCommands) return { ...command, plugins: [strict] }
-  return { ...command, subCommands: Object.fromEntries(Object.entries(subCommands).map(([name, inner]) => [name, strictly(inner)])) }
+  return {
+    ...command,
+    subCommands: Object.fromEntries(Object.entries(subCommands).map(([name, inner]) => [name, strictly(inner)])),
+  }
 }
 
 const usage = (sentence: string) =>
-  new OperatorError(`${sentence}. What there is: ${commandLine('--help')}, or ${commandLine('<command> --help')}.`, exitCode.usage)
+  new OperatorError(
+    `${sentence}. What there is: ${commandLine('--help')}, or ${commandLine('<command> --help')}.`,
+    exitCode.usage,
+  )
 
 const { version, description } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
   version: string
@@ -50,7 +58,9 @@ const { version, description } = JSON.parse(readFileSync(new URL('../package.jso
 
 const main = defineCommand({
   meta: { name: 'lockstep', version, description },
-  subCommands: Object.fromEntries(Object.entries(commands).map(([name, load]) => [name, async () => strictly((await load()) as CommandDef)])),
+  subCommands: Object.fromEntries(
+    Object.entries(commands).map(([name, load]) => [name, async () => strictly((await load()) as CommandDef)]),
+  ),
 })
 
 const plain = (text: string) => (process.stdout.isTTY ? text : stripVTControlCharacters(text))
@@ -61,7 +71,8 @@ async function showUsage(command: CommandDef<never>, parent?: CommandDef<never>)
 
 async function run(rawArgs: string[]) {
   const asksForHelp = rawArgs.length === 0 || rawArgs.some((argument) => argument === '--help' || argument === '-h')
-  if (asksForHelp) return runMain(main, { rawArgs: rawArgs.length === 0 ? ['--help'] : rawArgs, showUsage: showUsage as never })
+  if (asksForHelp)
+    return runMain(main, { rawArgs: rawArgs.length === 0 ? ['--help'] : rawArgs, showUsage: showUsage as never })
   if (rawArgs.length === 1 && (rawArgs[0] === '--version' || rawArgs[0] === '-v')) return console.log(version)
   await runCommand(main, { rawArgs })
 }
@@ -76,7 +87,8 @@ function fail(error: unknown, asJson: boolean): never {
   if (asJson) console.error(JSON.stringify({ error: message, exitCode: code }))
   else if (isTold) console.error(message)
   if (!isTold)
-    for (let cause = told; cause !== undefined; cause = (cause as Error).cause) console.error(cause instanceof Error ? cause.stack : String(cause))
+    for (let cause = told; cause !== undefined; cause = (cause as Error).cause)
+      console.error(cause instanceof Error ? cause.stack : String(cause))
   process.exit(code)
 }
 

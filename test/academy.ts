@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import type { Actor } from '../src/aggregate.ts'
-import type { Commit } from '../src/commit.ts'
+import type { Actor } from '../src/commit/aggregate.ts'
+import type { Commit } from '../src/commit/commit.ts'
 import { registerUser } from '../src/identity/registerUser.ts'
 import { startSession } from '../src/identity/startSession.ts'
 import { hashOf, type UserState } from '../src/identity/userAggregate.ts'
 import { assignInstructor } from '../src/learning/assignInstructor.ts'
-import { idOf } from '../src/learning/id.ts'
+import { idOf } from '../src/commit/derivedId.ts'
 import type { LessonState } from '../src/learning/courseAggregate.ts'
 import { reviseCourse } from '../src/learning/reviseCourse.ts'
 
@@ -26,7 +26,12 @@ export interface TestCourse {
   lesson(n: number): string
   item(n: number, m?: number): string
   /** Makes it so: how many lessons, what each requires (by number), which are inactive; through which process. */
-  revise(lessons: number, requires?: Record<number, readonly number[]>, inactive?: readonly number[], by?: Commit): Promise<number>
+  revise(
+    lessons: number,
+    requires?: Record<number, readonly number[]>,
+    inactive?: readonly number[],
+    by?: Commit,
+  ): Promise<number>
 }
 
 /** People and courses for a test, made as the product makes them. */
@@ -81,7 +86,8 @@ export function academy(commit: Commit) {
     return made
   }
 
-  const teach = (courseId: string, { id }: Person) => commit(assignInstructor, { actor: system, input: { courseId, userId: id } })
+  const teach = (courseId: string, { id }: Person) =>
+    commit(assignInstructor, { actor: system, input: { courseId, userId: id } })
 
   return { person, course, teach }
 }

@@ -1,8 +1,8 @@
 import type { TypedDocumentNode } from '@graphql-typed-document-node/core'
 import { print } from 'graphql'
 import pino from 'pino'
-import { parseConfig } from '../src/config.ts'
-import { startServer } from '../src/server.ts'
+import { parseConfig } from '../src/operator/config.ts'
+import { startServer } from '../src/server/server.ts'
 import { graphql } from './generated/gql.ts'
 
 /** What came back of one operation. */
@@ -17,7 +17,10 @@ export interface Answered<Data> {
 }
 
 /** A server of a test's own, in this process, on a free port. */
-export async function serve(w: { url: string; onClose(close: () => unknown): unknown }, environment: Record<string, string> = {}) {
+export async function serve(
+  w: { url: string; onClose(close: () => unknown): unknown },
+  environment: Record<string, string> = {},
+) {
   const server = await startServer({
     config: parseConfig({ PORT: '0', DATABASE_POOL_SIZE: '2', DATABASE_POOL_MAX: '20', ...environment }),
     log: pino({ level: process.env.LOG_LEVEL ?? 'silent' }),
@@ -39,12 +42,21 @@ export function client(endpoint: string) {
   ): Promise<Answered<Data>> {
     const query = typeof document === 'string' ? document : print(document)
     const headers = { 'content-type': 'application/json', ...(token && { authorization: `Bearer ${token}` }) }
-    const response = await fetch(endpoint, { method: 'POST', headers, body: JSON.stringify({ query, variables }), ...init })
+    const response = await fetch(endpoint, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify({ query, variables }),
+      ...init,
+    })
     return { ...((await response.json()) as Omit<Answered<Data>, 'status'>), status: response.status }
   }
 
   /** The same, where nothing but data is expected. */
-  async function get<Data, Variables>(document: TypedDocumentNode<Data, Variables>, variables: Variables, token?: string): Promise<Data> {
+  async function get<Data, Variables>(
+    document: TypedDocumentNode<Data, Variables>,
+    variables: Variables,
+    token?: string,
+  ): Promise<Data> {
     const { data, errors } = await ask(document, variables, token)
     if (errors) throw new Error(JSON.stringify(errors))
     return data
@@ -54,15 +66,21 @@ export function client(endpoint: string) {
     enroll: (token: string, courseId: string, more: More = {}) =>
       get(Enroll, { input: { courseId: globalId('Course', courseId), ...more } }, token).then(({ enroll }) => enroll),
     open: (token: string, lessonId: string, more: More = {}) =>
-      get(Open, { input: { lessonId: globalId('Lesson', lessonId), ...more } }, token).then(({ openLesson }) => openLesson),
+      get(Open, { input: { lessonId: globalId('Lesson', lessonId), ...more } }, token).then(
+        ({ openLesson }) => openLesson,
+      ),
     content: (token: string, contentItemId: string, more: More = {}) =>
       get(CompleteContent, { input: { contentItemId: globalId('ContentItem', contentItemId), ...more } }, token).then(
         ({ completeContent }) => completeContent,
       ),
     complete: (token: string, lessonId: string, more: More = {}) =>
-      get(Complete, { input: { lessonId: globalId('Lesson', lessonId), ...more } }, token).then(({ completeLesson }) => completeLesson),
+      get(Complete, { input: { lessonId: globalId('Lesson', lessonId), ...more } }, token).then(
+        ({ completeLesson }) => completeLesson,
+      ),
     resetLesson: (token: string, lessonId: string, more: More = {}) =>
-      get(Reset, { input: { target: { lessonId: globalId('Lesson', lessonId) }, ...more } }, token).then(({ resetProgress }) => resetProgress),
+      get(Reset, { input: { target: { lessonId: globalId('Lesson', lessonId) }, ...more } }, token).then(
+        ({ resetProgress }) => resetProgress,
+      ),
     reset: (token: string, enrollmentId: string, more: More = {}) =>
       get(Reset, { input: { target: { enrollmentId: globalId('Enrollment', enrollmentId) }, ...more } }, token).then(
         ({ resetProgress }) => resetProgress,
@@ -80,7 +98,9 @@ export const globalId = (typename: string, id: string) => Buffer.from(`${typenam
 export const localIdOf = (globalId: string) => Buffer.from(globalId, 'base64').toString().split(':')[1]!
 
 /** The answer, if it is the payload; otherwise it fails, telling what came instead. */
-export function payload<Result extends { readonly __typename: string }>(result: Result): Extract<Result, { readonly version: number }> {
+export function payload<Result extends { readonly __typename: string }>(
+  result: Result,
+): Extract<Result, { readonly version: number }> {
   if (!result.__typename.endsWith('Payload')) throw new Error(`Not the payload: ${JSON.stringify(result)}`)
   return result as Extract<Result, { readonly version: number }>
 }

@@ -2,23 +2,26 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { basename, join, posix } from 'node:path'
 import { describe, expect, test } from 'vitest'
 
-/** The files that may open a transaction: the one that asks Prisma for it, and the only one that asks for that. */
-const transactions = ['src/database/transaction.ts', 'src/commit.ts']
+/** The files that may open a transaction: the one that asks Prisma for it, and the only one that calls that. */
+const transactions = ['src/database/transaction.ts', 'src/commit/commit.ts']
 
-/** The folders of src/ that aren't modules. */
-const platform = ['command', 'database', 'journal', 'live', 'integrity', 'dashboard', 'generated']
-
-/** The files of src/ itself that carry out what the modules decide. */
-const wayIn = ['aggregate', 'batch', 'commit', 'save']
-
-/** Who may import those that nobody imports: only what stands above them. */
-const above: Record<string, readonly string[]> = {
-  main: [],
-  command: ['main', 'command'],
-  server: ['main', 'command'],
-  schema: ['main', 'command', 'server'],
-  live: ['main', 'command', 'server', 'schema', 'live'],
-  integrity: ['main', 'command', 'server', 'schema', 'integrity'],
+/**
+ * The rooms of src/ that are no modules, and which other rooms each may import. `modules` stands for every module and for
+ * modules.ts, which lists them.
+ */
+const rooms: Record<string, readonly string[]> = {
+  main: ['command', 'operator'],
+  command: ['demo', 'server', 'modules', 'api', 'journal', 'commit', 'embedded', 'database', 'operator'],
+  demo: ['modules', 'api', 'commit', 'database', 'operator'],
+  server: ['modules', 'live', 'api', 'journal', 'commit', 'database', 'operator'],
+  modules: ['modules', 'api', 'journal', 'commit', 'database', 'operator'],
+  live: ['api', 'journal', 'commit', 'operator'],
+  api: ['journal', 'commit', 'database', 'operator'],
+  journal: ['commit', 'database', 'operator'],
+  commit: ['database', 'operator'],
+  embedded: ['operator'],
+  database: ['operator'],
+  operator: [],
 }
 
 interface Import {
@@ -31,8 +34,8 @@ interface Source {
   readonly path: string
   /** Without comments. */
   readonly code: string
-  /** The folder under src/, or the file's own name for those in src/ itself. */
-  readonly place: string
+  /** Its room: the folder under src/, `modules` for that of a module, the file's own name for those in src/ itself. */
+  readonly room: string
   readonly module: string | undefined
   readonly verb: boolean
   readonly imports: readonly Import[]
@@ -53,13 +56,18 @@ function source(path: string): Source {
   )
   const [, place = ''] = path.split('/')
   const name = basename(path, '.ts')
-  const module = path.split('/').length > 2 && !platform.includes(place) ? place : undefined
+  const module = path.split('/').length > 2 && !(place in rooms) ? place : undefined
+  const room = module !== undefined ? 'modules' : basename(place, '.ts')
   const verb = module !== undefined && new RegExp(`export const ${name}\\b`).test(code) && /\bdecide\s*[(:]/.test(code)
-  return { path, code, place: basename(place, '.ts'), module, verb, imports: imports(path, code) }
+  return { path, code, room, module, verb, imports: imports(path, code) }
 }
 
 function imports(path: string, code: string): Import[] {
-  const found = [...code.matchAll(/\b(?:import|export)\s+(type\s)?(?:[^'"`;]*?\sfrom\s+)?['"](\.[^'"\n]+)['"]|\bimport\(\s*['"](\.[^'"\n]+)['"]/g)]
+  const found = [
+    ...code.matchAll(
+      /\b(?:import|export)\s+(type\s)?(?:[^'"`;]*?\sfrom\s+)?['"](\.[^'"\n]+)['"]|\bimport\(\s*['"](\.[^'"\n]+)['"]/g,
+    ),
+  ]
   return found.map(([, type, fixed, dynamic]) => ({
     path: posix.join(posix.dirname(path), (fixed ?? dynamic)!),
     erased: type !== undefined || fixed === undefined,
@@ -85,34 +93,20 @@ const files = [...sources.values()]
 const verbs = files.filter(({ verb }) => verb)
 
 describe('the arrows', () => {
-  test.each(Object.keys(above))('nobody below imports %s', (name) => {
-    expect(broken((from, to) => to.place === name && !above[name]!.includes(from.place))).toEqual([])
+  test('each file stands in a room', () => {
+    expect([...new Set(files.map(({ room }) => room))].filter((room) => !(room in rooms))).toEqual([])
+  })
+
+  test.each(Object.entries(rooms))('%s imports only %j', (room, allowed) => {
+    expect(broken((from, to) => from.room === room && to.room !== room && !allowed.includes(to.room))).toEqual([])
   })
 
   test("a module imports no verb of another module's", () => {
     expect(broken((from, to) => from.module !== undefined && to.verb && from.module !== to.module)).toEqual([])
   })
 
-  test('the journal knows no module', () => {
-    expect(
-      broken((from, to) => from.place === 'journal' && (to.module !== undefined || ['builder', 'commit', 'batch', 'save'].includes(to.place))),
-    ).toEqual([])
-  })
-
-  test('the database knows none of those that use it', () => {
-    expect(
-      broken((from, to) => from.place === 'database' && (to.module !== undefined || ['builder', 'journal', ...wayIn].includes(to.place))),
-    ).toEqual([])
-  })
-
-  test('the way in knows no module', () => {
-    expect(broken((from, to) => [...wayIn, 'errors', 'config'].includes(from.place) && (to.module !== undefined || to.place === 'builder'))).toEqual(
-      [],
-    )
-  })
-
-  test('live only reads', () => {
-    expect(broken((from, to) => from.place === 'live' && (to.verb || to.place === 'commit'))).toEqual([])
+  test('nobody but modules.ts imports what a module has', () => {
+    expect(broken((from, to) => /\/module\.ts$/.test(to.path) && from.path !== 'src/modules.ts')).toEqual([])
   })
 
   test('there are no import cycles', () => {
@@ -132,7 +126,8 @@ describe('the arrows', () => {
 
 describe('the files', () => {
   test('say by their names what is in them', () => {
-    const vague = /^(utils?|helpers?|commons?|shared|libs?|types?|constants?|misc|index)$|(service|repository|controller|manager)s?$/i
+    const vague =
+      /^(utils?|helpers?|commons?|shared|libs?|types?|constants?|misc|index)$|(service|repository|controller|manager)s?$/i
     expect(
       paths.flatMap((path) =>
         path
@@ -156,7 +151,8 @@ describe('the files', () => {
 
 describe('a verb', () => {
   const never: Record<string, RegExp> = {
-    'has no SQL': /\bsql\s*[`(<]|\$(query|execute)Raw\w*|`\s*(select\b[^`]*\bfrom|insert\s+into|update\b[^`]*\bset|delete\s+from)\s/gi,
+    'has no SQL':
+      /\bsql\s*[`(<]|\$(query|execute)Raw\w*|`\s*(select\b[^`]*\bfrom|insert\s+into|update\b[^`]*\bset|delete\s+from)\s/gi,
     'catches nothing': /\btry\s*\{|\bcatch\s*[({]/g,
     'has no clock': /\bnew Date\b|\bDate\s*[.(]|\bperformance\.now\b/g,
     'waits for no time': /\bset(Timeout|Interval|Immediate)\b|\bsleep\(|node:timers/g,

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import type pg from 'pg'
 import { afterEach, expect, vi } from 'vitest'
-import type { Actor } from '../src/aggregate.ts'
-import type { Commit, CommitOptions, Watcher } from '../src/commit.ts'
+import type { Actor } from '../src/commit/aggregate.ts'
+import type { Commit, CommitOptions, Watcher } from '../src/commit/commit.ts'
 import { completeLesson } from '../src/learning/completeLesson.ts'
 import { enroll } from '../src/learning/enroll.ts'
 import { enrollmentOf } from '../src/learning/id.ts'
@@ -36,12 +36,19 @@ const enrolled = (commit: Commit, actor: Actor, courseId: string, more: More) =>
   commit(enroll, { actor, input: { learnerId: actor.id, courseId }, ...more })
 
 /** Learners of one course, who ask through one process unless they say through which. */
-export async function learners(w: World, commit: Commit, count: number, course: TestCourse, { enroll = true } = {}): Promise<Learner[]> {
+export async function learners(
+  w: World,
+  commit: Commit,
+  count: number,
+  course: TestCourse,
+  { enroll = true } = {},
+): Promise<Learner[]> {
   const prefix = randomUUID().slice(0, 8)
   const ids = Array.from({ length: count }, (_, i) => `${prefix}-${String(i).padStart(3, '0')}`)
-  await w.query(`insert into "User" (id, version, name, role, "createdAt") select id, 1, id, 'LEARNER', now() from unnest($1::text[]) as x (id)`, [
-    ids,
-  ])
+  await w.query(
+    `insert into "User" (id, version, name, role, "createdAt") select id, 1, id, 'LEARNER', now() from unnest($1::text[]) as x (id)`,
+    [ids],
+  )
   const all = ids.map((id): Learner => {
     const actor: Actor = { id, role: 'LEARNER' }
     const enrollmentId = enrollmentOf(id, course.id)
@@ -113,7 +120,11 @@ export async function outsiders(w: World) {
         (error) => client.release(error),
       ))
     undo.push(() => end())
-    return { pid, end, query: (text: string, values?: unknown[]) => client.query(text, values) as Promise<pg.QueryResult> }
+    return {
+      pid,
+      end,
+      query: (text: string, values?: unknown[]) => client.query(text, values) as Promise<pg.QueryResult>,
+    }
   }
 
   /** Shuts a gate; `open` lets everybody through. */

@@ -6,9 +6,9 @@ import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /**
- * Takes the guards of the way in and of the way out away, one at a time, in a copy of the tree, and sees whether a test notices. A guard without which all tests pass is one that
- * nobody would miss. `npm run mutants`, or `npm run mutants -- <word>` for those whose name has the word; with --check it is only
- * seen whether they can still be made.
+ * Takes the guards of the way in and of the way out away, one at a time, in a copy of the tree, and sees whether a test
+ * notices. A guard without which all tests pass is one that nobody would miss. `npm run mutants`, or `npm run mutants
+ * -- <word>` for those whose name has the word; with --check it is only seen whether they can still be made.
  */
 interface Mutant {
   readonly name: string
@@ -23,10 +23,10 @@ const OUT = ['journal/tail', 'journal/follow']
 const LIVE = ['live/access', 'live/sharing']
 
 const mutants: readonly Mutant[] = [
-  { name: 'nothing taken away', file: 'src/batch.ts', change: [] },
+  { name: 'nothing taken away', file: 'src/commit/batch.ts', change: [] },
   {
     name: 'no lock',
-    file: 'src/batch.ts',
+    file: 'src/commit/batch.ts',
     change: [
       ['order by id for no key update`', 'order by id`'],
       ['(${locking} skip locked)', '(${locking})'],
@@ -34,7 +34,7 @@ const mutants: readonly Mutant[] = [
   },
   {
     name: 'waiting, read before the lock',
-    file: 'src/batch.ts',
+    file: 'src/commit/batch.ts',
     change: [
       [
         '    const locked = await tx.query<State>(locking)\n    const [rows] = await tx.query<Read>(sql`select ${reading}`)\n',
@@ -42,14 +42,22 @@ const mutants: readonly Mutant[] = [
       ],
     ],
   },
-  { name: 'not waiting, versions not compared', file: 'src/batch.ts', change: [['if (!stale) return', 'if (stale >= 0) return']] },
-  { name: 'skip locked not said', file: 'src/batch.ts', change: [['(${locking} skip locked)', '(${locking})']] },
-  { name: 'locks for update', file: 'src/batch.ts', change: [['for no key update', 'for update']] },
-  { name: 'keys of updates named', file: 'src/save.ts', change: [[' && !unnamed.includes(name)', '']] },
-  { name: 'new roots in order of arrival', file: 'src/batch.ts', change: [['[...after.keys()].sort()', '[...after.keys()]']] },
+  {
+    name: 'not waiting, versions not compared',
+    file: 'src/commit/batch.ts',
+    change: [['if (!stale) return', 'if (stale >= 0) return']],
+  },
+  { name: 'skip locked not said', file: 'src/commit/batch.ts', change: [['(${locking} skip locked)', '(${locking})']] },
+  { name: 'locks for update', file: 'src/commit/batch.ts', change: [['for no key update', 'for update']] },
+  { name: 'keys of updates named', file: 'src/commit/save.ts', change: [[' && !unnamed.includes(name)', '']] },
+  {
+    name: 'new roots in order of arrival',
+    file: 'src/commit/batch.ts',
+    change: [['[...after.keys()].sort()', '[...after.keys()]']],
+  },
   {
     name: 'keys not read',
-    file: 'src/batch.ts',
+    file: 'src/commit/batch.ts',
     change: [
       [
         'new Map(known.map((key) => [keyOf(key.actor, key.key), key]))',
@@ -57,24 +65,40 @@ const mutants: readonly Mutant[] = [
       ],
     ],
   },
-  { name: 'keys not written', file: 'src/batch.ts', change: [['rows: kept }', 'rows: kept.slice(0, 0) }']] },
-  { name: 'keys without their request', file: 'src/batch.ts', change: [['if (known.request !== fingerprint)', 'if (known.request === undefined)']] },
-  { name: 'no halving', file: 'src/commit.ts', change: [['} else if (batch.length > 1 && ', '} else if (batch.length > 1_000 && ']] },
+  { name: 'keys not written', file: 'src/commit/batch.ts', change: [['rows: kept }', 'rows: kept.slice(0, 0) }']] },
+  {
+    name: 'keys without their request',
+    file: 'src/commit/batch.ts',
+    change: [['if (known.request !== fingerprint)', 'if (known.request === undefined)']],
+  },
+  {
+    name: 'no halving',
+    file: 'src/commit/commit.ts',
+    change: [['} else if (batch.length > 1 && ', '} else if (batch.length > 1_000 && ']],
+  },
   {
     name: 'halving lets the second half overtake',
-    file: 'src/commit.ts',
+    file: 'src/commit/commit.ts',
     change: [['const held = new Set(stuck.map(({ root }) => root))', 'const held = new Set<string>()']],
   },
-  { name: 'transient errors not retried', file: 'src/commit.ts', change: [['return isTransient(error) && attempt < tries', 'return false']] },
-  { name: 'races not retried', file: 'src/commit.ts', change: [['if (isRace(error)) return attempt <', 'if (isRace(error)) return attempt < 0 &&']] },
+  {
+    name: 'transient errors not retried',
+    file: 'src/commit/commit.ts',
+    change: [['return isTransient(error) && attempt < tries', 'return false']],
+  },
+  {
+    name: 'races not retried',
+    file: 'src/commit/commit.ts',
+    change: [['if (isRace(error)) return attempt <', 'if (isRace(error)) return attempt < 0 &&']],
+  },
   {
     name: 'retries without end',
-    file: 'src/commit.ts',
+    file: 'src/commit/commit.ts',
     change: [['return isTransient(error) && attempt < tries', 'return isTransient(error) && attempt < 200']],
   },
   {
     name: 'a shared batch retries its lock timeout',
-    file: 'src/commit.ts',
+    file: 'src/commit/commit.ts',
     change: [
       ['if (!wait && isLockTimeout(error)) {', 'if (!wait && isLockTimeout(error) && attempt > 8) {'],
       ['if (isLockTimeout(error)) return attempt < 2', 'if (isLockTimeout(error)) return attempt < 8'],
@@ -82,46 +106,63 @@ const mutants: readonly Mutant[] = [
   },
   {
     name: 'not asked what became of a COMMIT: committed',
-    file: 'src/commit.ts',
+    file: 'src/commit/commit.ts',
     change: [['const status = await outcomeOf(carried.xid, carried.witness)', "const status: string = 'committed'"]],
   },
   {
     name: 'not asked what became of a COMMIT: aborted',
-    file: 'src/commit.ts',
+    file: 'src/commit/commit.ts',
     change: [['const status = await outcomeOf(carried.xid, carried.witness)', "const status: string = 'aborted'"]],
   },
   {
     name: 'not asked what became of a COMMIT: unknown',
-    file: 'src/commit.ts',
+    file: 'src/commit/commit.ts',
     change: [['const status = await outcomeOf(carried.xid, carried.witness)', "const status: string = 'unknown'"]],
   },
   {
     name: 'the number of a transaction taken for the transaction',
-    file: 'src/commit.ts',
+    file: 'src/commit/commit.ts',
     change: [["if (row?.status === 'committed' && witness) {", "if (row?.status === 'committed' && !row) {"]],
   },
   {
     name: 'lost connections not retried',
-    file: 'src/commit.ts',
-    change: [['if (isDisconnection(error) ? attempt < 2 || performance.now() - begun < outageMs :', 'if (isDisconnection(error) ? false :']],
+    file: 'src/commit/commit.ts',
+    change: [
+      [
+        'isDisconnection(error) ? attempt < 2 || performance.now() - begun < outageMs :',
+        'isDisconnection(error) ? false :',
+      ],
+    ],
   },
-  { name: 'a root in flight twice', file: 'src/commit.ts', change: [['!queue.busy.has(root) && !queue.held.has(root)', '!queue.held.has(root)']] },
-  { name: 'batches without limit', file: 'src/commit.ts', change: [['batch.length < most && ', '']] },
-  { name: 'any number in flight', file: 'src/commit.ts', change: [['while (queue.flying < width)', 'while (true)']] },
-  { name: 'who stands behind is not told', file: 'src/commit.ts', change: [['if (!gone.length) return\n', 'if (gone.length >= 0) return\n']] },
+  {
+    name: 'a root in flight twice',
+    file: 'src/commit/commit.ts',
+    change: [['!queue.busy.has(root) && !queue.held.has(root)', '!queue.held.has(root)']],
+  },
+  { name: 'batches without limit', file: 'src/commit/commit.ts', change: [['batch.length < most && ', '']] },
+  {
+    name: 'any number in flight',
+    file: 'src/commit/commit.ts',
+    change: [['while (queue.flying < width)', 'while (true)']],
+  },
+  {
+    name: 'who stands behind is not told',
+    file: 'src/commit/commit.ts',
+    change: [['if (!gone.length) return\n', 'if (gone.length >= 0) return\n']],
+  },
   {
     name: 'a watcher may throw',
-    file: 'src/commit.ts',
+    file: 'src/commit/commit.ts',
     change: [['const watch = harmless(options.watch ?? {})', 'const watch = options.watch ?? {}']],
   },
   {
     name: 'stuck roots wait on any number of connections',
-    file: 'src/commit.ts',
+    file: 'src/commit/commit.ts',
     change: [['if (patient < patience && ', 'if (patient < 1_000 && ']],
   },
   {
     name: 'settled before COMMIT',
-    file: 'src/commit.ts',
+    file: 'src/commit/commit.ts',
     change: [
       [
         '        carried = await carry(tx, batch, wait)\n',
@@ -139,16 +180,25 @@ const mutants: readonly Mutant[] = [
       ],
     ],
   },
-  { name: 'idle connections not validated', file: 'src/database/pool.ts', change: [['if (since === undefined || ', 'if (since !== null || ']] },
+  {
+    name: 'idle connections not validated',
+    file: 'src/database/pool.ts',
+    change: [['if (since === undefined || ', 'if (since !== null || ']],
+  },
   {
     name: 'what hangs below a root that is not there taken for new',
-    file: 'src/batch.ts',
+    file: 'src/commit/batch.ts',
     change: [['before?.version ? rows : { ...rows, [aggregate.root]: [] }', 'before?.version ? rows : {}']],
   },
   {
     name: 'who may not is not told where the key is known',
-    file: 'src/batch.ts',
-    change: [['    verb.may(state, input, actor)\n', '    if (!(key && used.has(keyOf(actor.id, key)))) verb.may(state, input, actor)\n']],
+    file: 'src/commit/batch.ts',
+    change: [
+      [
+        '    verb.may(state, input, actor)\n',
+        '    if (!(key && used.has(keyOf(actor.id, key)))) verb.may(state, input, actor)\n',
+      ],
+    ],
   },
 
   // the way out
@@ -158,7 +208,12 @@ const mutants: readonly Mutant[] = [
     change: [['if (this.#isOver) throw', 'if (!this) throw']],
     tests: ['database/transaction'],
   },
-  { name: 'out: nothing taken away', file: 'src/journal/tail.ts', change: [], tests: [...OUT, 'journal/prune', ...LIVE] },
+  {
+    name: 'out: nothing taken away',
+    file: 'src/journal/tail.ts',
+    change: [],
+    tests: [...OUT, 'journal/prune', ...LIVE],
+  },
   {
     name: 'out: what was under way is not looked for again',
     file: 'src/journal/tail.ts',
@@ -173,7 +228,12 @@ const mutants: readonly Mutant[] = [
   {
     name: 'out: a horizon instead of a snapshot',
     file: 'src/journal/tail.ts',
-    change: [['{ ...NEWS, values: [from, page] }', "{ ...NEWS, values: [`${from.split(':')[0]}:${from.split(':')[0]}:`, page] }"]],
+    change: [
+      [
+        '{ ...NEWS, values: [from, page] }',
+        "{ ...NEWS, values: [`${from.split(':')[0]}:${from.split(':')[0]}:`, page] }",
+      ],
+    ],
     tests: OUT,
   },
   {
@@ -212,7 +272,12 @@ const mutants: readonly Mutant[] = [
     change: [['if (this.#seen && sees(this.#seen, item.event.xid)) return\n', '']],
     tests: OUT,
   },
-  { name: 'out: an overrun is forgotten', file: 'src/journal/follow.ts', change: [['} while (this.#overrun)', '} while (false)']], tests: OUT },
+  {
+    name: 'out: an overrun is forgotten',
+    file: 'src/journal/follow.ts',
+    change: [['} while (this.#overrun)', '} while (false)']],
+    tests: OUT,
+  },
   {
     name: 'out: a gap is told as if there were none',
     file: 'src/journal/follow.ts',
@@ -228,7 +293,12 @@ const mutants: readonly Mutant[] = [
   {
     name: 'out: what was pruned is passed over in silence, of a root',
     file: 'src/journal/follow.ts',
-    change: [["if (events[0] && (events[0].version !== after + 1 || events[0].kind === GENESIS)) return 'RESUMED_TOO_LATE'\n", '']],
+    change: [
+      [
+        "if (events[0] && (events[0].version !== after + 1 || events[0].kind === GENESIS)) return 'RESUMED_TOO_LATE'\n",
+        '',
+      ],
+    ],
     tests: ['journal/prune'],
   },
   {
@@ -246,12 +316,25 @@ const mutants: readonly Mutant[] = [
   {
     name: 'out: access is not looked at again',
     file: 'src/live/subscriptions.ts',
-    change: [['this.#undo.push(tail.guard(channel, () => this.recheck(true)))', 'this.#undo.push(tail.guard(channel, () => {}))']],
+    change: [
+      [
+        'this.#undo.push(tail.guard(channel, () => this.recheck(true)))',
+        'this.#undo.push(tail.guard(channel, () => {}))',
+      ],
+    ],
     tests: LIVE,
   },
 ]
 
-const IN = ['commit', 'stuck', 'outcome', 'interleavings', 'pool', 'faults', 'licensing/syncRecords']
+const IN = [
+  'commit/commit',
+  'commit/stuck',
+  'commit/outcome',
+  'commit/interleavings',
+  'database/pool',
+  'commit/faults',
+  'licensing/syncRecords',
+]
 const project = fileURLToPath(new URL('..', import.meta.url))
 const onlyChecks = process.argv.includes('--check')
 const word = process.argv.slice(2).find((argument) => argument !== '--check') ?? ''
@@ -269,9 +352,12 @@ for (const { name, file, change, tests = IN } of mutants.filter(({ name }) => na
   const place = path.join(copy, file)
   let text = fs.readFileSync(place, 'utf8')
   for (const [from, to] of change) {
-    if (text.split(from).length !== 2)
-      throw new Error(`${name}: this does not stand in ${file} exactly once, so that the mutant must be written anew: ${from}`)
-    text = text.replace(from, () => to)
+    const places = [...text.matchAll(anyLayout(from))]
+    if (places.length !== 1)
+      throw new Error(
+        `${name}: this stands ${places.length} times in ${file}, and once is wanted. Write the mutant anew: ${from}`,
+      )
+    text = text.replace(places[0]![0], () => to)
   }
   fs.writeFileSync(place, text)
   if (onlyChecks) {
@@ -282,7 +368,14 @@ for (const { name, file, change, tests = IN } of mutants.filter(({ name }) => na
   const began = performance.now()
   const { stdout } = spawnSync(
     process.execPath,
-    ['node_modules/vitest/vitest.mjs', 'run', '--bail=3', '--testTimeout=12000', '--reporter=json', ...tests.map((test) => `test/${test}.test.ts`)],
+    [
+      'node_modules/vitest/vitest.mjs',
+      'run',
+      '--bail=3',
+      '--testTimeout=12000',
+      '--reporter=json',
+      ...tests.map((test) => `test/${test}.test.ts`),
+    ],
     { cwd: copy, encoding: 'utf8', timeout: 180_000, killSignal: 'SIGINT', maxBuffer: 1e9 },
   )
   const start = stdout.indexOf('{"numTotalTestSuites"')
@@ -290,7 +383,9 @@ for (const { name, file, change, tests = IN } of mutants.filter(({ name }) => na
     | { testResults: { name: string; message: string; assertionResults: { status: string; fullName: string }[] }[] }
     | undefined
   const noticed = report?.testResults.flatMap(({ name, message, assertionResults }) => {
-    const failed = assertionResults.filter(({ status }) => status === 'failed').map(({ fullName }) => `${path.basename(name)}: ${fullName}`)
+    const failed = assertionResults
+      .filter(({ status }) => status === 'failed')
+      .map(({ fullName }) => `${path.basename(name)}: ${fullName}`)
     return failed.length || !message ? failed : [`${path.basename(name)}: ${message.split('\n')[0]}`]
   })
   const isRight = change.length > 0 === (noticed?.length !== 0)
@@ -301,3 +396,9 @@ for (const { name, file, change, tests = IN } of mutants.filter(({ name }) => na
   fs.rmSync(copy, { recursive: true, force: true })
 }
 process.exitCode = missed ? 1 : 0
+
+/** Finds code however it is broken into lines. */
+function anyLayout(code: string): RegExp {
+  const words = code.trim().split(/\s+/)
+  return new RegExp(words.map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('\\s+'), 'g')
+}

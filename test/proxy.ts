@@ -89,6 +89,9 @@ export async function proxy(target: string) {
     })
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  p.url = Object.assign(new URL(target), { hostname: '127.0.0.1', port: String((server.address() as net.AddressInfo).port) }).toString()
+  p.url = Object.assign(new URL(target), {
+    hostname: '127.0.0.1',
+    port: String((server.address() as net.AddressInfo).port),
+  }).toString()
   return p
 }

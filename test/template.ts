@@ -2,8 +2,8 @@ import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, realpath
 import os from 'node:os'
 import path from 'node:path'
 import type { TestProject } from 'vitest/node'
-import { startEmbedded } from '../src/database/embedded.ts'
-import { isAlive } from '../src/database/livingProcess.ts'
+import { startEmbedded } from '../src/embedded/embedded.ts'
+import { isAlive } from '../src/embedded/livingProcess.ts'
 import { migrate } from '../src/database/migrate.ts'
 import { inSession } from '../src/database/session.ts'
 
@@ -17,14 +17,18 @@ declare module 'vitest' {
 /** Test files name their folders in this way too, so that what a killed run leaves of them is removed with the rest. */
 const prefix = 'lockstep-test-'
 
-/** Once per run: a PostgreSQL, and in it the database that each test file clones. LOCKSTEP_TEST_KEEP=1 leaves both for a look at what a failed test left. */
+/**
+ * Once per run: a PostgreSQL, and in it the database that each test file clones. LOCKSTEP_TEST_KEEP=1 leaves both for a
+ * look at what a failed test left.
+ */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   removeLeftovers()
   const folder = mkdtempSync(path.join(os.tmpdir(), `${prefix}${process.pid}-`))
   chmodSync(folder, 0o755) // as root, for the user postgres to get into
   const embedded = await startEmbedded({ folder, fast: true, maxConnections: 300 })
   const removeOurs = () => remove(folder)
-  process.once('exit', removeOurs) // an interrupted run gets here too, unless it is killed; the next run then removes it
+  // an interrupted run gets here too, unless it is killed; the next run then removes it
+  process.once('exit', removeOurs)
 
   const template = new URL(embedded.url)
   template.pathname = '/template'

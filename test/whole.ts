@@ -6,8 +6,9 @@ import { type Journaled, sorted, stored, type world } from './world.ts'
 type World = Pick<Awaited<ReturnType<typeof world>>, 'query' | 'history'>
 
 /**
- * Fails unless all holds that must hold of an enrollment, whatever happened to it: its versions are dense, its history folds to its rows, each event shows what
- * it then was, its counters count, each attempt was completed once at most, and a lesson went back only by being reset. Answers with its history.
+ * Fails unless all holds that must hold of an enrollment, whatever happened to it: its versions are dense, its history
+ * folds to its rows, each event shows what it then was, its counters count, each attempt was completed once at most,
+ * and a lesson went back only by being reset. Answers with its history.
  */
 export async function expectWhole(w: World, id: string): Promise<Journaled[]> {
   const history = await w.history('Enrollment', id)
@@ -38,7 +39,9 @@ export async function expectWhole(w: World, id: string): Promise<Journaled[]> {
     history.length ? sorted(rows) : { Enrollment: [], LessonProgress: [], ContentCompletion: [], CourseCompletion: [] },
   )
 
-  const [counted] = await w.query<Record<'completed' | 'total' | 'countedCompleted' | 'countedTotal', number> & { behind: boolean; done: boolean }>(
+  const [counted] = await w.query<
+    Record<'completed' | 'total' | 'countedCompleted' | 'countedTotal', number> & { behind: boolean; done: boolean }
+  >(
     `select e.completed, e.total, e."courseVersion" < c."lessonsVersion" as behind, e."completedAt" is not null as done,
       (select count(*)::int from "Lesson" l where l."courseId" = c.id and l.active) as "countedTotal",
       (select count(*)::int from "Lesson" l join "LessonProgress" p on p."lessonId" = l.id and p."enrollmentId" = e.id where l."courseId" = c.id and l.active and p.status = 'COMPLETED') as "countedCompleted"
@@ -46,10 +49,16 @@ export async function expectWhole(w: World, id: string): Promise<Journaled[]> {
     [id],
   )
   if (counted && !counted.behind) {
-    expect(counted, 'counters count').toMatchObject({ completed: counted.countedCompleted, total: counted.countedTotal })
-    if (counted.total > 0 && counted.completed === counted.total) expect(counted.done, 'all lessons make a completed course').toBe(true)
+    expect(counted, 'counters count').toMatchObject({
+      completed: counted.countedCompleted,
+      total: counted.countedTotal,
+    })
+    if (counted.total > 0 && counted.completed === counted.total)
+      expect(counted.done, 'all lessons make a completed course').toBe(true)
   }
-  const attempts = history.filter(({ kind }) => kind === 'courseCompleted').map(({ data }) => (data as { attempt: number }).attempt)
+  const attempts = history
+    .filter(({ kind }) => kind === 'courseCompleted')
+    .map(({ data }) => (data as { attempt: number }).attempt)
   expect(attempts, 'an attempt is completed once').toEqual([...new Set(attempts)])
   return history
 }

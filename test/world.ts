@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { afterAll, inject } from 'vitest'
-import type { Aggregate, Rows, Shape } from '../src/aggregate.ts'
-import { type CommitOptions, commits } from '../src/commit.ts'
+import type { Aggregate, Rows, Shape } from '../src/commit/aggregate.ts'
+import { type CommitOptions, commits } from '../src/commit/commit.ts'
 import { connect } from '../src/database/client.ts'
-import { defaultPool, type PoolOptions } from '../src/database/pool.ts'
+import { defaultPool } from '../src/database/pool.ts'
+import type { PoolOptions } from '../src/operator/config.ts'
 
 /** An event as the journal has it. */
 export interface Journaled {
@@ -17,7 +18,10 @@ export interface Journaled {
   readonly at: Date
 }
 
-/** A database of a test file's own, and whoever speaks to it. A failing test leaves it to be looked at until the run ends. */
+/**
+ * A database of a test file's own, and whoever speaks to it. A failing test leaves it to be looked at until the run
+ * ends.
+ */
 export async function world() {
   const template = new URL(inject('template'))
   const name = `t${randomUUID().replaceAll('-', '')}`
@@ -39,12 +43,13 @@ export async function world() {
     return { db, ...commits(db, options) }
   }
 
-  const query = async <T = Record<string, never>>(text: string, values: unknown[] = []): Promise<T[]> => (await psql.query(text, values)).rows
+  const query = async <T = Record<string, never>>(text: string, values: unknown[] = []): Promise<T[]> =>
+    (await psql.query(text, values)).rows
   const history = (rootType: string, rootId: string) =>
-    query<Journaled>('select version, kind, topic, data, view, actor, at from "Event" where "rootType" = $1 and "rootId" = $2 order by version', [
-      rootType,
-      rootId,
-    ])
+    query<Journaled>(
+      'select version, kind, topic, data, view, actor, at from "Event" where "rootType" = $1 and "rootId" = $2 order by version',
+      [rootType, rootId],
+    )
 
   return { url, psql, query, process, history, onClose: (close: () => unknown) => closing.push(close) }
 }
@@ -52,7 +57,10 @@ export async function world() {
 /** The state that a root's history amounts to. */
 export function fold<S extends Shape>(aggregate: Aggregate<S>, id: string, history: readonly Journaled[]): S['state'] {
   return history.reduce<S['state']>(
-    (state, { version, kind, data, at }) => ({ ...aggregate.evolve(state, { kind, ...data } as S['event'], at.toISOString()), version }),
+    (state, { version, kind, data, at }) => ({
+      ...aggregate.evolve(state, { kind, ...data } as S['event'], at.toISOString()),
+      version,
+    }),
     aggregate.blank(id),
   )
 }
@@ -67,14 +75,17 @@ export async function stored<S extends Shape>(
   const result: Record<string, object[]> = {}
   for (const table of Object.keys(rows)) {
     const [column, value] = where[table]!
-    result[table] = (await query(`select to_jsonb(t) as row from "${table}" t where "${column}" = $1`, [value])).map(({ row }) => row)
+    result[table] = (await query(`select to_jsonb(t) as row from "${table}" t where "${column}" = $1`, [value])).map(
+      ({ row }) => row,
+    )
   }
   return { aggregate: aggregate.root, ...sorted(result as Rows) }
 }
 
 /** Rows in an order that doesn't matter, instants in one spelling. */
 export function sorted(rows: Rows): Record<string, string[]> {
-  const spell = (value: unknown) => (typeof value === 'string' && /^\d{4}-\d\d-\d\dT/.test(value) ? new Date(value).toISOString() : value)
+  const spell = (value: unknown) =>
+    typeof value === 'string' && /^\d{4}-\d\d-\d\dT/.test(value) ? new Date(value).toISOString() : value
   const line = (row: object) =>
     JSON.stringify(
       Object.fromEntries(

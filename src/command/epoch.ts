@@ -1,13 +1,14 @@
 import { defineCommand } from 'citty'
 import { renewEpoch } from '../journal/epoch.ts'
-import { progressBar } from './progressBar.ts'
-import { print, printJson } from './print.ts'
+import { progressBar } from '../operator/progressBar.ts'
+import { print, printJson } from '../operator/print.ts'
 import { withDatabase } from './withDatabase.ts'
 
 const renew = defineCommand({
   meta: {
     name: 'renew',
-    description: 'After a restore, or a copy of the data folder: begin another epoch, so that cursors from before are told apart',
+    description:
+      'After a restore, or a copy of the data folder: begin another epoch, so that cursors from before are told apart',
   },
   args: { json: { type: 'boolean', default: false, description: 'Answer in JSON' } },
   run: ({ args: { json } }) =>
@@ -16,7 +17,10 @@ const renew = defineCommand({
       const freed = await renewEpoch(db, (freed) => bar.update(freed))
       bar.stop()
       if (json) printJson({ events: freed })
-      else print(`Another epoch has begun (${freed} events were freed of the numbers of old transactions). Whoever watches gets a fresh snapshot.`)
+      else
+        print(
+          `Another epoch has begun (${freed} events were freed of the numbers of old transactions). Whoever watches gets a fresh snapshot.`,
+        )
     }),
 })
 

@@ -1,14 +1,14 @@
 import { readdir } from 'node:fs/promises'
 import path from 'node:path'
-import { commits } from '../commit.ts'
-import type { Config } from '../config.ts'
+import { commits } from '../commit/commit.ts'
+import type { Config } from '../operator/config.ts'
 import { connect } from '../database/client.ts'
 import { isDisconnection } from '../database/conflict.ts'
 import { migrate, migrationStatus, refuse } from '../database/migrate.ts'
-import { Busy, DomainError, OutcomeUnknown, Unavailable } from '../errors.ts'
-import { exitCode, OperatorError } from '../operatorError.ts'
+import { Busy, DomainError, OutcomeUnknown, Unavailable } from '../commit/errors.ts'
+import { exitCode, OperatorError } from '../operator/operatorError.ts'
 import { openDatabase } from './openDatabase.ts'
-import { commandLine, quietLog } from './print.ts'
+import { commandLine, quietLog } from '../operator/print.ts'
 
 /** The way in for an import. */
 type Way = Pick<ReturnType<typeof commits>, 'commit'> & { readonly db: ReturnType<typeof connect> }
@@ -20,8 +20,14 @@ interface Interruption {
   stopIfTold(sentence: string): void
 }
 
-/** For a dry run: nothing is written, so nothing is migrated either, and a data folder that isn't there is not made. `empty` is for where there is nothing yet. */
-export async function lookOnly<T>(config: Config, { empty, found }: { empty: () => T; found: (way: Way) => Promise<T> }): Promise<T> {
+/**
+ * For a dry run: nothing is written, so nothing is migrated either, and a data folder that isn't there is not made.
+ * `empty` is for where there is nothing yet.
+ */
+export async function lookOnly<T>(
+  config: Config,
+  { empty, found }: { empty: () => T; found: (way: Way) => Promise<T> },
+): Promise<T> {
   if (config.databaseUrl === undefined && (await isVacant(config.data))) return empty()
   const database = await openDatabase(config, quietLog)
   try {
@@ -45,8 +51,14 @@ const isVacant = (folder: string) =>
     (error: NodeJS.ErrnoException) => error.code === 'ENOENT',
   )
 
-/** Works on a database that is brought up to date first. A Ctrl-C is told to the work, which ends in order; a second ends it at once. */
-export async function writing<T>(config: Config, work: (way: Way, interruption: Interruption) => Promise<T>): Promise<T> {
+/**
+ * Works on a database that is brought up to date first. A Ctrl-C is told to the work, which ends in order; a second
+ * ends it at once.
+ */
+export async function writing<T>(
+  config: Config,
+  work: (way: Way, interruption: Interruption) => Promise<T>,
+): Promise<T> {
   const interrupted = new AbortController()
   const { signal } = interrupted
   const interrupt = (signal: NodeJS.Signals) => interrupted.abort(signal)
@@ -79,7 +91,10 @@ async function using<T>(url: string, config: Config, work: (way: Way) => Promise
     return await work({ db, commit })
   } catch (error) {
     if (error instanceof Unavailable || isDisconnection(error))
-      throw new OperatorError('The database went away. What was committed stays; run the same import again.', exitCode.unavailable)
+      throw new OperatorError(
+        'The database went away. What was committed stays; run the same import again.',
+        exitCode.unavailable,
+      )
     if (error instanceof Busy || error instanceof OutcomeUnknown)
       throw new OperatorError(`${error.message} Run the same import again.`, exitCode.temporary)
     if (error instanceof DomainError) throw new OperatorError(error.message, exitCode.data)

@@ -1,16 +1,16 @@
 import { defineCommand } from 'citty'
-import { parseConfig } from '../config.ts'
+import { parseConfig } from '../operator/config.ts'
 import type { Db } from '../database/client.ts'
-import type { FileProblem } from '../learning/jsonFile.ts'
-import { exitCode, OperatorError } from '../operatorError.ts'
+import type { FileProblem } from '../operator/jsonFile.ts'
+import { exitCode, OperatorError } from '../operator/operatorError.ts'
 import { importPlan, planFrom, planImport } from '../planning/exerciseImport.ts'
 import { largestExercises, readExercises } from '../planning/exercises.ts'
 import type { FillPlanAnswer, PlanDefinition } from '../planning/fillPlan.ts'
 import { LONGEST_TITLE, titleFault } from '../planning/text.ts'
 import { lookOnly, writing } from './importDatabase.ts'
-import { bytesOf, problemLines, readWhole, refused } from './inputFile.ts'
-import { columns, print, printJson } from './print.ts'
-import { progressBar } from './progressBar.ts'
+import { bytesOf, problemLines, readWhole, refused } from '../operator/inputFile.ts'
+import { columns, print, printJson } from '../operator/print.ts'
+import { progressBar } from '../operator/progressBar.ts'
 
 /** What the command answers with --json. */
 interface Imported {
@@ -25,25 +25,46 @@ interface Imported {
 export const importExercises = defineCommand({
   meta: {
     name: 'exercises',
-    description: "Fill somebody's plan from a file of exercises, or bring it up to the file; what they have selected stays",
+    description:
+      "Fill somebody's plan from a file of exercises, or bring it up to the file; what they have selected stays",
   },
   args: {
-    file: { type: 'positional', required: true, description: 'Where the file is; its format is that of free-exercise-db' },
+    file: {
+      type: 'positional',
+      required: true,
+      description: 'Where the file is; its format is that of free-exercise-db',
+    },
     owner: { type: 'string', required: true, description: 'The id of the user whose plan it is' },
-    title: { type: 'string', default: 'Exercises', description: 'What the plan is called; the same owner and title are the same plan' },
-    'skip-invalid': { type: 'boolean', default: false, description: 'Leave out the entries that are wrong, and take the others' },
+    title: {
+      type: 'string',
+      default: 'Exercises',
+      description: 'What the plan is called; the same owner and title are the same plan',
+    },
+    'skip-invalid': {
+      type: 'boolean',
+      default: false,
+      description: 'Leave out the entries that are wrong, and take the others',
+    },
     'dry-run': { type: 'boolean', default: false, description: 'Say what would change, and change nothing' },
     json: { type: 'boolean', default: false, description: 'Answer in JSON' },
   },
   async run({ args: { file, owner, json, title: given, 'dry-run': dryRun, 'skip-invalid': skip } }) {
     const title = given.trim()
     const fault = titleFault(title)
-    if (fault) throw new OperatorError(`--title ${fault}. Wanted is 1 to ${LONGEST_TITLE} characters on one line.`, exitCode.usage)
+    if (fault)
+      throw new OperatorError(
+        `--title ${fault}. Wanted is 1 to ${LONGEST_TITLE} characters on one line.`,
+        exitCode.usage,
+      )
     const config = parseConfig()
     const bytes = await bytesOf(file, largestExercises, 'list of exercises')
     const { exercises, problems } = readWhole(file, () => readExercises(bytes))
     if (problems.length && !skip)
-      throw refused(file, problems, `The other ${exercises.length.toLocaleString('en-US')} can be: --skip-invalid takes them and leaves these out.`)
+      throw refused(
+        file,
+        problems,
+        `The other ${exercises.length.toLocaleString('en-US')} can be: --skip-invalid takes them and leaves these out.`,
+      )
 
     const definition = planFrom(exercises, owner, title)
     const { created, added, revised } = dryRun
@@ -58,7 +79,11 @@ export const importExercises = defineCommand({
         })
       : await writing(config, async ({ db, commit }, { signal, stopIfTold }) => {
           await expectOwner(db, owner)
-          return carryOut(definition, (onProgress) => importPlan({ commit, definition, onProgress, signal }), stopIfTold)
+          return carryOut(
+            definition,
+            (onProgress) => importPlan({ commit, definition, onProgress, signal }),
+            stopIfTold,
+          )
         })
     const unchanged = exercises.length - added - revised
     const done = {
@@ -103,13 +128,17 @@ function said({ dryRun, plan, workouts: { added, revised, unchanged }, skipped }
   const verb = plan.created ? 'created' : 'changed'
   const counts = [`${number(added)} added`, `${number(revised)} revised`, `${number(unchanged)} as the file says`]
   return [
-    changed ? `${plan.title} ${dryRun ? `would be ${verb}` : `was ${verb}`} from ${file}.` : `${plan.title} is as the file says.`,
+    changed
+      ? `${plan.title} ${dryRun ? `would be ${verb}` : `was ${verb}`} from ${file}.`
+      : `${plan.title} is as the file says.`,
     '',
     columns([
       ['  Plan', `${plan.id}, of ${plan.ownerId}`],
       ['  Workouts', counts.join(', ')],
     ]),
-    ...(skipped.length ? ['', `Left out${dryRun ? '' : ', since something is wrong with them'}:`, ...problemLines(skipped)] : []),
+    ...(skipped.length
+      ? ['', `Left out${dryRun ? '' : ', since something is wrong with them'}:`, ...problemLines(skipped)]
+      : []),
     ...(dryRun ? ['', 'A dry run: nothing was changed.'] : []),
   ].join('\n')
 }

@@ -1,6 +1,6 @@
 import { SingleBar } from 'cli-progress'
 import { defineCommand } from 'citty'
-import { type Config, parseConfig } from '../config.ts'
+import { type Config, parseConfig } from '../operator/config.ts'
 import { courses } from '../learning/courseAggregate.ts'
 import {
   type CourseDifference,
@@ -14,8 +14,8 @@ import { largestTrack, readTrack } from '../learning/exercism.ts'
 import { catchUpAll } from '../learning/overdueEnrollments.ts'
 import type { CourseDefinition } from '../learning/reviseCourse.ts'
 import { lookOnly, writing } from './importDatabase.ts'
-import { bytesOf, readWhole } from './inputFile.ts'
-import { columns, complain, print, printJson } from './print.ts'
+import { bytesOf, readWhole } from '../operator/inputFile.ts'
+import { columns, complain, print, printJson } from '../operator/print.ts'
 
 /** What the command answers with --json. */
 interface Imported extends Omit<CoursePlan, 'overdue'> {
@@ -27,7 +27,10 @@ const kind = "track's config.json"
 
 /** Makes a course of a file, or what it is by now of one that was made before. */
 export const importTrack = defineCommand({
-  meta: { name: 'exercism', description: 'Make a course of an Exercism track, or bring it up to the file; what learners did stays' },
+  meta: {
+    name: 'exercism',
+    description: 'Make a course of an Exercism track, or bring it up to the file; what learners did stays',
+  },
   args: {
     file: { type: 'positional', required: true, description: "Where the track's config.json is" },
     'dry-run': { type: 'boolean', default: false, description: 'Say what would change, and change nothing' },
@@ -44,20 +47,33 @@ export const importTrack = defineCommand({
 })
 
 function tell(config: Config, definition: CourseDefinition): Promise<Imported> {
-  const answer = ({ overdue, ...plan }: CoursePlan): Imported => ({ dryRun: true, ...plan, enrollments: { reevaluated: overdue, left: 0 } })
+  const answer = ({ overdue, ...plan }: CoursePlan): Imported => ({
+    dryRun: true,
+    ...plan,
+    enrollments: { reevaluated: overdue, left: 0 },
+  })
   return lookOnly(config, {
     empty: () => answer(planFrom(courses.blank(definition.courseId), definition)),
     found: async ({ db }) => answer(await planImport(db, definition)),
   })
 }
 
-/** First the course, then the enrollments. A Ctrl-C between two of them ends it in order; what is left, a server does, or the next import. */
+/**
+ * First the course, then the enrollments. A Ctrl-C between two of them ends it in order; what is left, a server does,
+ * or the next import.
+ */
 function carryOut(config: Config, definition: CourseDefinition): Promise<Imported> {
   return writing(config, async ({ db, commit }, { signal, stopIfTold }) => {
     const { overdue: _, ...plan } = await importDefinition({ db, commit, definition })
     const progress = showProgress()
     try {
-      const { reevaluated, left } = await catchUpAll({ db, commit, courseId: definition.courseId, onProgress: progress.update, signal })
+      const { reevaluated, left } = await catchUpAll({
+        db,
+        commit,
+        courseId: definition.courseId,
+        onProgress: progress.update,
+        signal,
+      })
       stopIfTold(
         `Interrupted. The course was imported; of its enrollments, ${number(reevaluated)} were evaluated anew. A server that runs does the others, or the same import again.`,
       )
@@ -74,7 +90,11 @@ const lineEveryMs = 5_000
 /** A bar in a terminal, a line now and then elsewhere; nothing where it is over in no time. */
 function showProgress() {
   const bar = process.stderr.isTTY
-    ? new SingleBar({ format: '  Enrollments  {bar} {value}/{total}  {eta_formatted} left', clearOnComplete: true, hideCursor: true })
+    ? new SingleBar({
+        format: '  Enrollments  {bar} {value}/{total}  {eta_formatted} left',
+        clearOnComplete: true,
+        hideCursor: true,
+      })
     : undefined
   let told = performance.now()
   let begun = false
@@ -139,7 +159,9 @@ function said({ dryRun, course, difference, graph, enrollments }: Imported, file
 
 function detailsOf({ added, changed, deactivated, reactivated }: CourseDifference): string[] {
   const lines = (mark: string, lessons: readonly LessonChange[]) => {
-    const shown = lessons.slice(0, listed).map(({ slug, fields }) => `  ${mark} ${slug}${mark === '~' ? `: ${fields!.join(', ')}` : ''}`)
+    const shown = lessons
+      .slice(0, listed)
+      .map(({ slug, fields }) => `  ${mark} ${slug}${mark === '~' ? `: ${fields!.join(', ')}` : ''}`)
     return lessons.length > listed ? [...shown, `  ${mark} and ${number(lessons.length - listed)} more`] : shown
   }
   return [...lines('+', [...added, ...reactivated]), ...lines('~', changed), ...lines('-', deactivated)]

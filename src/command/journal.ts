@@ -1,10 +1,10 @@
 import { defineCommand } from 'citty'
-import { parseConfig } from '../config.ts'
+import { parseConfig } from '../operator/config.ts'
 import { beginHistories, prune as pruneJournal } from '../journal/prune.ts'
-import { exitCode, OperatorError } from '../operatorError.ts'
-import { aggregates } from '../schema.ts'
-import { progressBar } from './progressBar.ts'
-import { print, printJson } from './print.ts'
+import { exitCode, OperatorError } from '../operator/operatorError.ts'
+import { aggregates } from '../server/schema.ts'
+import { progressBar } from '../operator/progressBar.ts'
+import { print, printJson } from '../operator/print.ts'
 import { withDatabase } from './withDatabase.ts'
 
 const json = { type: 'boolean', default: false, description: 'Answer in JSON' } as const
@@ -45,16 +45,24 @@ const prune = defineCommand({
 })
 
 const begin = defineCommand({
-  meta: { name: 'begin', description: 'Give each root that came from elsewhere, without history, the first event of one' },
+  meta: {
+    name: 'begin',
+    description: 'Give each root that came from elsewhere, without history, the first event of one',
+  },
   args: { 'dry-run': dryRun, json },
   run: ({ args }) =>
     withDatabase(async ({ db }) => {
       const would = await beginHistories({ db, aggregates, dryRun: true })
       const bar = progressBar('roots', args['dry-run'] ? 0 : would)
-      const begun = args['dry-run'] ? would : await beginHistories({ db, aggregates, progress: ({ roots }) => bar.update(roots) })
+      const begun = args['dry-run']
+        ? would
+        : await beginHistories({ db, aggregates, progress: ({ roots }) => bar.update(roots) })
       bar.stop()
       if (args.json) printJson({ dryRun: args['dry-run'], roots: begun })
-      else print(args['dry-run'] ? `The histories of ${begun} roots would begin.` : `The histories of ${begun} roots began.`)
+      else
+        print(
+          args['dry-run'] ? `The histories of ${begun} roots would begin.` : `The histories of ${begun} roots began.`,
+        )
     }),
 })
 

@@ -1,22 +1,30 @@
 import { defineCommand } from 'citty'
-import { parseConfig } from '../config.ts'
+import { parseConfig } from '../operator/config.ts'
 import { migrate as migrateUp, migrateDown, migrationStatus } from '../database/migrate.ts'
-import { exitCode, OperatorError } from '../operatorError.ts'
+import { exitCode, OperatorError } from '../operator/operatorError.ts'
 import { openDatabase } from './openDatabase.ts'
-import { columns, complain, print, printJson } from './print.ts'
+import { columns, complain, print, printJson } from '../operator/print.ts'
 
 /** Brings the database to another version of the schema, or says at which it is. */
 export const migrate = defineCommand({
   meta: { name: 'migrate', description: 'Apply, undo or list the migrations of the database' },
   args: {
     what: { type: 'positional', required: false, default: 'up', description: 'up, down or status' },
-    to: { type: 'string', valueHint: 'NAME', description: 'The last migration that is then applied; for down also: none' },
+    to: {
+      type: 'string',
+      valueHint: 'NAME',
+      description: 'The last migration that is then applied; for down also: none',
+    },
     json: { type: 'boolean', default: false, description: 'Answer in JSON' },
   },
   async run({ args: { what, to, json } }) {
-    if (!['up', 'down', 'status'].includes(what)) throw new OperatorError(`It is migrate up, down or status, not ${what}.`, exitCode.usage)
+    if (!['up', 'down', 'status'].includes(what))
+      throw new OperatorError(`It is migrate up, down or status, not ${what}.`, exitCode.usage)
     if (what === 'down' && to === undefined) {
-      throw new OperatorError('Undoing migrations deletes what their tables hold: say how far, with --to NAME, or --to none for all.', exitCode.usage)
+      throw new OperatorError(
+        'Undoing migrations deletes what their tables hold: say how far, with --to NAME, or --to none for all.',
+        exitCode.usage,
+      )
     }
     if (what === 'status' && to !== undefined)
       throw new OperatorError('It is --to that goes with up and down; status tells of all migrations.', exitCode.usage)
@@ -29,7 +37,8 @@ export const migrate = defineCommand({
         else print(columns(status.map(({ name, state }) => [state, name])))
         return
       }
-      const done = what === 'up' ? await migrateUp(database.url, { to, log }) : await migrateDown(database.url, { to: to!, log })
+      const done =
+        what === 'up' ? await migrateUp(database.url, { to, log }) : await migrateDown(database.url, { to: to!, log })
       if (json) printJson({ [what === 'up' ? 'applied' : 'undone']: done })
       else if (done.length === 0) print('There was nothing to do.')
     } finally {

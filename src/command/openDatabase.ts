@@ -1,5 +1,5 @@
-import type { Config } from '../config.ts'
-import { type Embedded, type EmbeddedLog, startEmbedded } from '../database/embedded.ts'
+import type { Config } from '../operator/config.ts'
+import { type Embedded, type EmbeddedLog, startEmbedded } from '../embedded/embedded.ts'
 
 /** The database that a command works on. */
 export interface OpenDatabase {
@@ -10,7 +10,10 @@ export interface OpenDatabase {
   close(): Promise<void>
 }
 
-/** The operator's database, or else the embedded one, shared with whatever other process is using it. Before a command ends, it closes it. */
+/**
+ * The operator's database, or else the embedded one, shared with whatever other process is using it. Before a command
+ * ends, it closes it.
+ */
 export async function openDatabase(config: Config, log: EmbeddedLog): Promise<OpenDatabase> {
   if (config.databaseUrl !== undefined) return { url: config.databaseUrl, close: async () => {} }
   // enough for three processes with a full pool each on one data folder, and for whoever looks in

@@ -4,14 +4,14 @@ import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pino, { type Logger } from 'pino'
-import { type Config, parseConfig } from '../config.ts'
+import { type Config, parseConfig } from '../operator/config.ts'
 import { migrate, migrationStatus, refuse } from '../database/migrate.ts'
 import { inSession } from '../database/session.ts'
-import { demoTokens, isDemo, lacksDemo, seedDemo } from '../demo.ts'
-import { exitCode, OperatorError } from '../operatorError.ts'
-import { type Server, startServer } from '../server.ts'
+import { demoTokens, isDemo, lacksDemo, seedDemo } from '../demo/demo.ts'
+import { exitCode, OperatorError } from '../operator/operatorError.ts'
+import { type Server, startServer } from '../server/server.ts'
 import { openDatabase, type OpenDatabase } from './openDatabase.ts'
-import { columns, commandLine, print, printJson, report } from './print.ts'
+import { columns, commandLine, print, printJson, report } from '../operator/print.ts'
 
 interface StartOptions {
   readonly migrate: boolean
@@ -21,7 +21,10 @@ interface StartOptions {
 
 /** Serves, until it is told to stop. */
 export const start = defineCommand({
-  meta: { name: 'start', description: 'Start the server, and a PostgreSQL of its own unless DATABASE_URL names another' },
+  meta: {
+    name: 'start',
+    description: 'Start the server, and a PostgreSQL of its own unless DATABASE_URL names another',
+  },
   args: {
     migrate: {
       type: 'boolean',
@@ -40,8 +43,8 @@ export const start = defineCommand({
 })
 
 /**
- * The port comes first: a second server that was started by mistake must not touch the database of the first. Until the database is there,
- * health checks are answered: alive, not ready.
+ * The port comes first: a second server that was started by mistake must not touch the database of the first. Until the
+ * database is there, health checks are answered: alive, not ready.
  */
 async function serve(options: StartOptions) {
   const config = parseConfig()
@@ -81,7 +84,10 @@ async function listen(config: Config, log: Logger): Promise<Server> {
           exitCode.unavailable,
         )
       case 'EACCES':
-        throw new OperatorError(`Port ${port} at ${host} may not be used by this user. Set PORT to one above 1023.`, exitCode.permission)
+        throw new OperatorError(
+          `Port ${port} at ${host} may not be used by this user. Set PORT to one above 1023.`,
+          exitCode.permission,
+        )
       case 'EADDRNOTAVAIL':
       case 'ENOTFOUND':
       case 'EAI_AGAIN':
@@ -120,11 +126,18 @@ async function refusePending(url: string) {
 }
 
 /** Everybody knows the demo's tokens, so they are for this machine alone, unless the operator says otherwise. */
-async function decideOnDemo(url: string, config: Config, log: Logger, { demo }: StartOptions, isEmbedded: boolean): Promise<boolean> {
+async function decideOnDemo(
+  url: string,
+  config: Config,
+  log: Logger,
+  { demo }: StartOptions,
+  isEmbedded: boolean,
+): Promise<boolean> {
   const isLocal = isLoopback(config.host)
   if (demo || (isEmbedded && isLocal)) {
     await inSession(url, async (client) => {
-      await client.query('select pg_advisory_lock(7270736903)') // two servers may meet in a new database; freed with the session
+      // two servers may meet in a new database; freed with the session
+      await client.query('select pg_advisory_lock(7270736903)')
       if (await lacksDemo(client)) await seedDemo(url, config, (error) => log.error(error))
     })
   }
@@ -155,7 +168,10 @@ function closeWhenTold(lifetime: Lifetime, starting: Promise<void>, config: Conf
     await report.flush()
     if (err || failure) process.exit(err ? exitCode.software : exitCode.unavailable)
   }
-  const onTimeout = () => log.error('Not everything could be ended in time. A PostgreSQL that is left running is taken over by the next start.')
+  const onTimeout = () =>
+    log.error(
+      'Not everything could be ended in time. A PostgreSQL that is left running is taken over by the next start.',
+    )
   const graceful = closeWithGrace(
     { delay: config.shutdownGraceMs + 30_000, logger: false, onTimeout, skip: ['SIGINT', 'SIGTERM', 'beforeExit'] },
     close,
@@ -172,7 +188,9 @@ function closeWhenTold(lifetime: Lifetime, starting: Promise<void>, config: Conf
       lifetime.database?.embedded?.lost.then((error) => {
         failure = error
         if (!existsSync(path.join(config.data, 'postgres')))
-          log.fatal(`The data folder ${config.data} is gone: it was removed or renamed while it was in use. Put it back, then start again.`)
+          log.fatal(
+            `The data folder ${config.data} is gone: it was removed or renamed while it was in use. Put it back, then start again.`,
+          )
         graceful.close()
       }),
     () => {},
@@ -196,7 +214,11 @@ async function end({ server, database }: Lifetime, { shutdownGraceMs }: Config, 
 
 /** The last lines that are printed say where to go. */
 function sayWhere({ address }: Server, isDemo: boolean, { json }: StartOptions) {
-  const host = ['0.0.0.0', '::'].includes(address.host) ? 'localhost' : address.host.includes(':') ? `[${address.host}]` : address.host
+  const host = ['0.0.0.0', '::'].includes(address.host)
+    ? 'localhost'
+    : address.host.includes(':')
+      ? `[${address.host}]`
+      : address.host
   const url = `http://${host}:${address.port}`
   const places = { graphiql: `${url}/graphql`, graphql: `${url}/graphql`, health: `${url}/readyz` }
   if (json) return printJson({ ...places, demoTokens: isDemo ? demoTokens : [] })
@@ -206,5 +228,8 @@ function sayWhere({ address }: Server, isDemo: boolean, { json }: StartOptions) 
     ['Health', places.health],
   ]
   print(`\nLockstep is ready.\n\n${columns(lines.map(([name, place]) => [`  ${name}`, place!]))}`)
-  if (isDemo) print(`\n  The demo's tokens, for the header Authorization: Bearer <token>\n\n${demoTokens.map((token) => `    ${token}`).join('\n')}`)
+  if (isDemo)
+    print(
+      `\n  The demo's tokens, for the header Authorization: Bearer <token>\n\n${demoTokens.map((token) => `    ${token}`).join('\n')}`,
+    )
 }

@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { defineCommand } from 'citty'
-import type { Actor } from '../aggregate.ts'
-import type { Commit } from '../commit.ts'
+import type { Actor } from '../commit/aggregate.ts'
+import type { Commit } from '../commit/commit.ts'
 import { endSession } from '../identity/endSession.ts'
 import { registerUser } from '../identity/registerUser.ts'
 import { startSession } from '../identity/startSession.ts'
 import { hashOf, newToken, type UserState } from '../identity/userAggregate.ts'
 import { assignInstructor } from '../learning/assignInstructor.ts'
 import { dismissInstructor } from '../learning/dismissInstructor.ts'
-import { exitCode, OperatorError } from '../operatorError.ts'
-import { columns, commandLine, print, printJson } from './print.ts'
+import { exitCode, OperatorError } from '../operator/operatorError.ts'
+import { columns, commandLine, print, printJson } from '../operator/print.ts'
 import { withDatabase } from './withDatabase.ts'
 
 const system: Actor = { id: 'system', role: 'SYSTEM' }
@@ -31,11 +31,19 @@ const add = defineCommand({
   run: ({ args }) =>
     withDatabase(async ({ commit }) => {
       const role = roles.find((role) => role === args.role)
-      if (!role) throw new OperatorError(`--role must be one of ${roles.join(', ')}, and is ${JSON.stringify(args.role)}.`, exitCode.usage)
+      if (!role)
+        throw new OperatorError(
+          `--role must be one of ${roles.join(', ')}, and is ${JSON.stringify(args.role)}.`,
+          exitCode.usage,
+        )
       const lasts = daysIn(args.days)
       const userId = args.id ?? randomUUID()
       const { changed } = await commit(registerUser, { actor: system, input: { userId, name: args.name, role } })
-      if (!changed) throw new OperatorError(`There is a user ${userId} already. ${commandLine(`user token ${userId}`)} lets them in.`, exitCode.data)
+      if (!changed)
+        throw new OperatorError(
+          `There is a user ${userId} already. ${commandLine(`user token ${userId}`)} lets them in.`,
+          exitCode.data,
+        )
       tell({ id: userId, name: args.name, role, ...(await letIn(commit, userId, lasts)) }, args.json)
     }),
 })
@@ -43,7 +51,10 @@ const add = defineCommand({
 const token = defineCommand({
   meta: { name: 'token', description: 'Let a user in with another token, which is shown once' },
   args: { id, days, json },
-  run: ({ args }) => withDatabase(async ({ commit }) => tell({ id: args.id, ...(await letIn(commit, args.id, daysIn(args.days))) }, args.json)),
+  run: ({ args }) =>
+    withDatabase(async ({ commit }) =>
+      tell({ id: args.id, ...(await letIn(commit, args.id, daysIn(args.days))) }, args.json),
+    ),
 })
 
 const out = defineCommand({
@@ -51,9 +62,11 @@ const out = defineCommand({
   args: { id, json },
   run: ({ args }) =>
     withDatabase(async ({ db, commit }) => {
-      if (!(await db.user.findUnique({ where: { id: args.id } }))) throw new OperatorError(`There is no user ${args.id}.`, exitCode.data)
+      if (!(await db.user.findUnique({ where: { id: args.id } })))
+        throw new OperatorError(`There is no user ${args.id}.`, exitCode.data)
       const sessions = await db.session.findMany({ where: { userId: args.id }, select: { id: true } })
-      for (const { id: sessionId } of sessions) await commit(endSession, { actor: system, input: { userId: args.id, sessionId } })
+      for (const { id: sessionId } of sessions)
+        await commit(endSession, { actor: system, input: { userId: args.id, sessionId } })
       tell({ id: args.id, ended: sessions.length }, args.json)
     }),
 })
@@ -72,7 +85,10 @@ const teach = defineCommand({
           `The user ${args.id} is no INSTRUCTOR, but a ${user.role}: what teaching lets one see, they would not.`,
           exitCode.data,
         )
-      const { changed } = await commit(assignInstructor, { actor: system, input: { courseId: course.id, userId: args.id } })
+      const { changed } = await commit(assignInstructor, {
+        actor: system,
+        input: { courseId: course.id, userId: args.id },
+      })
       tell({ id: args.id, course: args.course, changed }, args.json)
     }),
 })
@@ -84,8 +100,12 @@ const unteach = defineCommand({
     withDatabase(async ({ db, commit }) => {
       const course = await db.course.findUnique({ where: { slug: args.course } })
       if (!course) throw new OperatorError(`There is no course ${JSON.stringify(args.course)}.`, exitCode.data)
-      if (!(await db.user.findUnique({ where: { id: args.id } }))) throw new OperatorError(`There is no user ${args.id}.`, exitCode.data)
-      const { changed } = await commit(dismissInstructor, { actor: system, input: { courseId: course.id, userId: args.id } })
+      if (!(await db.user.findUnique({ where: { id: args.id } })))
+        throw new OperatorError(`There is no user ${args.id}.`, exitCode.data)
+      const { changed } = await commit(dismissInstructor, {
+        actor: system,
+        input: { courseId: course.id, userId: args.id },
+      })
       tell({ id: args.id, course: args.course, changed }, args.json)
     }),
 })
@@ -106,7 +126,10 @@ async function letIn(commit: Commit, userId: string, lasts: number) {
 
 function daysIn(text: string): number {
   if (/^[1-9]\d{0,4}$/.test(text)) return Number(text)
-  throw new OperatorError(`--days must be a whole number from 1 to 99999, and is ${JSON.stringify(text)}.`, exitCode.usage)
+  throw new OperatorError(
+    `--days must be a whole number from 1 to 99999, and is ${JSON.stringify(text)}.`,
+    exitCode.usage,
+  )
 }
 
 function tell(told: Record<string, string | number | boolean>, asJson: boolean) {

@@ -1,6 +1,9 @@
 import { Prisma } from '../generated/prisma/client.ts'
 
-/** The SQLSTATE of a database error, in whichever of its shapes Prisma passed it on; 08006 for a connection that was lost. */
+/**
+ * The SQLSTATE of a database error, in whichever of its shapes Prisma passed it on; 08006 for a connection that was
+ * lost.
+ */
 export function sqlState(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined
   const { code, meta, cause: bare } = error as Prismas

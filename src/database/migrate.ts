@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import pg from 'pg'
-import { exitCode, OperatorError } from '../operatorError.ts'
+import { exitCode, OperatorError } from '../operator/operatorError.ts'
 import { checksum, matches, type Migration, readMigrations } from './migrationFolder.ts'
 import { inSession } from './session.ts'
 
@@ -8,8 +8,8 @@ import { inSession } from './session.ts'
 export interface MigrationStatus {
   readonly name: string
   /**
-   * `pending`: not applied yet. `edited`: its file is not the one that was applied. `missing`: applied, and there is no such file; a newer
-   * version was here. `failed`: begun by `prisma migrate` and not finished.
+   * `pending`: not applied yet. `edited`: its file is not the one that was applied. `missing`: applied, and there is no
+   * such file; a newer version was here. `failed`: begun by `prisma migrate` and not finished.
    */
   readonly state: 'applied' | 'pending' | 'edited' | 'missing' | 'failed'
 }
@@ -26,18 +26,24 @@ export interface MigrateOptions {
 /** The advisory lock that `prisma migrate` takes, so that neither runs while the other does. */
 const prismaLock = 72_707_369
 
-/** How long one that migrates is waited for, and how long a migration waits for a table that is in use, all other users waiting behind it. */
+/**
+ * How long one that migrates is waited for, and how long a migration waits for a table that is in use, all other users
+ * waiting behind it.
+ */
 const patience = { lock: '60s', table: '10s' }
 
 /**
- * Applies what is not applied yet, each migration in a transaction of its own together with its record. The records are those of
- * `prisma migrate deploy`, which can go on where this has stopped, and the other way round. Returns the names of what was applied.
+ * Applies what is not applied yet, each migration in a transaction of its own together with its record. The records are
+ * those of `prisma migrate deploy`, which can go on where this has stopped, and the other way round. Returns the names
+ * of what was applied.
  */
 export function migrate(url: string, { to, folder, log }: MigrateOptions = {}): Promise<string[]> {
   return locked(url, folder, async (client, migrations, records) => {
     refuse(compare(migrations, records))
     const last = to === undefined ? migrations.length - 1 : find(migrations, to)
-    const pending = migrations.slice(0, last + 1).filter(({ name }) => !records.some((record) => record.migration_name === name))
+    const pending = migrations
+      .slice(0, last + 1)
+      .filter(({ name }) => !records.some((record) => record.migration_name === name))
     if (pending.length > 0) await client.query(table)
     for (const migration of pending) {
       await inTransaction(client, `The migration ${migration.name}`, async () => {
@@ -54,8 +60,14 @@ export function migrate(url: string, { to, folder, log }: MigrateOptions = {}): 
   })
 }
 
-/** Undoes what was applied after `to`, last first, by each one's down.sql; `none` undoes all. What only those tables held is lost. Returns the names of what was undone. */
-export function migrateDown(url: string, { to, folder, log }: MigrateOptions & { readonly to: string }): Promise<string[]> {
+/**
+ * Undoes what was applied after `to`, last first, by each one's down.sql; `none` undoes all. What only those tables
+ * held is lost. Returns the names of what was undone.
+ */
+export function migrateDown(
+  url: string,
+  { to, folder, log }: MigrateOptions & { readonly to: string },
+): Promise<string[]> {
   return locked(url, folder, async (client, migrations, records) => {
     refuse(compare(migrations, records))
     const last = to === 'none' ? -1 : find(migrations, to)
@@ -64,7 +76,11 @@ export function migrateDown(url: string, { to, folder, log }: MigrateOptions & {
       .filter(({ name }) => records.some((record) => record.migration_name === name))
       .reverse()
     const final = applied.find(({ down }) => down === undefined)
-    if (final) throw new OperatorError(`The migration ${final.name} cannot be undone: it has no down.sql. Nothing was changed.`, exitCode.data)
+    if (final)
+      throw new OperatorError(
+        `The migration ${final.name} cannot be undone: it has no down.sql. Nothing was changed.`,
+        exitCode.data,
+      )
     for (const { name, down } of applied) {
       await inTransaction(client, `Undoing the migration ${name}`, async () => {
         await client.query(down!)
@@ -81,7 +97,9 @@ export function migrationStatus(
   url: string,
   { folder, withinMs }: Pick<MigrateOptions, 'folder'> & { withinMs?: number } = {},
 ): Promise<MigrationStatus[]> {
-  return inSession(url, async (client) => compare(await readMigrations(folder), await readRecords(client)), { withinMs })
+  return inSession(url, async (client) => compare(await readMigrations(folder), await readRecords(client)), {
+    withinMs,
+  })
 }
 
 /** Throws if a database is not as its migrations say. What is pending is not wrong. */
@@ -119,7 +137,9 @@ const table = `create table if not exists _prisma_migrations (
 
 /** Records of attempts that were rolled back count for nothing; they stay as a memory. */
 async function readRecords(client: pg.Client): Promise<MigrationRecord[]> {
-  const { rows } = await client.query<{ there: boolean }>("select to_regclass('_prisma_migrations') is not null as there")
+  const { rows } = await client.query<{ there: boolean }>(
+    "select to_regclass('_prisma_migrations') is not null as there",
+  )
   if (!rows[0]!.there) return []
   return (
     await client.query<MigrationRecord>(
@@ -156,7 +176,9 @@ function locked<T>(
   work: (client: pg.Client, migrations: readonly Migration[], records: readonly MigrationRecord[]) => Promise<T>,
 ): Promise<T> {
   return inSession(url, async (client) => {
-    await client.query(`set statement_timeout = 0; set idle_in_transaction_session_timeout = 0; set lock_timeout = '${patience.lock}'`)
+    await client.query(
+      `set statement_timeout = 0; set idle_in_transaction_session_timeout = 0; set lock_timeout = '${patience.lock}'`,
+    )
     try {
       await client.query('select pg_advisory_lock($1)', [prismaLock])
     } catch (error) {

@@ -1,22 +1,5 @@
 import pg from 'pg'
-
-/** How a process holds on to its database. Times in milliseconds unless named otherwise. */
-export interface PoolOptions {
-  /** How many connections are kept open when idle. */
-  readonly size: number
-  /** How many there may be at most. */
-  readonly max: number
-  /** A connection older than this is replaced when it is returned. */
-  readonly recycleSeconds: number
-  /** One that lay idle for longer is asked whether it still lives before it is handed out. */
-  readonly validateIdleSeconds: number
-  /** How long a caller waits for a connection. */
-  readonly waitMs: number
-  readonly lockTimeoutMs: number
-  readonly statementTimeoutMs: number
-  readonly idleTransactionTimeoutMs: number
-  readonly isolation: 'read-committed' | 'repeatable-read'
-}
+import type { PoolOptions } from '../operator/config.ts'
 
 /** What the settings of the README amount to when nothing is set. */
 export const defaultPool: PoolOptions = {
@@ -31,15 +14,21 @@ export const defaultPool: PoolOptions = {
   isolation: 'read-committed',
 }
 
-/** How much longer than a statement may take its answer is waited for: whoever says nothing by then is not there any more, and nobody said so. */
+/**
+ * How much longer than a statement may take its answer is waited for: whoever says nothing by then is not there any
+ * more, and nobody said so.
+ */
 const GRACE_MS = 2_000
 
-/** A connection that is closed when an answer did not come in time (what comes next on it would wait behind that), and whose loss ends no process. */
+/**
+ * A connection that is closed when an answer did not come in time (what comes next on it would wait behind that), and
+ * whose loss ends no process.
+ */
 class ClosingClient extends pg.Client {
   constructor(config?: pg.ClientConfig) {
     super(config)
-    // The pool listens while it is idle and Prisma while it is used; between the two, nobody does, and an error that nobody hears ends the process.
-    // Whoever uses it next is told: it can't be asked anything any more.
+    // The pool listens while it is idle and Prisma while it is used; between the two, nobody does, and an error that
+    // nobody hears ends the process. Whoever uses it next is told: it can't be asked anything any more.
     this.on('error', () => {})
   }
 
@@ -85,7 +74,8 @@ class ValidatingPool extends pg.Pool {
       const since = this.#idleSince.get(client)
       if (since === undefined || performance.now() - since < this.#validateIdleMs) return client
       try {
-        await client.query({ text: 'select 1', query_timeout: 2_000 } as pg.QueryConfig) // one that nobody answers on any more is dead, too
+        // one that nobody answers on any more is dead, too
+        await client.query({ text: 'select 1', query_timeout: 2_000 } as pg.QueryConfig)
         return client
       } catch (error) {
         client.release(error as Error) // dead: the pool forgets it, and the next one is tried
@@ -95,8 +85,9 @@ class ValidatingPool extends pg.Pool {
 }
 
 /**
- * Planning a statement anew takes longer than running it, so each is planned once a connection. That may be while a table is still empty, when to read all of
- * it looks best, which it isn't once it has grown: hence never, where there is an index. Compiling (jit) never pays.
+ * Planning a statement anew takes longer than running it, so each is planned once a connection. That may be while a
+ * table is still empty, when to read all of it looks best, which it isn't once it has grown: hence never, where there
+ * is an index. Compiling (jit) never pays.
  */
 export const PLANS = '-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c random_page_cost=1.1 -c jit=off'
 

@@ -1,14 +1,14 @@
 import pg from 'pg'
-import { withoutPassword } from '../config.ts'
-import { exitCode, OperatorError } from '../operatorError.ts'
+import { withoutPassword } from '../operator/config.ts'
+import { exitCode, OperatorError } from '../operator/operatorError.ts'
 
 /** The oldest PostgreSQL that Lockstep works with. */
 const oldest = 15
 
 /**
- * Does something on a connection of its own, outside the pool, for what needs a session to itself or comes before there is a pool. If the
- * database can't be reached, whoever runs the program is told what was found and what to do, without the password. With `withinMs`, neither the
- * connection nor any one answer is waited for longer.
+ * Does something on a connection of its own, outside the pool, for what needs a session to itself or comes before there
+ * is a pool. If the database can't be reached, whoever runs the program is told what was found and what to do, without
+ * the password. With `withinMs`, neither the connection nor any one answer is waited for longer.
  */
 export async function inSession<T>(
   url: string,
@@ -44,25 +44,44 @@ export async function inSession<T>(
   }
 }
 
-/** What PostgreSQL, the network or the driver say about a connection that failed, as a sentence for whoever set DATABASE_URL. */
+/**
+ * What PostgreSQL, the network or the driver say about a connection that failed, as a sentence for whoever set
+ * DATABASE_URL.
+ */
 function unreachable(error: unknown, url: string): unknown {
   if (error instanceof OperatorError) return error
-  const { code = '', message = '' } = (error instanceof AggregateError ? error.errors[0] : error) as pg.DatabaseError & NodeJS.ErrnoException
+  const { code = '', message = '' } = (error instanceof AggregateError ? error.errors[0] : error) as pg.DatabaseError &
+    NodeJS.ErrnoException
   const shown = withoutPassword(url)
-  const { username, pathname, host, hostname } = URL.canParse(url) ? new URL(url) : { username: '?', pathname: '/?', host: '?', hostname: '?' }
-  const failed = (found: string, what: string, exit: number) => new OperatorError(`The database ${shown} cannot be used: ${found}. ${what}`, exit)
+  const { username, pathname, host, hostname } = URL.canParse(url)
+    ? new URL(url)
+    : { username: '?', pathname: '/?', host: '?', hostname: '?' }
+  const failed = (found: string, what: string, exit: number) =>
+    new OperatorError(`The database ${shown} cannot be used: ${found}. ${what}`, exit)
   switch (code) {
     case 'ECONNREFUSED':
     case 'ENOENT':
-      return failed(`nothing listens at ${host}`, 'Start PostgreSQL there, or correct DATABASE_URL.', exitCode.unavailable)
+      return failed(
+        `nothing listens at ${host}`,
+        'Start PostgreSQL there, or correct DATABASE_URL.',
+        exitCode.unavailable,
+      )
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
-      return failed(`there is no host named ${hostname}`, 'Correct the host in DATABASE_URL, or the name service.', exitCode.unavailable)
+      return failed(
+        `there is no host named ${hostname}`,
+        'Correct the host in DATABASE_URL, or the name service.',
+        exitCode.unavailable,
+      )
     case 'ETIMEDOUT':
     case 'EHOSTUNREACH':
     case 'ENETUNREACH':
     case 'ECONNRESET':
-      return failed(`${host} cannot be reached (${code})`, 'Look at the network and the firewall, or correct DATABASE_URL.', exitCode.unavailable)
+      return failed(
+        `${host} cannot be reached (${code})`,
+        'Look at the network and the firewall, or correct DATABASE_URL.',
+        exitCode.unavailable,
+      )
     case '28P01':
       return failed(
         `the password for the user ${username} was not accepted`,
@@ -88,16 +107,32 @@ function unreachable(error: unknown, url: string): unknown {
         exitCode.unavailable,
       )
     case '53300':
-      return failed('it has no connection left', 'Raise its max_connections, or lower DATABASE_POOL_MAX.', exitCode.temporary)
+      return failed(
+        'it has no connection left',
+        'Raise its max_connections, or lower DATABASE_POOL_MAX.',
+        exitCode.temporary,
+      )
     case '57P03':
     case '57P01':
       return failed('it is starting or stopping', 'Try again in a moment.', exitCode.temporary)
   }
   if (/timeout/i.test(message))
-    return failed(`${host} did not answer within 10 seconds`, 'Look at the network and the firewall, or correct DATABASE_URL.', exitCode.unavailable)
+    return failed(
+      `${host} did not answer within 10 seconds`,
+      'Look at the network and the firewall, or correct DATABASE_URL.',
+      exitCode.unavailable,
+    )
   if (/SSL|certificate|self.signed/i.test(message))
-    return failed(`no encrypted connection came about (${message})`, 'Set sslmode in DATABASE_URL as the server wants it.', exitCode.unavailable)
+    return failed(
+      `no encrypted connection came about (${message})`,
+      'Set sslmode in DATABASE_URL as the server wants it.',
+      exitCode.unavailable,
+    )
   if (/terminated|password must be a string|SASL/.test(message))
-    return failed(`it ended the connection (${message})`, 'Is it PostgreSQL, and does DATABASE_URL have a password?', exitCode.unavailable)
+    return failed(
+      `it ended the connection (${message})`,
+      'Is it PostgreSQL, and does DATABASE_URL have a password?',
+      exitCode.unavailable,
+    )
   return error
 }

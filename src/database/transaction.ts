@@ -7,8 +7,9 @@ type Opened = Awaited<ReturnType<Adapter['startTransaction']>>
 type Statement = Parameters<Opened['queryRaw']>[0]
 
 /**
- * One of Prisma's interactive transactions: Prisma takes the connection, begins, bounds and ends it. What is sent in between goes to Prisma's driver adapter
- * itself, as it is: on its usual way Prisma would write each parameter as JSON, read it again, and take four times as long as sending it does.
+ * One of Prisma's interactive transactions: Prisma takes the connection, begins, bounds and ends it. What is sent in
+ * between goes to Prisma's driver adapter itself, as it is: on its usual way Prisma would write each parameter as JSON,
+ * read it again, and take four times as long as sending it does.
  */
 export class Tx {
   readonly #send: { readonly query: Opened['queryRaw']; readonly execute: Opened['executeRaw'] }
@@ -16,8 +17,8 @@ export class Tx {
 
   constructor(opened: Opened) {
     this.#send = { query: opened.queryRaw.bind(opened), execute: opened.executeRaw.bind(opened) }
-    // All that Prisma itself asks from now on is COMMIT or ROLLBACK, the latter also when the time is over and we are still at work.
-    // Whatever came behind it would take effect by itself, without locks.
+    // All that Prisma itself asks from now on is COMMIT or ROLLBACK, the latter also when the time is over and we are
+    // still at work. Whatever came behind it would take effect by itself, without locks.
     for (const end of ['executeRaw', 'commit', 'rollback'] as const) {
       const ask = opened[end].bind(opened) as (...asked: never[]) => Promise<never>
       opened[end] = (...asked: never[]) => {
@@ -39,15 +40,22 @@ export class Tx {
   }
 
   #statement(sql: string, args: readonly unknown[]): Statement {
-    if (this.#isOver) throw Object.assign(new Error('The transaction is over.'), { code: '25P03' }) // as PostgreSQL has it where one was idle for too long
+    // as PostgreSQL has it where one was idle for too long
+    if (this.#isOver) throw Object.assign(new Error('The transaction is over.'), { code: '25P03' })
     return { sql, args: [...args], argTypes: args.map(() => AS_IT_IS) }
   }
 }
 
 /** The adapter's errors are named by their kind only; PostgreSQL's own words are in their cause. */
 function inWords(error: Error): never {
-  const { originalMessage, originalCode, kind } = (error.cause ?? {}) as { originalMessage?: string; originalCode?: string; kind?: string }
-  throw originalMessage ? new Error(`${originalMessage} (${originalCode ?? kind})`, { cause: { originalCode, kind } }) : error
+  const { originalMessage, originalCode, kind } = (error.cause ?? {}) as {
+    originalMessage?: string
+    originalCode?: string
+    kind?: string
+  }
+  throw originalMessage
+    ? new Error(`${originalMessage} (${originalCode ?? kind})`, { cause: { originalCode, kind } })
+    : error
 }
 const AS_IT_IS = { scalarType: 'unknown', arity: 'scalar' } as const
 
@@ -78,10 +86,14 @@ export class Driver extends PrismaPg {
   }
 }
 
-/** Runs in one interactive transaction, which is committed when `run` resolves, and rolled back when it rejects. Nothing in it may catch a database error. */
+/**
+ * Runs in one interactive transaction, which is committed when `run` resolves, and rolled back when it rejects. Nothing
+ * in it may catch a database error.
+ */
 export function inTransaction<T>(db: PrismaClient, run: (tx: Tx) => Promise<T>): Promise<T> {
   return db.$transaction(async (prismas) => {
-    // Prisma does not say which of the adapter's transactions this is; but what is asked of it comes to that one, and to no other.
+    // Prisma does not say which of the adapter's transactions this is; but what is asked of it comes to that one, and
+    // to no other.
     const number = ++claimed
     let own: Tx | undefined
     claims.set(number, (tx) => (own = tx))

@@ -1,5 +1,5 @@
-import type { Verb } from '../aggregate.ts'
-import { Forbidden } from '../errors.ts'
+import type { Verb } from '../commit/aggregate.ts'
+import { Forbidden } from '../commit/errors.ts'
 import { type Users, users } from './userAggregate.ts'
 
 /** A user's own session, or anybody's if an admin asks, ends at once. */
@@ -9,7 +9,8 @@ export const endSession: Verb<Users, { userId: string; sessionId: string }> = {
   root: ({ userId }) => userId,
 
   may({ id }, _, actor) {
-    if (actor.id !== id && actor.role !== 'ADMIN' && actor.role !== 'SYSTEM') throw new Forbidden('This session is not yours.')
+    if (actor.id !== id && actor.role !== 'ADMIN' && actor.role !== 'SYSTEM')
+      throw new Forbidden('This session is not yours.')
   },
 
   decide: ({ sessions }, { sessionId }) => (sessions[sessionId] ? [{ kind: 'sessionEnded', sessionId }] : []),

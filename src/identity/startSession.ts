@@ -1,4 +1,4 @@
-import type { Verb } from '../aggregate.ts'
+import type { Verb } from '../commit/aggregate.ts'
 import { mayAdminister, type Users, users } from './userAggregate.ts'
 
 /** Lets a user in with a token, of which only the hash is ever seen here. The same token twice is one session. */

@@ -1,6 +1,6 @@
-import { builder } from '../builder.ts'
+import { builder } from '../api/builder.ts'
 import { Role } from '../generated/prisma/enums.ts'
-import { showError } from '../mutation.ts'
+import { showError } from '../api/mutation.ts'
 import { UserNotFound } from './userAggregate.ts'
 
 builder.enumType('Role', {
@@ -12,7 +12,10 @@ builder.enumType('Role', {
   },
 })
 
-/** A person. Whoever may see something of theirs may see their name; by id, one sees oneself, admins everybody, and instructors those who learn with them. */
+/**
+ * A person. Whoever may see something of theirs may see their name; by id, one sees oneself, admins everybody, and
+ * instructors those who learn with them.
+ */
 export const User = builder.prismaNode('User', {
   description: 'A person.',
   nullable: true,
@@ -44,10 +47,14 @@ builder.queryField('viewer', (t) =>
     nullable: true,
     skipTypeScopes: true,
     description: 'Who is looking; null for those who have not signed in.',
-    resolve: (query, _, __, { db, viewer }) => (viewer ? db.user.findFirst({ ...query, where: { id: viewer.id } }) : null),
+    resolve: (query, _, __, { db, viewer }) =>
+      viewer ? db.user.findFirst({ ...query, where: { id: viewer.id } }) : null,
   }),
 )
 
 showError(UserNotFound, 'There is no such user.', (t) => ({
-  userId: t.globalID({ description: 'The id that was asked for.', resolve: ({ userId }) => ({ type: 'User', id: userId }) }),
+  userId: t.globalID({
+    description: 'The id that was asked for.',
+    resolve: ({ userId }) => ({ type: 'User', id: userId }),
+  }),
 }))

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { type Actor, type Aggregate, instant, type Wanted } from '../aggregate.ts'
+import { type Actor, type Aggregate, instant, type Wanted } from '../commit/aggregate.ts'
 import { sql } from '../database/client.ts'
-import { DomainError, Forbidden } from '../errors.ts'
+import { DomainError, Forbidden } from '../commit/errors.ts'
 
 /** There is no such user. */
 export class UserNotFound extends DomainError {
@@ -31,7 +31,12 @@ interface SessionState {
 /** What can happen to a user. */
 export type UserEvent =
   | { readonly kind: 'userRegistered'; readonly name: string; readonly role: UserState['role'] }
-  | { readonly kind: 'sessionStarted'; readonly sessionId: string; readonly tokenHash: string; readonly expiresAt: string }
+  | {
+      readonly kind: 'sessionStarted'
+      readonly sessionId: string
+      readonly tokenHash: string
+      readonly expiresAt: string
+    }
   | { readonly kind: 'sessionEnded'; readonly sessionId: string }
 
 /** A user as answers and subscribers are shown them. */
@@ -85,10 +90,16 @@ export const users: Aggregate<Users> = {
       case 'sessionStarted':
         return {
           ...state,
-          sessions: { ...state.sessions, [event.sessionId]: { tokenHash: event.tokenHash, createdAt: at, expiresAt: event.expiresAt } },
+          sessions: {
+            ...state.sessions,
+            [event.sessionId]: { tokenHash: event.tokenHash, createdAt: at, expiresAt: event.expiresAt },
+          },
         }
       case 'sessionEnded':
-        return { ...state, sessions: Object.fromEntries(Object.entries(state.sessions).filter(([id]) => id !== event.sessionId)) }
+        return {
+          ...state,
+          sessions: Object.fromEntries(Object.entries(state.sessions).filter(([id]) => id !== event.sessionId)),
+        }
     }
   },
 

@@ -1,16 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import DataLoader from 'dataloader'
+import type { Viewer } from '../api/context.ts'
 import { type Db, sql } from '../database/client.ts'
 import { isDisconnection } from '../database/conflict.ts'
 import { hashOf } from './userAggregate.ts'
-
-/** Who is looking, and until when. */
-export interface Viewer {
-  readonly id: string
-  readonly role: 'LEARNER' | 'INSTRUCTOR' | 'ADMIN'
-  readonly sessionId: string
-  readonly expiresAt: Date
-}
 
 const FOUND = sql`select s."tokenHash", s.id as "sessionId", s."expiresAt", u.id, u.role::text as role from "Session" s join "User" u on u.id = s."userId"`
 
@@ -33,13 +26,18 @@ export function viewers(db: Db) {
 /** Whose session it is, by its id, asked of the database each time; null: it has ended. */
 export function sessions(db: Db) {
   const byId = together(async (ids) => {
-    const found = await db.$queryRaw<(Viewer & { tokenHash: string })[]>(sql`${FOUND} where s.id = any(${ids}::text[]) and s."expiresAt" > now()`)
+    const found = await db.$queryRaw<(Viewer & { tokenHash: string })[]>(
+      sql`${FOUND} where s.id = any(${ids}::text[]) and s."expiresAt" > now()`,
+    )
     return new Map(found.map(({ tokenHash: _, ...viewer }) => [viewer.sessionId, viewer]))
   })
   return (id: string): Promise<Viewer | null> => byId.load(id)
 }
 
-/** Those who ask while others are being asked for go together in the next question; but none waits for long, since the one that is under way may never be answered. */
+/**
+ * Those who ask while others are being asked for go together in the next question; but none waits for long, since the
+ * one that is under way may never be answered.
+ */
 function together(find: (keys: readonly string[]) => Promise<Map<string, Viewer>>) {
   let asking: Promise<unknown> = Promise.resolve()
   const ask = async (keys: readonly string[]) => {
@@ -58,7 +56,8 @@ function together(find: (keys: readonly string[]) => Promise<Map<string, Viewer>
     {
       cache: false,
       maxBatchSize: 500,
-      batchScheduleFn: (go) => void Promise.race([asking, sleep(50, undefined, { ref: false })]).then(() => setImmediate(go)),
+      batchScheduleFn: (go) =>
+        void Promise.race([asking, sleep(50, undefined, { ref: false })]).then(() => setImmediate(go)),
     },
   )
 }

@@ -1,4 +1,4 @@
-import { instant } from '../aggregate.ts'
+import { instant } from '../commit/aggregate.ts'
 import { raw } from '../database/client.ts'
 
 /** What was committed: one change of one root. Its place in the journal is (rootType, rootId, version). */
@@ -33,7 +33,18 @@ export const ORDER = `e."rootType", e."rootId", e.version`
 export type EventRow = readonly [string, string, number, string, string, object, object, string, string, string]
 
 /** An event as `COLUMNS` wrote it. */
-export const eventOf = ([rootType, rootId, version, topic, kind, data, view, actor, at, xid]: EventRow): JournalEvent => ({
+export const eventOf = ([
+  rootType,
+  rootId,
+  version,
+  topic,
+  kind,
+  data,
+  view,
+  actor,
+  at,
+  xid,
+]: EventRow): JournalEvent => ({
   ...{ rootType, rootId, version, topic, kind, data, view, actor },
   at: instant(at),
   xid: BigInt(xid),

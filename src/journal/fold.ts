@@ -1,4 +1,4 @@
-import type { Aggregate, Shape } from '../aggregate.ts'
+import type { Aggregate, Shape } from '../commit/aggregate.ts'
 import { GENESIS, type JournalEvent } from './event.ts'
 
 /** The state that an event leaves: of a genesis event, the one that it bears. */
@@ -7,6 +7,9 @@ export function evolved<S extends Shape>(
   state: S['state'],
   { rootId, version, kind, data, at }: Pick<JournalEvent, 'rootId' | 'version' | 'kind' | 'data' | 'at'>,
 ): S['state'] {
-  const after = kind === GENESIS ? { ...aggregate.blank(rootId), ...data } : aggregate.evolve(state, { kind, ...data } as S['event'], at)
+  const after =
+    kind === GENESIS
+      ? { ...aggregate.blank(rootId), ...data }
+      : aggregate.evolve(state, { kind, ...data } as S['event'], at)
   return { ...after, version }
 }

@@ -5,12 +5,17 @@ import { isLater, lasting, parseSnapshot, sees, type Snapshot } from './snapshot
 import { type Listener, rootChannel, type Tail, type Window } from './tail.ts'
 
 /** What can be followed: one root, or a feed over many. */
-export type Subject = { readonly rootType: string; readonly rootId: string } | { readonly topic: string; readonly rootType: string }
+export type Subject =
+  | { readonly rootType: string; readonly rootId: string }
+  | { readonly topic: string; readonly rootType: string }
 
 /** What is followed, and how its present is read. */
 export interface Source<Present> {
   readonly subject: Subject
-  /** The query whose rows, one column of JSON named `row`, are the present; read in one statement with the snapshot that it is seen in. */
+  /**
+   * The query whose rows, one column of JSON named `row`, are the present; read in one statement with the snapshot that
+   * it is seen in.
+   */
   readonly read: Sql
   /** What `read` returned; undefined: there is nothing to follow. Of a root, with its version. */
   load(rows: never): (Present & { readonly version: number }) | undefined
@@ -39,7 +44,10 @@ export interface ChangeItem {
 
 /** Who follows. */
 export interface Reader {
-  /** Each item once, in order. Those that are not `isLive` were read for this reader, who was asked before whether it is `ready`. */
+  /**
+   * Each item once, in order. Those that are not `isLive` were read for this reader, who was asked before whether it is
+   * `ready`.
+   */
   hear(item: Item, isLive: boolean): void
   /** It was not possible any more; nothing more is told. */
   fail(error: unknown): void
@@ -59,8 +67,14 @@ export interface FollowOptions {
 /** Follows a source from behind a cursor, or from the present. Answers how to stop; then nothing more is told. */
 export type Follow = (source: Source<object>, after: Cursor | undefined, reader: Reader) => () => void
 
-/** The only way out: what was committed after a cursor, then what is committed from now on, each once and in order. Answers how to follow. */
-export function following({ db, tail, page = 2_000, most = 1_000 }: FollowOptions): { follow: Follow; readonly feeds: number } {
+/**
+ * The only way out: what was committed after a cursor, then what is committed from now on, each once and in order.
+ * Answers how to follow.
+ */
+export function following({ db, tail, page = 2_000, most = 1_000 }: FollowOptions): {
+  follow: Follow
+  readonly feeds: number
+} {
   const feeds = new Map<string, Feed>()
   return {
     follow(source, after, reader) {
@@ -77,7 +91,8 @@ export function following({ db, tail, page = 2_000, most = 1_000 }: FollowOption
 
 /** A cursor as clients keep it. */
 export const textOf = (cursor: Cursor) => ('topic' in cursor ? topicCursor(cursor) : rootCursor(cursor))
-const channelOf = (subject: Subject) => ('topic' in subject ? subject.topic : rootChannel(subject.rootType, subject.rootId))
+const channelOf = (subject: Subject) =>
+  'topic' in subject ? subject.topic : rootChannel(subject.rootType, subject.rootId)
 
 /** A page of what a follower missed. */
 interface Page {
@@ -92,7 +107,10 @@ interface Page {
   readonly pruned: bigint | null
 }
 
-/** One root or topic, for all in this process who follow it: its events become items once, and its present and what was missed are read once for all who ask at the same time. */
+/**
+ * One root or topic, for all in this process who follow it: its events become items once, and its present and what was
+ * missed are read once for all who ask at the same time.
+ */
 class Feed implements Listener {
   readonly #followers = new Set<Follower>()
   readonly #reads = new Map<string, { now: Promise<unknown>; next?: Promise<unknown> }>()
@@ -147,7 +165,8 @@ class Feed implements Listener {
 
   hear(event: JournalEvent, window: Window): void {
     const { subject } = this.source
-    if (event.rootType !== subject.rootType || event.kind === GENESIS) return // a genesis is no change, but stands for those before
+    // a genesis is no change, but stands for those before
+    if (event.rootType !== subject.rootType || event.kind === GENESIS) return
     let item: ChangeItem | undefined
     for (const follower of this.#followers) {
       try {
@@ -159,7 +178,8 @@ class Feed implements Listener {
   }
 
   reset(): void {
-    this.#attached = undefined // what is committed until the tail has begun anew, nobody hears: only then may the present be read
+    // what is committed until the tail has begun anew, nobody hears: only then may the present be read
+    this.#attached = undefined
     for (const follower of this.#followers) void follower.begin(undefined, 'OTHER_EPOCH')
   }
 
@@ -167,7 +187,9 @@ class Feed implements Listener {
   behind(version: number, seen: string): Cursor {
     const { subject } = this.source
     const epoch = this.tail.currentEpoch
-    return 'topic' in subject ? { epoch, topic: subject.topic, from: seen, to: seen, place: null } : { epoch, ...subject, version }
+    return 'topic' in subject
+      ? { epoch, topic: subject.topic, from: seen, to: seen, place: null }
+      : { epoch, ...subject, version }
   }
 
   item(event: JournalEvent, { from, to }: Window): ChangeItem {
@@ -175,11 +197,16 @@ class Feed implements Listener {
     const { rootType, rootId, version } = event
     const epoch = this.tail.currentEpoch
     const place = [rootType, rootId, version] as const
-    const cursor = textOf('topic' in subject ? { epoch, topic: subject.topic, from, to, place } : { epoch, rootType, rootId, version })
+    const cursor = textOf(
+      'topic' in subject ? { epoch, topic: subject.topic, from, to, place } : { epoch, rootType, rootId, version },
+    )
     return { is: 'change', cursor, version, event }
   }
 
-  /** An item for those who have been told all that a snapshot sees which was taken within its window; one for all of them. */
+  /**
+   * An item for those who have been told all that a snapshot sees which was taken within its window; one for all of
+   * them.
+   */
   since({ text }: Snapshot, item: ChangeItem, { to }: Window): ChangeItem {
     let items = this.#since.get(item)
     if (!items) this.#since.set(item, (items = new Map()))
@@ -198,7 +225,10 @@ class Feed implements Listener {
       if (!loaded) throw source.missing()
       const seen = lasting(row!.now, row!.newest)
       const cursor = textOf(this.behind(loaded.version, seen))
-      return { item: { is: 'snapshot', why, cursor, version: loaded.version, present: loaded }, seen: parseSnapshot(seen)! }
+      return {
+        item: { is: 'snapshot', why, cursor, version: loaded.version, present: loaded },
+        seen: parseSnapshot(seen)!,
+      }
     })
   }
 
@@ -215,7 +245,11 @@ class Feed implements Listener {
   }
 
   /** What `from` did not see of the topic and `to` does (or now does, if that is undefined), behind a place. */
-  sinceSnapshot(from: string, to: string | undefined, place: Place | null): Promise<Page & { items: readonly ChangeItem[] }> {
+  sinceSnapshot(
+    from: string,
+    to: string | undefined,
+    place: Place | null,
+  ): Promise<Page & { items: readonly ChangeItem[] }> {
     const { topic, rootType } = this.source.subject as { topic: string; rootType: string }
     const of = [sql`e.topic = ${topic} and e."rootType" = ${rootType}`]
     if (to !== undefined) of.push(sql`pg_visible_in_snapshot(e.xid, ${to}::text::pg_snapshot)`)
@@ -249,7 +283,10 @@ class Feed implements Listener {
     })
   }
 
-  /** Whoever asks while the same is being read shares the next reading: the one under way may be older than when they attached. */
+  /**
+   * Whoever asks while the same is being read shares the next reading: the one under way may be older than when they
+   * attached.
+   */
   #together<T>(name: string, read: () => Promise<T>): Promise<T> {
     const begun = this.#reads.get(name)
     if (begun) return (begun.next ??= begun.now.then(noop, noop).then(() => this.#begin(name, read))) as Promise<T>
@@ -352,7 +389,8 @@ class Follower {
       if ('topic' in this.feed.source.subject) item = this.feed.since(this.#seen, item, window) // a root's cursor knows no window
     } else this.#seen = undefined
     if (!('topic' in this.feed.source.subject)) {
-      if (item.version !== this.#version + 1) return void this.begin(undefined, 'OTHER_EPOCH') // not the history that was told: the root was deleted and made again
+      // not the history that was told: the root was deleted and made again
+      if (item.version !== this.#version + 1) return void this.begin(undefined, 'OTHER_EPOCH')
       this.#version = item.version
     }
     this.reader.hear(item, true)
@@ -380,7 +418,10 @@ class Follower {
     }
   }
 
-  /** All of a topic behind a cursor: first what is left between its two snapshots, then what is new since; or why it can't be told. */
+  /**
+   * All of a topic behind a cursor: first what is left between its two snapshots, then what is new since; or why it
+   * can't be told.
+   */
   async #missedOfTopic(cursor: TopicCursor, over: () => boolean): Promise<TopicCursor | Why> {
     let { from, to, place }: { from: string; to: string | undefined; place: Place | null } = cursor
     const { xmin } = parseSnapshot(from)!

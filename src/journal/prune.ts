@@ -1,4 +1,4 @@
-import type { Aggregate, Shape } from '../aggregate.ts'
+import type { Aggregate, Shape } from '../commit/aggregate.ts'
 import { type Db, raw, sql } from '../database/client.ts'
 import { isTransient } from '../database/conflict.ts'
 import { columns, type EventRow, eventOf, GENESIS } from './event.ts'
@@ -23,16 +23,22 @@ export interface Pruned {
 }
 
 /**
- * Folds what is older than so many days, as it begins, into one event per root, the genesis, which bears the state that those events amount to. What is newer
- * stays, and so does the newest of what is older, as the genesis itself. Interrupted, it can be run again; two at once do the same.
+ * Folds what is older than so many days, as it begins, into one event per root, the genesis, which bears the state that
+ * those events amount to. What is newer stays, and so does the newest of what is older, as the genesis itself.
+ * Interrupted, it can be run again; two at once do the same.
  */
 export async function prune({ db, aggregates, days, dryRun = false, signal, progress }: PruneOptions): Promise<Pruned> {
   const total = { roots: 0, events: 0 }
-  // looked up once: what grows old while it runs is the next run's, or a run would never end beside those who commit faster than it folds
-  const [{ end } = { end: '' }] = await db.$queryRaw<{ end: string }[]>(sql`select (now() - make_interval(days => ${days}::int))::text as end`)
+  // looked up once: what grows old while it runs is the next run's, or a run would never end beside those who commit
+  // faster than it folds
+  const [{ end } = { end: '' }] = await db.$queryRaw<{ end: string }[]>(
+    sql`select (now() - make_interval(days => ${days}::int))::text as end`,
+  )
   const old = sql`at < ${end}::timestamptz`
   if (dryRun) {
-    const [row] = await db.$queryRaw<Pruned[]>(sql`select count(*) filter (where n > 1)::int as roots, coalesce(sum(n - 1), 0)::int as events from (
+    const [row] = await db.$queryRaw<
+      Pruned[]
+    >(sql`select count(*) filter (where n > 1)::int as roots, coalesce(sum(n - 1), 0)::int as events from (
       select (select count(*) from "Event" e where e."rootType" = r."rootType" and e."rootId" = r."rootId" and e.version <= r.version) as n from (
         select "rootType", "rootId", max(version) as version from "Event" where ${old} and kind <> 'genesis' group by 1, 2) r) c`)
     return row!
@@ -69,8 +75,16 @@ async function again<T>(run: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Makes the event with this version the genesis of its root. Answers how many others went; undefined if they can't be folded. */
-async function pruneRoot(db: Db, aggregate: Aggregate<Shape>, id: string, version: number): Promise<number | undefined> {
+/**
+ * Makes the event with this version the genesis of its root. Answers how many others went; undefined if they can't be
+ * folded.
+ */
+async function pruneRoot(
+  db: Db,
+  aggregate: Aggregate<Shape>,
+  id: string,
+  version: number,
+): Promise<number | undefined> {
   const of = sql`"rootType" = ${aggregate.root} and "rootId" = ${id}`
   let state = aggregate.blank(id)
   for (;;) {
@@ -78,7 +92,8 @@ async function pruneRoot(db: Db, aggregate: Aggregate<Shape>, id: string, versio
       sql`select ${columns} as event from "Event" e where ${of} and version > ${state.version}::int and version <= ${version}::int order by version limit ${EVENTS}::int`,
     )
     for (const event of rows.map(({ event }) => eventOf(event))) {
-      if (event.kind !== GENESIS && event.version !== state.version + 1) return undefined // what came before is not known: there is nothing that it could be folded onto
+      // what came before is not known: there is nothing that it could be folded onto
+      if (event.kind !== GENESIS && event.version !== state.version + 1) return undefined
       state = evolved(aggregate, state, event)
     }
     if (rows.length < EVENTS) break
@@ -94,8 +109,16 @@ async function pruneRoot(db: Db, aggregate: Aggregate<Shape>, id: string, versio
   return row!.count
 }
 
-/** Gives each root that is older than the journal a genesis event, with the state that it has now: rows that came from elsewhere can then be followed, and replayed. Answers how many. */
-export async function beginHistories({ db, aggregates, dryRun = false, progress }: Omit<PruneOptions, 'days'>): Promise<number> {
+/**
+ * Gives each root that is older than the journal a genesis event, with the state that it has now: rows that came from
+ * elsewhere can then be followed, and replayed. Answers how many.
+ */
+export async function beginHistories({
+  db,
+  aggregates,
+  dryRun = false,
+  progress,
+}: Omit<PruneOptions, 'days'>): Promise<number> {
   let begun = 0
   for (const aggregate of aggregates) {
     const table = raw(`"${aggregate.root}"`)
@@ -138,7 +161,8 @@ export function keepPruned({
     running = running
       .then(() => prune({ ...options, signal: ended.signal }))
       .then(
-        ({ roots, events }) => void (events && log.info({ roots, events, days: options.days }, 'Old events were folded.')),
+        ({ roots, events }) =>
+          void (events && log.info({ roots, events, days: options.days }, 'Old events were folded.')),
         (error) => log.warn({ err: error }, 'Old events could not be folded; trying again in an hour.'),
       )
   }

@@ -1,4 +1,7 @@
-/** One of PostgreSQL's snapshots: which transactions were over when it was taken (see pg_current_snapshot in its manual). */
+/**
+ * One of PostgreSQL's snapshots: which transactions were over when it was taken (see pg_current_snapshot in its
+ * manual).
+ */
 export interface Snapshot {
   /** As PostgreSQL writes it: xmin:xmax:those in between that were under way. */
   readonly text: string
@@ -25,14 +28,19 @@ export function parseSnapshot(text: string): Snapshot | undefined {
 }
 
 /** Whether what the transaction committed is seen in the snapshot, as pg_visible_in_snapshot says. */
-export const sees = ({ xmin, xmax, underWay }: Snapshot, xid: bigint): boolean => xid < xmin || (xid < xmax && !underWay.has(xid))
-
-/** Whether the first was taken later than the second, by the same server, and so sees all that that one sees and more. */
-export const isLater = (a: Snapshot, b: Snapshot): boolean => a.xmax > b.xmax || (a.xmax === b.xmax && a.underWay.size < b.underWay.size)
+export const sees = ({ xmin, xmax, underWay }: Snapshot, xid: bigint): boolean =>
+  xid < xmin || (xid < xmax && !underWay.has(xid))
 
 /**
- * What of a snapshot lasts through a crash. A number that was drawn for a transaction of which nothing had reached the disk (it rolled back, or only told
- * somebody something) is drawn again after a crash, by another one. Up to the newest event that is seen, all are on the disk; beyond, there is nothing to see.
+ * Whether the first was taken later than the second, by the same server, and so sees all that that one sees and more.
+ */
+export const isLater = (a: Snapshot, b: Snapshot): boolean =>
+  a.xmax > b.xmax || (a.xmax === b.xmax && a.underWay.size < b.underWay.size)
+
+/**
+ * What of a snapshot lasts through a crash. A number that was drawn for a transaction of which nothing had reached the
+ * disk (it rolled back, or only told somebody something) is drawn again after a crash, by another one. Up to the newest
+ * event that is seen, all are on the disk; beyond, there is nothing to see.
  */
 export function lasting(text: string, newest: string | null): string {
   const { xmin, xmax, underWay } = parseSnapshot(text)!

@@ -6,7 +6,10 @@ import { lasting } from './snapshot.ts'
 
 /** What is told to those who listen. */
 export interface Listener {
-  /** An event that was committed. It may have been told before to whom attached in that moment; `window` says which were new together. */
+  /**
+   * An event that was committed. It may have been told before to whom attached in that moment; `window` says which were
+   * new together.
+   */
   hear(event: JournalEvent, window: Window): void
   /** Another epoch has begun: what is known is of another history. */
   reset(): void
@@ -73,7 +76,10 @@ const MORE = {
   name: 'more',
   text: `select ${NEW(`where pg_visible_in_snapshot(e.xid, $3::text::pg_snapshot) and (${ORDER}) > ($4::text, $5::text, $6::int)`)} as events`,
 }
-const NOW = { name: 'now', text: `select pg_current_snapshot()::text as snapshot, (select epoch from "Journal") as name, ${NEWEST} as newest` }
+const NOW = {
+  name: 'now',
+  text: `select pg_current_snapshot()::text as snapshot, (select epoch from "Journal") as name, ${NEWEST} as newest`,
+}
 const NAME = { name: 'name', text: 'select epoch as name from "Journal"' }
 const GUARDED = {
   name: 'guarded',
@@ -83,12 +89,15 @@ const GUARDED = {
 }
 
 /**
- * The one reader of the journal in this process: it reads what is new, once for all who listen, and hands it out by root and by topic. What is new is decided by
- * PostgreSQL's own snapshots: whatever the last one did not see. A number drawn from a sequence would not do (it is drawn before the commit, in another
- * order), nor a horizon (it stalls behind any long transaction). Being rung is only a hint; it looks by itself every so often. While nobody listens, nothing is read.
+ * The one reader of the journal in this process: it reads what is new, once for all who listen, and hands it out by
+ * root and by topic. What is new is decided by PostgreSQL's own snapshots: whatever the last one did not see. A number
+ * drawn from a sequence would not do (it is drawn before the commit, in another order), nor a horizon (it stalls behind
+ * any long transaction). Being rung is only a hint; it looks by itself every so often. While nobody listens, nothing is
+ * read.
  */
 export class Tail {
-  readonly #options: Required<Pick<TailOptions, 'url' | 'everyMs' | 'quietMs' | 'page' | 'answerMs'>> & Pick<TailOptions, 'log' | 'watch'>
+  readonly #options: Required<Pick<TailOptions, 'url' | 'everyMs' | 'quietMs' | 'page' | 'answerMs'>> &
+    Pick<TailOptions, 'log' | 'watch'>
   readonly #listeners = new Map<string, Set<Listener>>()
   readonly #guards = new Map<string, Set<() => void>>()
   readonly #poll: NodeJS.Timeout
@@ -120,7 +129,10 @@ export class Tail {
     return this.#listeners.size
   }
 
-  /** After a commit of this process: those who listen here are told at once, other processes soon, with one NOTIFY for many commits. */
+  /**
+   * After a commit of this process: those who listen here are told at once, other processes soon, with one NOTIFY for
+   * many commits.
+   */
   ring(): void {
     if (this.#listeners.size) this.#wake()
     this.#telling ??= setTimeout(() => {
@@ -130,7 +142,10 @@ export class Tail {
     }, this.#options.quietMs)
   }
 
-  /** From when this resolves on, `listener` is told each event of the channel that is committed. Rejects if the database can't be reached. */
+  /**
+   * From when this resolves on, `listener` is told each event of the channel that is committed. Rejects if the database
+   * can't be reached.
+   */
   async attach(channel: string, listener: Listener): Promise<void> {
     let here = this.#listeners.get(channel)
     if (!here) this.#listeners.set(channel, (here = new Set()))
@@ -145,7 +160,10 @@ export class Tail {
     if (here?.size === 0) this.#listeners.delete(channel)
   }
 
-  /** `changed` is called for each change of the root before anybody is told of any event that was committed together with it or later. Answers how to end that. */
+  /**
+   * `changed` is called for each change of the root before anybody is told of any event that was committed together
+   * with it or later. Answers how to end that.
+   */
   guard(channel: string, changed: () => void): () => void {
     let here = this.#guards.get(channel)
     if (!here) this.#guards.set(channel, (here = new Set()))
@@ -156,7 +174,9 @@ export class Tail {
     }
   }
 
-  /** The epoch, which is part of each cursor. Rejects if the database can't be reached and it isn't known from before. */
+  /**
+   * The epoch, which is part of each cursor. Rejects if the database can't be reached and it isn't known from before.
+   */
   async epoch(): Promise<string> {
     if (this.#epoch === undefined) await this.#pass()
     return this.#epoch!
@@ -189,7 +209,10 @@ export class Tail {
     if (!this.#reading) void this.#run()
   }
 
-  /** Reads until nothing has rung since. Where that fails, the next begins at the same snapshot, so that nothing is missed. */
+  /**
+   * Reads until nothing has rung since. Where that fails, the next begins at the same snapshot, so that nothing is
+   * missed.
+   */
   async #run(): Promise<void> {
     this.#reading = true
     const { log, watch } = this.#options
@@ -212,10 +235,12 @@ export class Tail {
           for (const { reject } of waiting) reject(error)
           this.#client?.end().catch(() => {})
           this.#client = undefined
-          this.#rung = this.#waiting.length > 0 || !this.#failures // once at once: a connection that was lost is one thing, a database that is gone another
+          // once at once: a connection that was lost is one thing, a database that is gone another
+          this.#rung = this.#waiting.length > 0 || !this.#failures
           if (this.#stopped) break
           watch?.lost?.()
-          if (!this.#down) log?.warn({ err: error }, 'The journal cannot be read; trying again every second until it can.')
+          if (!this.#down)
+            log?.warn({ err: error }, 'The journal cannot be read; trying again every second until it can.')
           this.#down = true
           this.#failures++
         }
@@ -232,7 +257,8 @@ export class Tail {
       application_name: 'lockstep (reads the journal)',
       connectionTimeoutMillis: answerMs,
       keepAlive: true,
-      options: `-c TimeZone=UTC -c client_connection_check_interval=1000 ${PLANS}`, // what is no longer waited for is no longer worked on
+      // what is no longer waited for is no longer worked on
+      options: `-c TimeZone=UTC -c client_connection_check_interval=1000 ${PLANS}`,
     })
     client.on('error', () => {}) // 'end' follows
     client.on('end', () => {
@@ -256,10 +282,15 @@ export class Tail {
     return client
   }
 
-  /** An answer that does not come in time does not come any more; one that takes long is given more time the next time. */
+  /**
+   * An answer that does not come in time does not come any more; one that takes long is given more time the next time.
+   */
   async #ask<Row extends pg.QueryResultRow>(client: pg.Client, query: pg.QueryConfig): Promise<pg.QueryResult<Row>> {
     try {
-      return await client.query<Row>({ ...query, query_timeout: this.#options.answerMs * 2 ** Math.min(this.#slow, 6) } as pg.QueryConfig)
+      return await client.query<Row>({
+        ...query,
+        query_timeout: this.#options.answerMs * 2 ** Math.min(this.#slow, 6),
+      } as pg.QueryConfig)
     } catch (error) {
       if ((error as Error).message === 'Query read timeout') this.#slow++
       throw error
@@ -280,8 +311,10 @@ export class Tail {
     this.#last = undefined
     this.#begun = undefined
     this.#options.log?.warn({ before, epoch }, 'Another epoch of the database has begun: whoever watches begins anew.')
-    for (const channel of [...this.#guards.keys()]) this.#change(channel) // whatever was changed meanwhile, nobody was told of
-    for (const here of [...this.#listeners.values()]) for (const listener of [...here]) this.#tellOne(() => listener.reset())
+    // whatever was changed meanwhile, nobody was told of
+    for (const channel of [...this.#guards.keys()]) this.#change(channel)
+    for (const here of [...this.#listeners.values()])
+      for (const listener of [...here]) this.#tellOne(() => listener.reset())
   }
 
   async #read(client: pg.Client): Promise<void> {
@@ -311,7 +344,10 @@ export class Tail {
       const news = parse(events)
       const full = news.length === page
       if (full && this.#guards.size) {
-        const { rows } = await this.#ask<{ channel: string }>(client, { ...GUARDED, values: [from, to, [...this.#guards.keys()]] })
+        const { rows } = await this.#ask<{ channel: string }>(client, {
+          ...GUARDED,
+          values: [from, to, [...this.#guards.keys()]],
+        })
         for (const { channel } of rows) this.#change(channel)
       } else if (this.#guards.size) for (const { rootType, rootId } of news) this.#change(rootChannel(rootType, rootId))
       this.#handOut(news, window)
@@ -321,7 +357,9 @@ export class Tail {
     this.#last = to
   }
 
-  /** The further pages of a window. Where one can't be had, the next attempt goes on from there: nobody is told twice. */
+  /**
+   * The further pages of a window. Where one can't be had, the next attempt goes on from there: nobody is told twice.
+   */
   async #goOn(client: pg.Client, begun: Begun): Promise<void> {
     const { page, watch } = this.#options
     const { window } = begun

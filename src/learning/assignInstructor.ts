@@ -1,4 +1,4 @@
-import type { Verb } from '../aggregate.ts'
+import type { Verb } from '../commit/aggregate.ts'
 import { type Courses, courses, mayRevise } from './courseAggregate.ts'
 
 /** Lets somebody teach a course: they see its learners. */
@@ -7,5 +7,6 @@ export const assignInstructor: Verb<Courses, { courseId: string; userId: string 
   aggregate: courses,
   root: ({ courseId }) => courseId,
   may: (_, __, actor) => mayRevise(actor),
-  decide: ({ instructors }, { userId }) => (instructors.includes(userId) ? [] : [{ kind: 'instructorAssigned', userId }]),
+  decide: ({ instructors }, { userId }) =>
+    instructors.includes(userId) ? [] : [{ kind: 'instructorAssigned', userId }],
 }

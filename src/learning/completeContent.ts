@@ -1,7 +1,7 @@
-import type { Verb } from '../aggregate.ts'
-import { localId } from '../builder.ts'
-import { DomainError } from '../errors.ts'
-import { mutation, showError } from '../mutation.ts'
+import type { Verb } from '../commit/aggregate.ts'
+import { localId } from '../api/builder.ts'
+import { DomainError } from '../commit/errors.ts'
+import { mutation, showError } from '../api/mutation.ts'
 import { CourseNotFound } from './courseAggregate.ts'
 import { courseOf, enrollmentOf, lessonOf } from './id.ts'
 import { ContentItem } from './contentItem.ts'
@@ -41,9 +41,16 @@ mutation('completeContent', {
     'Completes a piece of a lesson for the viewer, and begins the lesson if it was not begun. Completing it again is a success that changes nothing.',
   failed: 'Failed to update progress.',
   input: (t) => ({ contentItemId: t.id({ description: 'The piece of content.' }) }),
-  ask: ({ contentItemId }, { id }) => ({ learnerId: id, contentItemId: localId('ContentItem', contentItemId, 'input.contentItemId') }),
+  ask: ({ contentItemId }, { id }) => ({
+    learnerId: id,
+    contentItemId: localId('ContentItem', contentItemId, 'input.contentItemId'),
+  }),
   payload: (t) => ({
-    enrollment: t.field({ type: Enrollment, description: 'The enrollment, as it was committed.', resolve: ({ view }) => shownEnrollment(view) }),
+    enrollment: t.field({
+      type: Enrollment,
+      description: 'The enrollment, as it was committed.',
+      resolve: ({ view }) => shownEnrollment(view),
+    }),
     lessonProgress: t.field({
       type: LessonProgress,
       description: 'What was done in the lesson, as it was committed.',
@@ -53,9 +60,14 @@ mutation('completeContent', {
       type: ContentItem,
       nullable: true,
       description: 'The piece of content.',
-      resolve: (query, { answer }, _, { db }) => db.contentItem.findUnique({ ...query, where: { id: answer.contentItemId } }),
+      resolve: (query, { answer }, _, { db }) =>
+        db.contentItem.findUnique({ ...query, where: { id: answer.contentItemId } }),
     }),
-    completedAt: t.field({ type: 'DateTime', description: 'When it was completed first.', resolve: ({ answer }) => answer.completedAt }),
+    completedAt: t.field({
+      type: 'DateTime',
+      description: 'When it was completed first.',
+      resolve: ({ answer }) => answer.completedAt,
+    }),
     alreadyCompleted: t.boolean({
       description: 'True: it had been completed before, and nothing was changed.',
       resolve: ({ answer }) => answer.alreadyCompleted,
@@ -88,7 +100,10 @@ export const completeContent: Verb<Learning, { learnerId: string; contentItemId:
     requirementsMet(state, lessonId)
 
     const begun = (state.progress[lessonId]?.status ?? 'NOT_STARTED') !== 'NOT_STARTED'
-    return [...(begun ? [] : [{ kind: 'lessonOpened', lessonId } as const]), { kind: 'contentCompleted', contentItemId }]
+    return [
+      ...(begun ? [] : [{ kind: 'lessonOpened', lessonId } as const]),
+      { kind: 'contentCompleted', contentItemId },
+    ]
   },
 
   answer: (state, { contentItemId }, events) => ({

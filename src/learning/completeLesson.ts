@@ -1,6 +1,6 @@
-import type { Verb } from '../aggregate.ts'
-import { localId } from '../builder.ts'
-import { mutation } from '../mutation.ts'
+import type { Verb } from '../commit/aggregate.ts'
+import { localId } from '../api/builder.ts'
+import { mutation } from '../api/mutation.ts'
 import { CourseNotFound } from './courseAggregate.ts'
 import { courseOf, enrollmentOf } from './id.ts'
 import { Enrollment, shownEnrollment } from './enrollment.ts'
@@ -20,12 +20,17 @@ import { LessonProgress, shownProgress } from './lessonProgress.ts'
 
 mutation('completeLesson', {
   verb: () => completeLesson,
-  description: 'Completes a lesson for the viewer. Completing it again is a success that changes nothing; the last lesson completes the course.',
+  description:
+    'Completes a lesson for the viewer. Completing it again is a success that changes nothing; the last lesson completes the course.',
   failed: 'Failed to update progress.',
   input: (t) => ({ lessonId: t.id({ description: 'The lesson.' }) }),
   ask: ({ lessonId }, { id }) => ({ learnerId: id, lessonId: localId('Lesson', lessonId, 'input.lessonId') }),
   payload: (t) => ({
-    enrollment: t.field({ type: Enrollment, description: 'The enrollment, as it was committed.', resolve: ({ view }) => shownEnrollment(view) }),
+    enrollment: t.field({
+      type: Enrollment,
+      description: 'The enrollment, as it was committed.',
+      resolve: ({ view }) => shownEnrollment(view),
+    }),
     lessonProgress: t.field({
       type: LessonProgress,
       description: 'What was done in the lesson, as it was committed.',
@@ -36,7 +41,8 @@ mutation('completeLesson', {
       resolve: ({ answer }) => answer.alreadyCompleted,
     }),
     courseCompleted: t.boolean({
-      description: 'True: this request completed the course. It is so for exactly one key, and its replays, each time a course is completed.',
+      description:
+        'True: this request completed the course. It is so for exactly one key, and its replays, each time a course is completed.',
       resolve: ({ answer }) => answer.courseCompleted,
     }),
   }),
@@ -49,7 +55,10 @@ export interface CompleteLessonAnswer {
   readonly courseCompleted: boolean
 }
 
-/** A lesson is completed once; completing it again changes nothing and is news to no one. The last one completes the course. */
+/**
+ * A lesson is completed once; completing it again changes nothing and is news to no one. The last one completes the
+ * course.
+ */
 export const completeLesson: Verb<Learning, { learnerId: string; lessonId: string }, CompleteLessonAnswer> = {
   name: 'completeLesson',
   aggregate: enrollments,

@@ -1,5 +1,5 @@
-import { builder } from '../builder.ts'
-import type { Load } from '../context.ts'
+import { builder } from '../api/builder.ts'
+import type { Load } from '../api/context.ts'
 import { ContentKind } from '../generated/prisma/enums.ts'
 import { courseOf, enrollmentOf } from './id.ts'
 
@@ -36,7 +36,9 @@ export const ContentItem = builder.prismaNode('ContentItem', {
 
 const ownCompletion: Load<string, Date | null> = async (itemIds, { db, viewer }) => {
   const enrollmentIds = [...new Set(itemIds.map((id) => enrollmentOf(viewer!.id, courseOf(id))))]
-  const found = await db.contentCompletion.findMany({ where: { enrollmentId: { in: enrollmentIds }, contentItemId: { in: [...itemIds] } } })
+  const found = await db.contentCompletion.findMany({
+    where: { enrollmentId: { in: enrollmentIds }, contentItemId: { in: [...itemIds] } },
+  })
   const byItem = new Map(found.map(({ contentItemId, completedAt }) => [contentItemId, completedAt]))
   return itemIds.map((id) => byItem.get(id) ?? null)
 }

@@ -1,5 +1,5 @@
-import { builder } from '../builder.ts'
-import { showError } from '../mutation.ts'
+import { builder } from '../api/builder.ts'
+import { showError } from '../api/mutation.ts'
 import { CourseNotFound } from './courseAggregate.ts'
 
 /** A course, as everybody who has signed in may see it; its learners, only those who teach it. */
@@ -18,14 +18,21 @@ export const Course = builder.prismaNode('Course', {
       cursor: 'id',
       totalCount: true,
       description: 'Its lessons, in their order.',
-      args: { includeInactive: t.arg.boolean({ required: false, description: 'Also those that are no longer part of it.' }) },
-      query: ({ includeInactive }) => ({ where: includeInactive ? {} : { active: true }, orderBy: [{ position: 'asc' }, { id: 'asc' }] }),
+      args: {
+        includeInactive: t.arg.boolean({ required: false, description: 'Also those that are no longer part of it.' }),
+      },
+      query: ({ includeInactive }) => ({
+        where: includeInactive ? {} : { active: true },
+        orderBy: [{ position: 'asc' }, { id: 'asc' }],
+      }),
     }),
     instructors: t.field({
       type: ['User' as never],
       description: 'Who teaches it.',
-      select: (_, __, nested) => ({ instructors: { select: { user: nested(true) as never }, orderBy: { userId: 'asc' } } }) as never,
-      resolve: (course) => (course as unknown as { instructors: { user: never }[] }).instructors.map(({ user }) => user),
+      select: (_, __, nested) =>
+        ({ instructors: { select: { user: nested(true) as never }, orderBy: { userId: 'asc' } } }) as never,
+      resolve: (course) =>
+        (course as unknown as { instructors: { user: never }[] }).instructors.map(({ user }) => user),
     }),
     enrollments: t.relatedConnection('enrollments', {
       cursor: 'id',
@@ -59,5 +66,8 @@ builder.queryField('courses', (t) =>
 )
 
 showError(CourseNotFound, 'There is no such course.', (t) => ({
-  courseId: t.globalID({ description: 'The id that was asked for.', resolve: ({ courseId }) => ({ type: 'Course', id: courseId }) }),
+  courseId: t.globalID({
+    description: 'The id that was asked for.',
+    resolve: ({ courseId }) => ({ type: 'Course', id: courseId }),
+  }),
 }))

@@ -1,6 +1,6 @@
-import { type Actor, type Aggregate, instant, type Wanted } from '../aggregate.ts'
+import { type Actor, type Aggregate, instant, type Wanted } from '../commit/aggregate.ts'
 import { sql } from '../database/client.ts'
-import { DomainError, Forbidden } from '../errors.ts'
+import { DomainError, Forbidden } from '../commit/errors.ts'
 
 /** There is no such course. */
 export class CourseNotFound extends DomainError {
@@ -83,27 +83,59 @@ const read = ({ ids }: Wanted) => sql`
 /** Courses, as commit() reads, changes and writes them. */
 export const courses: Aggregate<Courses> = {
   root: 'Course',
-  tables: { Lesson: ['id'], ContentItem: ['id'], LessonPrerequisite: ['lessonId', 'requiresId'], CourseInstructor: ['courseId', 'userId'] },
+  tables: {
+    Lesson: ['id'],
+    ContentItem: ['id'],
+    LessonPrerequisite: ['lessonId', 'requiresId'],
+    CourseInstructor: ['courseId', 'userId'],
+  },
   alternateKeys: { Course: ['slug'] },
   read,
   load: (rows: readonly CourseState[]) => rows.map((row) => ({ ...row, createdAt: instant(row.createdAt) })),
-  blank: (id) => ({ id, version: 0, lessonsVersion: 0, slug: '', title: '', description: '', createdAt: '', lessons: {}, instructors: [] }),
+  blank: (id) => ({
+    id,
+    version: 0,
+    lessonsVersion: 0,
+    slug: '',
+    title: '',
+    description: '',
+    createdAt: '',
+    lessons: {},
+    instructors: [],
+  }),
   missing: ({ id }) => new CourseNotFound(id),
 
   evolve(state, event, at) {
-    if (event.kind === 'instructorAssigned') return { ...state, instructors: [...state.instructors, event.userId].sort() }
-    if (event.kind === 'instructorDismissed') return { ...state, instructors: state.instructors.filter((id) => id !== event.userId) }
+    if (event.kind === 'instructorAssigned')
+      return { ...state, instructors: [...state.instructors, event.userId].sort() }
+    if (event.kind === 'instructorDismissed')
+      return { ...state, instructors: state.instructors.filter((id) => id !== event.userId) }
     const { kind, lessons, ...text } = event
-    const comesOrGoes = Object.entries(lessons ?? {}).some(([id, { active }]) => active !== (state.lessons[id]?.active ?? false))
+    const comesOrGoes = Object.entries(lessons ?? {}).some(
+      ([id, { active }]) => active !== (state.lessons[id]?.active ?? false),
+    )
     const lessonsVersion = comesOrGoes || !state.version ? state.version + 1 : state.lessonsVersion
-    return { ...state, ...text, lessonsVersion, createdAt: state.createdAt || at, lessons: { ...state.lessons, ...lessons } }
+    return {
+      ...state,
+      ...text,
+      lessonsVersion,
+      createdAt: state.createdAt || at,
+      lessons: { ...state.lessons, ...lessons },
+    }
   },
 
   rows({ id, version, lessonsVersion, slug, title, description, createdAt, lessons, instructors }) {
     const entries = Object.entries(lessons)
     return {
       Course: [{ id, version, lessonsVersion, slug, title, description, createdAt }],
-      Lesson: entries.map(([lessonId, { slug, position, title, active }]) => ({ id: lessonId, courseId: id, slug, position, title, active })),
+      Lesson: entries.map(([lessonId, { slug, position, title, active }]) => ({
+        id: lessonId,
+        courseId: id,
+        slug,
+        position,
+        title,
+        active,
+      })),
       ContentItem: entries.flatMap(([lessonId, { contents }]) =>
         Object.entries(contents).map(([itemId, item]) => ({
           id: itemId,
@@ -114,7 +146,9 @@ export const courses: Aggregate<Courses> = {
           active: item.active,
         })),
       ),
-      LessonPrerequisite: entries.flatMap(([lessonId, { requires }]) => requires.map((requiresId) => ({ lessonId, requiresId }))),
+      LessonPrerequisite: entries.flatMap(([lessonId, { requires }]) =>
+        requires.map((requiresId) => ({ lessonId, requiresId })),
+      ),
       CourseInstructor: instructors.map((userId) => ({ courseId: id, userId })),
     }
   },

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
-import type { Actor } from '../aggregate.ts'
-import type { Commit } from '../commit.ts'
+import type { Actor } from '../commit/aggregate.ts'
+import type { Commit } from '../commit/commit.ts'
 import { type Db, sql } from '../database/client.ts'
-import { DomainError, VersionConflict } from '../errors.ts'
+import { DomainError, VersionConflict } from '../commit/errors.ts'
 import { type CourseEvent, type CourseState, type CourseText, courses, type LessonState } from './courseAggregate.ts'
 import { type CourseDefinition, reviseCourse } from './reviseCourse.ts'
 
@@ -61,7 +61,10 @@ export interface CoursePlan {
 /** Operators at the command line. */
 const system: Actor = { id: 'system', role: 'SYSTEM' }
 
-/** Makes a course what a definition says; where it is that already, nothing is committed. What is told is exactly what was committed: if the course changed meanwhile, the plan is made anew. */
+/**
+ * Makes a course what a definition says; where it is that already, nothing is committed. What is told is exactly what
+ * was committed: if the course changed meanwhile, the plan is made anew.
+ */
 export async function importCourse({
   db,
   commit,
@@ -131,7 +134,9 @@ function difference(before: CourseState, after: CourseState): CourseDifference {
       found.added.push({ id, slug })
       continue
     }
-    const fields = (Object.keys(lesson) as (keyof LessonState)[]).filter((field) => !isDeepStrictEqual(lesson[field], was[field]))
+    const fields = (Object.keys(lesson) as (keyof LessonState)[]).filter(
+      (field) => !isDeepStrictEqual(lesson[field], was[field]),
+    )
     if (!fields.length) continue
     const kind = fields.includes('active')
       ? lesson.active

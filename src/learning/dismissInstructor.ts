@@ -1,4 +1,4 @@
-import type { Verb } from '../aggregate.ts'
+import type { Verb } from '../commit/aggregate.ts'
 import { type Courses, courses, mayRevise } from './courseAggregate.ts'
 
 /** Somebody no longer teaches a course: they no longer see its learners, and what they watch of it ends. */
@@ -7,5 +7,6 @@ export const dismissInstructor: Verb<Courses, { courseId: string; userId: string
   aggregate: courses,
   root: ({ courseId }) => courseId,
   may: (_, __, actor) => mayRevise(actor),
-  decide: ({ instructors }, { userId }) => (instructors.includes(userId) ? [{ kind: 'instructorDismissed', userId }] : []),
+  decide: ({ instructors }, { userId }) =>
+    instructors.includes(userId) ? [{ kind: 'instructorDismissed', userId }] : [],
 }

@@ -1,6 +1,6 @@
-import type { Verb } from '../aggregate.ts'
-import { localId } from '../builder.ts'
-import { mutation } from '../mutation.ts'
+import type { Verb } from '../commit/aggregate.ts'
+import { localId } from '../api/builder.ts'
+import { mutation } from '../api/mutation.ts'
 import { CourseNotFound } from './courseAggregate.ts'
 import { Enrollment, shownEnrollment } from './enrollment.ts'
 import { enrollmentOf } from './id.ts'
@@ -14,7 +14,11 @@ mutation('enroll', {
   input: (t) => ({ courseId: t.id({ description: 'The course.' }) }),
   ask: ({ courseId }, { id }) => ({ learnerId: id, courseId: localId('Course', courseId, 'input.courseId') }),
   payload: (t) => ({
-    enrollment: t.field({ type: Enrollment, description: 'The enrollment.', resolve: ({ view }) => shownEnrollment(view) }),
+    enrollment: t.field({
+      type: Enrollment,
+      description: 'The enrollment.',
+      resolve: ({ view }) => shownEnrollment(view),
+    }),
   }),
   errors: [CourseNotFound],
 })

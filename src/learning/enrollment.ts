@@ -1,8 +1,8 @@
-import { builder, localId } from '../builder.ts'
-import type { Load } from '../context.ts'
+import { builder, localId } from '../api/builder.ts'
+import type { Load } from '../api/context.ts'
 import { sql } from '../database/client.ts'
 import type { Enrollment as EnrollmentRow, Lesson as LessonRow } from '../generated/prisma/client.ts'
-import { showError, showRoot } from '../mutation.ts'
+import { showError, showRoot } from '../api/mutation.ts'
 import { courseIn, learnerOf } from './id.ts'
 import type { EnrollmentView } from './enrollmentState.ts'
 import { LessonNotFound, NotEnrolled, PrerequisiteNotMet } from './enrollmentAggregate.ts'
@@ -24,9 +24,13 @@ export const Enrollment = builder.prismaNode('Enrollment', {
   nullable: true,
   id: { resolve: ({ id }) => id },
   findUnique: (id, { viewer }) => ({ id, AND: visibleTo(viewer) }),
-  authScopes: ({ learnerId, courseId }) => ({ $any: { $granted: 'told', $any: { self: learnerId, admin: true, instructorOf: courseId } } }), // told: whoever may see a stream is told what it bears
+  authScopes: ({ learnerId, courseId }) => ({
+    $any: { $granted: 'told', $any: { self: learnerId, admin: true, instructorOf: courseId } },
+  }), // told: whoever may see a stream is told what it bears
   fields: (t) => ({
-    version: t.exposeInt('version', { description: 'Counts its changes, from 1; what `expectedVersion` is compared with.' }),
+    version: t.exposeInt('version', {
+      description: 'Counts its changes, from 1; what `expectedVersion` is compared with.',
+    }),
     learner: t.relation('learner', { nullable: true, description: 'Who learns.' }),
     course: t.relation('course', { nullable: true, description: 'What they learn.' }),
     completed: t.exposeInt('completed', { description: "How many of the course's active lessons are completed." }),
@@ -62,7 +66,8 @@ export const Enrollment = builder.prismaNode('Enrollment', {
     availableLessons: t.field({
       type: [Lesson],
       nullable: true,
-      description: 'The lessons that can be done now: active, not completed, and all that they require completed; in the order of the course.',
+      description:
+        'The lessons that can be done now: active, not completed, and all that they require completed; in the order of the course.',
       resolve: ({ id }, _, context) => context.load(availableLessons, id),
     }),
   }),
@@ -104,15 +109,22 @@ builder.queryField('enrollment', (t) =>
 )
 
 showError(NotEnrolled, 'The viewer is not enrolled in this course.', (t) => ({
-  courseId: t.globalID({ description: 'The course to enroll in first.', resolve: ({ courseId }) => ({ type: 'Course', id: courseId }) }),
+  courseId: t.globalID({
+    description: 'The course to enroll in first.',
+    resolve: ({ courseId }) => ({ type: 'Course', id: courseId }),
+  }),
 }))
 showError(LessonNotFound, 'There is no such lesson, or it is no longer part of its course.', (t) => ({
-  lessonId: t.globalID({ description: 'The id that was asked for.', resolve: ({ lessonId }) => ({ type: 'Lesson', id: lessonId }) }),
+  lessonId: t.globalID({
+    description: 'The id that was asked for.',
+    resolve: ({ lessonId }) => ({ type: 'Lesson', id: lessonId }),
+  }),
 }))
 showError(PrerequisiteNotMet, 'Other lessons must be completed first.', (t) => ({
   lessons: t.field({
     type: [Lesson],
     description: 'Which, in the order of the course.',
-    resolve: ({ lessonIds }, _, { db }) => db.lesson.findMany({ where: { id: { in: [...lessonIds] } }, orderBy: { position: 'asc' } }),
+    resolve: ({ lessonIds }, _, { db }) =>
+      db.lesson.findMany({ where: { id: { in: [...lessonIds] } }, orderBy: { position: 'asc' } }),
   }),
 }))

@@ -1,5 +1,5 @@
-import type { Actor, Aggregate } from '../aggregate.ts'
-import { DomainError, Forbidden } from '../errors.ts'
+import type { Actor, Aggregate } from '../commit/aggregate.ts'
+import { DomainError, Forbidden } from '../commit/errors.ts'
 import { CourseNotFound } from './courseAggregate.ts'
 import { loadEnrollments, readEnrollments } from './enrollmentQuery.ts'
 import type { EnrollmentEvent, EnrollmentState, Learning, LessonProgressView, Progress } from './enrollmentState.ts'
@@ -27,7 +27,11 @@ export class LessonNotFound extends DomainError {
 export class PrerequisiteNotMet extends DomainError {
   readonly lessonIds: readonly string[]
   constructor(lessonIds: readonly string[]) {
-    super(lessonIds.length === 1 ? 'Another lesson must be completed first.' : `${lessonIds.length} other lessons must be completed first.`)
+    super(
+      lessonIds.length === 1
+        ? 'Another lesson must be completed first.'
+        : `${lessonIds.length} other lessons must be completed first.`,
+    )
     this.lessonIds = lessonIds
   }
 }
@@ -53,7 +57,9 @@ export function lessonIn({ lessons }: EnrollmentState, lessonId: string): void {
 
 /** Throws PrerequisiteNotMet if a lesson that this one requires, and that is still in the course, isn't completed. */
 export function requirementsMet({ lessons, progress }: EnrollmentState, lessonId: string): void {
-  const open = lessons[lessonId]!.requires.filter((required) => lessons[required]?.active && progress[required]?.status !== 'COMPLETED')
+  const open = lessons[lessonId]!.requires.filter(
+    (required) => lessons[required]?.active && progress[required]?.status !== 'COMPLETED',
+  )
   if (open.length) throw new PrerequisiteNotMet(open)
 }
 
@@ -102,7 +108,10 @@ export const enrollments: Aggregate<Learning> = {
     const { course, version } = state
     if (!course || !version) return []
     const { version: courseVersion, total, completed } = course
-    return [{ kind: 'courseChanged', courseVersion, total, completed }, ...completion({ ...state, courseVersion, total, completed })]
+    return [
+      { kind: 'courseChanged', courseVersion, total, completed },
+      ...completion({ ...state, courseVersion, total, completed }),
+    ]
   },
 
   evolve(state, event, at) {
@@ -110,29 +119,46 @@ export const enrollments: Aggregate<Learning> = {
       case 'enrolled':
         return { ...state, courseVersion: event.courseVersion, total: event.total, enrolledAt: at, course: null }
       case 'courseChanged':
-        return { ...state, courseVersion: event.courseVersion, total: event.total, completed: event.completed, course: null }
+        return {
+          ...state,
+          courseVersion: event.courseVersion,
+          total: event.total,
+          completed: event.completed,
+          course: null,
+        }
       case 'lessonOpened':
-        return { ...state, progress: { ...state.progress, [event.lessonId]: opened(state.progress[event.lessonId], at) } }
+        return {
+          ...state,
+          progress: { ...state.progress, [event.lessonId]: opened(state.progress[event.lessonId], at) },
+        }
       case 'contentCompleted':
         return { ...state, contents: { ...state.contents, [event.contentItemId]: at } }
       case 'lessonCompleted':
         return {
           ...state,
           completed: state.completed + 1,
-          progress: { ...state.progress, [event.lessonId]: { ...opened(state.progress[event.lessonId], at), status: 'COMPLETED', completedAt: at } },
+          progress: {
+            ...state.progress,
+            [event.lessonId]: { ...opened(state.progress[event.lessonId], at), status: 'COMPLETED', completedAt: at },
+          },
         }
       case 'courseCompleted':
         return {
           ...state,
           completedAt: at,
-          completions: [...state.completions, { attempt: event.attempt, courseVersion: event.courseVersion, completedAt: at }],
+          completions: [
+            ...state.completions,
+            { attempt: event.attempt, courseVersion: event.courseVersion, completedAt: at },
+          ],
         }
       case 'lessonReset':
         return {
           ...state,
           ...(event.counted && { completed: state.completed - 1, ...nextAttempt(state) }),
           progress: { ...state.progress, [event.lessonId]: again(state.progress[event.lessonId]!) },
-          contents: Object.fromEntries(Object.entries(state.contents).filter(([id]) => lessonOf(id) !== event.lessonId)),
+          contents: Object.fromEntries(
+            Object.entries(state.contents).filter(([id]) => lessonOf(id) !== event.lessonId),
+          ),
         }
       case 'enrollmentReset':
         return {
@@ -145,9 +171,25 @@ export const enrollments: Aggregate<Learning> = {
     }
   },
 
-  rows({ id, version, learnerId, courseId, courseVersion, completed, total, attempt, enrolledAt, completedAt, progress, contents, completions }) {
+  rows({
+    id,
+    version,
+    learnerId,
+    courseId,
+    courseVersion,
+    completed,
+    total,
+    attempt,
+    enrolledAt,
+    completedAt,
+    progress,
+    contents,
+    completions,
+  }) {
     return {
-      Enrollment: [{ id, version, learnerId, courseId, courseVersion, completed, total, attempt, enrolledAt, completedAt }],
+      Enrollment: [
+        { id, version, learnerId, courseId, courseVersion, completed, total, attempt, enrolledAt, completedAt },
+      ],
       LessonProgress: Object.entries(progress).map(([lessonId, { status, openedAt, completedAt, resets }]) => ({
         enrollmentId: id,
         lessonId,
@@ -156,7 +198,11 @@ export const enrollments: Aggregate<Learning> = {
         completedAt,
         resets,
       })),
-      ContentCompletion: Object.entries(contents).map(([contentItemId, completedAt]) => ({ enrollmentId: id, contentItemId, completedAt })),
+      ContentCompletion: Object.entries(contents).map(([contentItemId, completedAt]) => ({
+        enrollmentId: id,
+        contentItemId,
+        completedAt,
+      })),
       CourseCompletion: completions.map((completion) => ({ enrollmentId: id, ...completion })),
     }
   },
@@ -180,6 +226,10 @@ export const enrollments: Aggregate<Learning> = {
 const opened = (before: Progress | undefined, at: string): Progress =>
   before && before.status !== 'NOT_STARTED' ? before : { ...untouched, ...before, status: 'IN_PROGRESS', openedAt: at }
 
-const again = (before: Progress): Progress => (before.status === 'NOT_STARTED' ? before : { ...untouched, resets: before.resets + 1 })
+const again = (before: Progress): Progress =>
+  before.status === 'NOT_STARTED' ? before : { ...untouched, resets: before.resets + 1 }
 
-const nextAttempt = ({ attempt, completedAt }: EnrollmentState) => ({ attempt: completedAt ? attempt + 1 : attempt, completedAt: null })
+const nextAttempt = ({ attempt, completedAt }: EnrollmentState) => ({
+  attempt: completedAt ? attempt + 1 : attempt,
+  completedAt: null,
+})

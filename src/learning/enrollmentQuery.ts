@@ -1,4 +1,4 @@
-import { instant, type Wanted } from '../aggregate.ts'
+import { instant, type Wanted } from '../commit/aggregate.ts'
 import { join, sql } from '../database/client.ts'
 import type { EnrollmentState, Progress } from './enrollmentState.ts'
 import { courseIn, learnerOf, lessonOf } from './id.ts'
@@ -7,10 +7,12 @@ import { courseIn, learnerOf, lessonOf } from './id.ts'
 export const EVERYTHING = '*'
 
 /**
- * The roots with, of each, the slice that is looked at: a lesson's id stands for the lesson, those that it requires, and what the learner did in them; a
- * content item's id for the item and its lesson; a lesson's id with a dot behind it for the lesson and all content completed in it; EVERYTHING for all that
- * the learner did. The course is counted only where it is another than the one that the enrollment was counted at. Rows of four kinds, told apart by their first field.
- * LATERAL … OFFSET 0: one look-up by the whole key for each, whatever the planner believes of how many rows there are.
+ * The roots with, of each, the slice that is looked at: a lesson's id stands for the lesson, those that it requires,
+ * and what the learner did in them; a content item's id for the item and its lesson; a lesson's id with a dot behind it
+ * for the lesson and all content completed in it; EVERYTHING for all that the learner did. The course is counted only
+ * where it is another than the one that the enrollment was counted at. Rows of four kinds, told apart by their first
+ * field. LATERAL … OFFSET 0: one look-up by the whole key for each, whatever the planner believes of how many rows
+ * there are.
  */
 export function readEnrollments({ ids, slices }: Wanted) {
   const lessons = new Pairs()
@@ -87,7 +89,12 @@ class Pairs {
   }
 }
 
-type Progressed = readonly [status: Progress['status'] | null, openedAt: string | null, completedAt: string | null, resets: number | null]
+type Progressed = readonly [
+  status: Progress['status'] | null,
+  openedAt: string | null,
+  completedAt: string | null,
+  resets: number | null,
+]
 type RootRow = readonly [
   0,
   id: string,
@@ -124,7 +131,9 @@ interface Filling extends EnrollmentState {
 }
 
 /** The rows of roots come first, as UNION ALL keeps its order; the others fill in what those have. */
-export function loadEnrollments(rows: readonly (RootRow | LessonRow | ItemRow | ContentRow | CompletionRow)[]): EnrollmentState[] {
+export function loadEnrollments(
+  rows: readonly (RootRow | LessonRow | ItemRow | ContentRow | CompletionRow)[],
+): EnrollmentState[] {
   const states = new Map<string, Filling>()
   for (const row of rows) {
     const state = states.get(row[1])
@@ -166,10 +175,17 @@ function root(row: RootRow): Filling {
 function fillLesson({ lessons, progress }: Filling, row: LessonRow) {
   const id = row[2]
   lessons[id] ??= { active: row[3], requires: [] }
-  if (row[4]) progress[id] ??= { status: row[4], openedAt: instant(row[5]), completedAt: instant(row[6]), resets: row[7]! }
+  if (row[4])
+    progress[id] ??= { status: row[4], openedAt: instant(row[5]), completedAt: instant(row[6]), resets: row[7]! }
   const required = row[8]
   if (!required) return
   lessons[id].requires.push(required)
   lessons[required] ??= { active: row[9]!, requires: [] }
-  if (row[10]) progress[required] ??= { status: row[10], openedAt: instant(row[11]!), completedAt: instant(row[12]!), resets: row[13]! }
+  if (row[10])
+    progress[required] ??= {
+      status: row[10],
+      openedAt: instant(row[11]!),
+      completedAt: instant(row[12]!),
+      resets: row[13]!,
+    }
 }

@@ -13,7 +13,10 @@ export interface EnrollmentState {
   readonly attempt: number
   readonly enrolledAt: string
   readonly completedAt: string | null
-  /** The course as it is now, where that is another version than the one counted at, or nobody is enrolled yet. Null: there is none, or nothing to catch up with. */
+  /**
+   * The course as it is now, where that is another version than the one counted at, or nobody is enrolled yet. Null:
+   * there is none, or nothing to catch up with.
+   */
   readonly course: CourseNow | null
   /** The lessons asked for and those that they require, as the course has them now. */
   readonly lessons: Readonly<Record<string, LessonFacts>>
@@ -24,7 +27,11 @@ export interface EnrollmentState {
   /** When content items were completed, as far as it was asked for. */
   readonly contents: Readonly<Record<string, string>>
   /** The completions of this enrollment that this state has seen happen; earlier ones are read only with EVERYTHING. */
-  readonly completions: readonly { readonly attempt: number; readonly courseVersion: number; readonly completedAt: string }[]
+  readonly completions: readonly {
+    readonly attempt: number
+    readonly courseVersion: number
+    readonly completedAt: string
+  }[]
 }
 
 /** A course as it is now, counted for one learner. */
@@ -47,8 +54,19 @@ export interface Progress {
 
 /** What can happen to an enrollment. */
 export type EnrollmentEvent =
-  | { readonly kind: 'enrolled'; readonly learnerId: string; readonly courseId: string; readonly courseVersion: number; readonly total: number }
-  | { readonly kind: 'courseChanged'; readonly courseVersion: number; readonly total: number; readonly completed: number }
+  | {
+      readonly kind: 'enrolled'
+      readonly learnerId: string
+      readonly courseId: string
+      readonly courseVersion: number
+      readonly total: number
+    }
+  | {
+      readonly kind: 'courseChanged'
+      readonly courseVersion: number
+      readonly total: number
+      readonly completed: number
+    }
   | { readonly kind: 'lessonOpened'; readonly lessonId: string }
   | { readonly kind: 'contentCompleted'; readonly contentItemId: string }
   | { readonly kind: 'lessonCompleted'; readonly lessonId: string }

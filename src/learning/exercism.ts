@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { ContentState, LessonState } from './courseAggregate.ts'
-import { idOf } from './id.ts'
-import { type FileProblem, InvalidFile, readJson, spelled, why } from './jsonFile.ts'
+import { idOf } from '../commit/derivedId.ts'
+import { type FileProblem, InvalidFile, readJson, spelled, why } from '../operator/jsonFile.ts'
 import { unlockOrder } from './lessonGraph.ts'
 import type { CourseDefinition } from './reviseCourse.ts'
 
@@ -9,12 +9,14 @@ import type { CourseDefinition } from './reviseCourse.ts'
 export const largestTrack = 4 * 2 ** 20
 
 /**
- * An Exercism track's config.json (https://exercism.org/docs/building/tracks/config-json) as a course; throws InvalidFile with all that is wrong with it.
+ * An Exercism track's config.json (https://exercism.org/docs/building/tracks/config-json) as a course; throws
+ * InvalidFile with all that is wrong with it.
  *
- * An exercise names the concepts that a learner must know before, `prerequisites`. A concept is learnt by completing the concept exercise that lists it in its
- * `concepts`; so an exercise requires the concept exercises that teach its prerequisites. Practice exercises teach nothing: they are unlocked and unlock no other.
- * Of a status, `wip` is shown to nobody and unlocks nothing, `deprecated` is shown to nobody who hasn't begun it; both are inactive here, and a lesson that requires
- * an inactive one is not held up by it. `beta` is active, and so is what has no status.
+ * An exercise names the concepts that a learner must know before, `prerequisites`. A concept is learnt by completing
+ * the concept exercise that lists it in its `concepts`; so an exercise requires the concept exercises that teach its
+ * prerequisites. Practice exercises teach nothing: they are unlocked and unlock no other. Of a status, `wip` is shown
+ * to nobody and unlocks nothing, `deprecated` is shown to nobody who hasn't begun it; both are inactive here, and a
+ * lesson that requires an inactive one is not held up by it. `beta` is active, and so is what has no status.
  *
  * What an exercise is, its uuid says, which "must never change"; its slug and name may.
  */
@@ -33,20 +35,38 @@ export function readTrack(bytes: Uint8Array): CourseDefinition {
       { title: teaches ? 'Introduction' : 'Instructions', kind: 'TEXT' },
       { title: 'Exercise', kind: 'EXERCISE' },
     ]
-    const contents = Object.fromEntries(items.map((item, index) => [`${id}.${idOf(item.title)}`, { position: index + 1, ...item, active: true }]))
+    const contents = Object.fromEntries(
+      items.map((item, index) => [`${id}.${idOf(item.title)}`, { position: index + 1, ...item, active: true }]),
+    )
     return [
       id,
-      { slug, position: index + 1, title: name, active: isActive(exercise), requires: requires.map((slug) => ids.get(slug)!).sort(), contents },
+      {
+        slug,
+        position: index + 1,
+        title: name,
+        active: isActive(exercise),
+        requires: requires.map((slug) => ids.get(slug)!).sort(),
+        contents,
+      },
     ]
   })
-  return { courseId, slug: track.slug, title: track.language, description: track.blurb, lessons: Object.fromEntries(lessons) }
+  return {
+    courseId,
+    slug: track.slug,
+    title: track.language,
+    description: track.blurb,
+    lessons: Object.fromEntries(lessons),
+  }
 }
 
 const kebab = z
   .string()
   .max(255)
   .regex(/^[a-z0-9]+(-[a-z0-9]+)*$/)
-/** What PostgreSQL can't store, or would store as something else, is refused: NUL, and halves of surrogate pairs; so are all control characters, which would steer the terminal that shows them. */
+/**
+ * What PostgreSQL can't store, or would store as something else, is refused: NUL, and halves of surrogate pairs; so are
+ * all control characters, which would steer the terminal that shows them.
+ */
 const text = (longest: number) =>
   z
     .string()
@@ -55,7 +75,8 @@ const text = (longest: number) =>
     .regex(/^\P{Cc}*$/u)
     .regex(/^\P{Surrogate}*$/u)
 /** Lines of a description are one line here, and tabs in it are spaces. */
-const folded = (longest: number) => z.preprocess((value) => (typeof value === 'string' ? value.replace(/[\t\r\n]+/g, ' ') : value), text(longest))
+const folded = (longest: number) =>
+  z.preprocess((value) => (typeof value === 'string' ? value.replace(/[\t\r\n]+/g, ' ') : value), text(longest))
 const uuid = z.string().regex(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/)
 
 const exercise = {
@@ -109,12 +130,23 @@ function parse(value: unknown): Track {
 
   const { concept, practice } = data.exercises
   const teachers = new Map<string, string[]>()
-  for (const { slug, concepts } of concept) for (const taught of concepts) teachers.set(taught, [...(teachers.get(taught) ?? []), slug])
+  for (const { slug, concepts } of concept)
+    for (const taught of concepts) teachers.set(taught, [...(teachers.get(taught) ?? []), slug])
   const requires = ({ slug, prerequisites }: { slug: string; prerequisites: readonly string[] }) =>
     [...new Set(prerequisites.flatMap((concept) => teachers.get(concept) ?? []))].filter((teacher) => teacher !== slug)
   const all: Exercise[] = [
-    ...concept.map((one, i) => ({ ...one, where: `exercises.concept[${i}]`, teaches: one.concepts, requires: requires(one) })),
-    ...practice.map((one, i) => ({ ...one, where: `exercises.practice[${i}]`, teaches: undefined, requires: requires(one) })),
+    ...concept.map((one, i) => ({
+      ...one,
+      where: `exercises.concept[${i}]`,
+      teaches: one.concepts,
+      requires: requires(one),
+    })),
+    ...practice.map((one, i) => ({
+      ...one,
+      where: `exercises.practice[${i}]`,
+      teaches: undefined,
+      requires: requires(one),
+    })),
   ]
   return { ...data, concepts: new Set(data.concepts.map(({ slug }) => slug)), teachers, all }
 }
@@ -137,34 +169,45 @@ function contradictions({ all, concepts, teachers }: Track): FileProblem[] {
     }
   }
   for (const exercise of all) {
-    if (!isActive(exercise)) continue // unfinished: tracks have such exercises that need concepts which are not there yet
+    // unfinished: tracks have such exercises that need concepts which are not there yet
+    if (!isActive(exercise)) continue
     const { slug, where, teaches = [], prerequisites } = exercise
     for (const [i, concept] of teaches.entries()) {
-      if (!concepts.has(concept)) tell(`${where}.concepts[${i}]`, `${slug} teaches ${JSON.stringify(concept)}, which is not among the concepts`)
+      if (!concepts.has(concept))
+        tell(`${where}.concepts[${i}]`, `${slug} teaches ${JSON.stringify(concept)}, which is not among the concepts`)
     }
     for (const [i, concept] of prerequisites.entries()) {
       const place = `${where}.prerequisites[${i}]`
-      if (!concepts.has(concept)) tell(place, `${slug} needs ${JSON.stringify(concept)}, which is not among the concepts`)
-      else if (!teachers.has(concept)) tell(place, `${slug} needs ${JSON.stringify(concept)}, which no exercise teaches`)
-      else if (teaches.includes(concept)) tell(place, `${slug} needs ${JSON.stringify(concept)}, which it teaches itself`)
+      if (!concepts.has(concept))
+        tell(place, `${slug} needs ${JSON.stringify(concept)}, which is not among the concepts`)
+      else if (!teachers.has(concept))
+        tell(place, `${slug} needs ${JSON.stringify(concept)}, which no exercise teaches`)
+      else if (teaches.includes(concept))
+        tell(place, `${slug} needs ${JSON.stringify(concept)}, which it teaches itself`)
     }
   }
   const graph = new Map(all.map(({ slug, requires }) => [slug, requires]))
   const bySlug = new Map(all.map((exercise) => [exercise.slug, exercise]))
   for (const cycle of unlockOrder(graph).cycles) {
-    tell(`${bySlug.get(cycle[0]!)!.where}.prerequisites`, `Exercises need each other in a circle, and none could be begun: ${cycle.join(' → ')}`)
+    tell(
+      `${bySlug.get(cycle[0]!)!.where}.prerequisites`,
+      `Exercises need each other in a circle, and none could be begun: ${cycle.join(' → ')}`,
+    )
   }
   if (!all.some(isActive)) tell('exercises', 'There is no exercise that is active')
   return problems
 }
 
 /**
- * The order of the course, in which each exercise comes after those that it requires. Exercism has two, both that of the file: concept exercises in the order in
- * which they are meant to be solved, practice exercises as they are recommended. Here they are one: a practice exercise follows the last of the concept exercises
- * that unlock it, and those that need nothing (hello-world) come first. What is inactive and needs nothing comes last.
+ * The order of the course, in which each exercise comes after those that it requires. Exercism has two, both that of
+ * the file: concept exercises in the order in which they are meant to be solved, practice exercises as they are
+ * recommended. Here they are one: a practice exercise follows the last of the concept exercises that unlock it, and
+ * those that need nothing (hello-world) come first. What is inactive and needs nothing comes last.
  */
 function inOrder({ all }: Track): Exercise[] {
-  const { order } = unlockOrder(new Map(all.filter(({ teaches }) => teaches).map(({ slug, requires }) => [slug, requires])))
+  const { order } = unlockOrder(
+    new Map(all.filter(({ teaches }) => teaches).map(({ slug, requires }) => [slug, requires])),
+  )
   const places = new Map(order.map((slug, place) => [slug, place]))
   const placeOf = (exercise: Exercise): number => {
     const { slug, teaches, requires } = exercise

@@ -1,7 +1,3 @@
-import { createHash } from 'node:crypto'
-
-/** An id made of a name that stays the same: the same name has the same id, here and on another machine. */
-export const idOf = (name: string) => createHash('sha256').update(name).digest('hex').slice(0, 16)
 /** The course that a lesson or content item hangs below; its id says it. */
 export const courseOf = (lessonId: string) => lessonId.split('.', 1)[0]!
 /** The lesson that a content item hangs below; of a lesson's id, itself. */

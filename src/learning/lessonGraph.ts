@@ -1,4 +1,4 @@
-import { DomainError } from '../errors.ts'
+import { DomainError } from '../commit/errors.ts'
 import { courseOf, lessonOf } from './id.ts'
 import type { LessonState } from './courseAggregate.ts'
 
@@ -18,7 +18,10 @@ export class InvalidCourse extends DomainError {
 
 type Lessons = Readonly<Record<string, LessonState>>
 
-/** Throws InvalidCourse if a course can't have these lessons. `all` are those that it then has, with the ones that it keeps, inactive, since learners were in them. */
+/**
+ * Throws InvalidCourse if a course can't have these lessons. `all` are those that it then has, with the ones that it
+ * keeps, inactive, since learners were in them.
+ */
 export function checkLessons(courseId: string, lessons: Lessons, all: Lessons = lessons): void {
   const problems = problemsIn(courseId, lessons, all)
   if (problems.length) throw new InvalidCourse(problems)
@@ -30,7 +33,8 @@ export function problemsIn(courseId: string, lessons: Lessons, all: Lessons = le
   const name = (id: string) => JSON.stringify(lessons[id]?.slug || id)
   const bySlug = new Map<string, string>()
   for (const [id, { slug }] of Object.entries(all)) {
-    if (bySlug.has(slug)) problems.push(`Two lessons have the slug ${JSON.stringify(slug)}: ${bySlug.get(slug)} and ${id}.`)
+    if (bySlug.has(slug))
+      problems.push(`Two lessons have the slug ${JSON.stringify(slug)}: ${bySlug.get(slug)} and ${id}.`)
     else bySlug.set(slug, id)
   }
   const graph = new Map<string, readonly string[]>()
@@ -40,20 +44,24 @@ export function problemsIn(courseId: string, lessons: Lessons, all: Lessons = le
     if (!slug.trim()) problems.push(`The lesson ${id} has no slug.`)
     if (!title.trim()) problems.push(`The lesson ${name(id)} has no title.`)
     for (const item in contents) {
-      if (!item.startsWith(`${id}.`)) problems.push(`The lesson ${name(id)} has content with the id ${item}, which is none of the lesson's.`)
+      if (!item.startsWith(`${id}.`))
+        problems.push(`The lesson ${name(id)} has content with the id ${item}, which is none of the lesson's.`)
       if (!contents[item]!.title.trim()) problems.push(`The lesson ${name(id)} has content without a title: ${item}.`)
     }
     const others = new Set<string>()
     for (const required of requires) {
       if (required === id) problems.push(`The lesson ${name(id)} requires itself.`)
-      else if (courseOf(required) !== courseId) problems.push(`The lesson ${name(id)} requires ${required}, which is of another course.`)
-      else if (!lessons[required]) problems.push(`The lesson ${name(id)} requires ${required}, which the course does not have.`)
+      else if (courseOf(required) !== courseId)
+        problems.push(`The lesson ${name(id)} requires ${required}, which is of another course.`)
+      else if (!lessons[required])
+        problems.push(`The lesson ${name(id)} requires ${required}, which the course does not have.`)
       else if (others.has(required)) problems.push(`The lesson ${name(id)} requires ${name(required)} twice.`)
       else others.add(required)
     }
     graph.set(id, [...others])
   }
-  for (const cycle of unlockOrder(graph).cycles) problems.push(`Lessons require each other in a circle: ${cycle.map(name).join(' requires ')}.`)
+  for (const cycle of unlockOrder(graph).cycles)
+    problems.push(`Lessons require each other in a circle: ${cycle.map(name).join(' requires ')}.`)
   return problems
 }
 
@@ -61,11 +69,16 @@ export function problemsIn(courseId: string, lessons: Lessons, all: Lessons = le
 export interface UnlockOrder {
   /** The order given, changed only as far as a lesson must come after those that it requires. */
   readonly order: readonly string[]
-  /** Paths that come back to where they began, each step from a lesson to one that it requires; none: the order is one. */
+  /**
+   * Paths that come back to where they began, each step from a lesson to one that it requires; none: the order is one.
+   */
   readonly cycles: readonly (readonly string[])[]
 }
 
-/** Orders lessons so that each comes after those that it requires. Its own stack, since a chain of lessons may be longer than the call stack is deep. */
+/**
+ * Orders lessons so that each comes after those that it requires. Its own stack, since a chain of lessons may be longer
+ * than the call stack is deep.
+ */
 export function unlockOrder(requires: ReadonlyMap<string, readonly string[]>): UnlockOrder {
   const order: string[] = []
   const cycles: string[][] = []

@@ -1,4 +1,4 @@
-import { builder } from '../builder.ts'
+import { builder } from '../api/builder.ts'
 import type { LessonProgress as LessonProgressRow } from '../generated/prisma/client.ts'
 import { LessonStatus } from '../generated/prisma/enums.ts'
 import type { EnrollmentView, LessonProgressView } from './enrollmentState.ts'
@@ -24,11 +24,18 @@ export const LessonProgress = builder.prismaNode('LessonProgress', {
     return { enrollmentId_lessonId: { enrollmentId, lessonId }, enrollment: visibleTo(viewer) }
   },
   authScopes: ({ enrollmentId, lessonId }) => ({
-    $any: { $granted: 'told', $any: { self: learnerOf(enrollmentId), admin: true, instructorOf: lessonId.split('.')[0]! } },
+    $any: {
+      $granted: 'told',
+      $any: { self: learnerOf(enrollmentId), admin: true, instructorOf: lessonId.split('.')[0]! },
+    },
   }),
   fields: (t) => ({
     status: t.expose('status', { type: Status, description: 'How far the learner is.' }),
-    openedAt: t.expose('openedAt', { type: 'DateTime', nullable: true, description: 'When it was begun; null if it was not, or was reset since.' }),
+    openedAt: t.expose('openedAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When it was begun; null if it was not, or was reset since.',
+    }),
     completedAt: t.expose('completedAt', {
       type: 'DateTime',
       nullable: true,
@@ -41,7 +48,10 @@ export const LessonProgress = builder.prismaNode('LessonProgress', {
 })
 
 /** Progress as it was committed, as the API shows it. */
-export const shownProgress = (enrollment: EnrollmentView, { openedAt, completedAt, ...view }: LessonProgressView): LessonProgressRow => ({
+export const shownProgress = (
+  enrollment: EnrollmentView,
+  { openedAt, completedAt, ...view }: LessonProgressView,
+): LessonProgressRow => ({
   ...view,
   enrollmentId: enrollment.id,
   openedAt: openedAt ? new Date(openedAt) : null,

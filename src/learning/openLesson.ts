@@ -1,7 +1,7 @@
-import type { Verb } from '../aggregate.ts'
-import { localId } from '../builder.ts'
-import { mutation } from '../mutation.ts'
-import { Busy, OperationFailed, Unavailable } from '../errors.ts'
+import type { Verb } from '../commit/aggregate.ts'
+import { localId } from '../api/builder.ts'
+import { mutation } from '../api/mutation.ts'
+import { Busy, OperationFailed, Unavailable } from '../commit/errors.ts'
 import { CourseNotFound } from './courseAggregate.ts'
 import { courseOf, enrollmentOf } from './id.ts'
 import { Enrollment, shownEnrollment } from './enrollment.ts'
@@ -53,7 +53,13 @@ mutation('openLesson', {
   errors: [LessonNotFound, NotEnrolled, CourseNotFound, PrerequisiteNotMet],
   degrade: ({ lessonId }, error) =>
     error instanceof Busy || error instanceof Unavailable || error instanceof OperationFailed
-      ? { view: enrollments.view(enrollments.blank('')), answer: { lessonId, lessonProgress: null }, version: 0, changed: false, replayed: false }
+      ? {
+          view: enrollments.view(enrollments.blank('')),
+          answer: { lessonId, lessonProgress: null },
+          version: 0,
+          changed: false,
+          replayed: false,
+        }
       : undefined,
 })
 

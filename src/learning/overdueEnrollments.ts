@@ -1,7 +1,7 @@
-import type { Actor } from '../aggregate.ts'
-import type { Commit } from '../commit.ts'
+import type { Actor } from '../commit/aggregate.ts'
+import type { Commit } from '../commit/commit.ts'
 import { type Db, sql } from '../database/client.ts'
-import { Unavailable } from '../errors.ts'
+import { Unavailable } from '../commit/errors.ts'
 import { catchUp } from './catchUp.ts'
 import { NotEnrolled } from './enrollmentAggregate.ts'
 
@@ -34,7 +34,10 @@ const page = 5_000
 /** With so many that can't be caught up something is wrong that the others have in common. */
 const tooMany = 1_000
 
-/** Evaluates anew each enrollment whose course has changed since it was last evaluated. Throws Unavailable if the database goes away; whatever was done is done. */
+/**
+ * Evaluates anew each enrollment whose course has changed since it was last evaluated. Throws Unavailable if the
+ * database goes away; whatever was done is done.
+ */
 export async function catchUpAll({ db, commit, courseId, onProgress, signal }: CatchUpOptions): Promise<CaughtUp> {
   const total = onProgress ? await countOverdue(db, courseId) : 0
   const left: { enrollmentId: string; error: unknown }[] = []
@@ -43,9 +46,13 @@ export async function catchUpAll({ db, commit, courseId, onProgress, signal }: C
   let failure: unknown
   const unchanged = new Set<string>()
 
-  /** Somebody else was first, or has deleted it, and then it is not found again. If it is, and nothing changes again, it would be found for ever. */
+  /**
+   * Somebody else was first, or has deleted it, and then it is not found again. If it is, and nothing changes again, it
+   * would be found for ever.
+   */
   function hadNoEffect(enrollmentId: string) {
-    if (unchanged.has(enrollmentId)) left.push({ enrollmentId, error: new Error('It is behind its course, and nothing changes that.') })
+    if (unchanged.has(enrollmentId))
+      left.push({ enrollmentId, error: new Error('It is behind its course, and nothing changes that.') })
     unchanged.add(enrollmentId)
   }
   async function catchUpOne(enrollmentId: string) {
@@ -90,7 +97,10 @@ export async function countOverdue(db: Db, courseId?: string): Promise<number> {
   return row!.count
 }
 
-/** In no order, and without a place to go on from: those that are caught up are no longer found. Where none is behind, this is one look into an index for each course. */
+/**
+ * In no order, and without a place to go on from: those that are caught up are no longer found. Where none is behind,
+ * this is one look into an index for each course.
+ */
 async function overdue(db: Db, courseId: string | undefined, failed: readonly string[]): Promise<string[]> {
   const rows = await db.$queryRaw<{ id: string }[]>(sql`
     select e.id from "Course" c
@@ -115,8 +125,8 @@ export interface KeepCaughtUpOptions extends Pick<CatchUpOptions, 'db' | 'commit
 }
 
 /**
- * Catches up whatever is behind: at once, when it is rung, and every so often. It remembers nothing: the work to do is what the database says is behind, so it
- * goes on where another process was killed, and outlives an outage.
+ * Catches up whatever is behind: at once, when it is rung, and every so often. It remembers nothing: the work to do is
+ * what the database says is behind, so it goes on where another process was killed, and outlives an outage.
  */
 export function keepCaughtUp({ db, commit, everyMs = 3_000, log }: KeepCaughtUpOptions): KeepsCaughtUp {
   const ended = new AbortController()
@@ -142,7 +152,11 @@ export function keepCaughtUp({ db, commit, everyMs = 3_000, log }: KeepCaughtUpO
           'Some enrollments could not be evaluated anew; trying again later.',
         )
     } catch (error) {
-      if (failures++ === 0) log?.warn({ err: error, everyMs }, 'Enrollments could not be caught up with their courses; trying again until they can.')
+      if (failures++ === 0)
+        log?.warn(
+          { err: error, everyMs },
+          'Enrollments could not be caught up with their courses; trying again until they can.',
+        )
     }
   }
 

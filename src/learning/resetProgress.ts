@@ -1,6 +1,6 @@
-import type { Verb } from '../aggregate.ts'
-import { builder, localId } from '../builder.ts'
-import { mutation } from '../mutation.ts'
+import type { Verb } from '../commit/aggregate.ts'
+import { builder, localId } from '../api/builder.ts'
+import { mutation } from '../api/mutation.ts'
 import { CourseNotFound } from './courseAggregate.ts'
 import { courseOf, enrollmentOf } from './id.ts'
 import { Enrollment, shownEnrollment } from './enrollment.ts'
@@ -29,14 +29,21 @@ mutation('resetProgress', {
       ? { learnerId: id, lessonId: localId('Lesson', lessonId, 'input.target.lessonId') }
       : { enrollmentId: localId('Enrollment', enrollmentId!, 'input.target.enrollmentId') },
   payload: (t) => ({
-    enrollment: t.field({ type: Enrollment, description: 'The enrollment, as it was committed.', resolve: ({ view }) => shownEnrollment(view) }),
+    enrollment: t.field({
+      type: Enrollment,
+      description: 'The enrollment, as it was committed.',
+      resolve: ({ view }) => shownEnrollment(view),
+    }),
     lessonProgress: t.field({
       type: LessonProgress,
       nullable: true,
       description: 'The lesson that was reset, as it was committed; null where the whole enrollment was.',
       resolve: ({ view, answer }) => answer.lessonProgress && shownProgress(view, answer.lessonProgress),
     }),
-    reset: t.boolean({ description: 'False: there was no progress, and nothing was changed.', resolve: ({ answer }) => answer.reset }),
+    reset: t.boolean({
+      description: 'False: there was no progress, and nothing was changed.',
+      resolve: ({ answer }) => answer.reset,
+    }),
     message: t.string({
       description: 'What happened, for a person.',
       resolve: ({ answer: { reset, lessonProgress } }) => {
@@ -58,23 +65,30 @@ export interface ResetProgressAnswer {
   readonly reset: boolean
 }
 
-/** Forgets what was done in a lesson or in the whole course, so that it can be done again. What was completed stays in the history, and a completed course stays completed as an earlier attempt. */
+/**
+ * Forgets what was done in a lesson or in the whole course, so that it can be done again. What was completed stays in
+ * the history, and a completed course stays completed as an earlier attempt.
+ */
 export const resetProgress: Verb<Learning, ResetTarget, ResetProgressAnswer> = {
   name: 'resetProgress',
   aggregate: enrollments,
-  root: (target) => ('lessonId' in target ? enrollmentOf(target.learnerId, courseOf(target.lessonId)) : target.enrollmentId),
+  root: (target) =>
+    'lessonId' in target ? enrollmentOf(target.learnerId, courseOf(target.lessonId)) : target.enrollmentId,
   slice: (target) => ('lessonId' in target ? [`${target.lessonId}.`] : [EVERYTHING]),
   may: (state, _, actor) => mayTouch(state, actor, true),
 
   decide(state, target) {
     const touched = Object.values(state.progress).some(({ status }) => status !== 'NOT_STARTED')
-    if (!('lessonId' in target)) return touched || Object.keys(state.contents).length ? [{ kind: 'enrollmentReset' }] : []
+    if (!('lessonId' in target))
+      return touched || Object.keys(state.contents).length ? [{ kind: 'enrollmentReset' }] : []
 
     const { lessonId } = target
     const progress = state.progress[lessonId]
     if (!progress) lessonIn(state, lessonId)
     if (!progress || progress.status === 'NOT_STARTED') return []
-    return [{ kind: 'lessonReset', lessonId, counted: progress.status === 'COMPLETED' && state.lessons[lessonId]!.active }]
+    return [
+      { kind: 'lessonReset', lessonId, counted: progress.status === 'COMPLETED' && state.lessons[lessonId]!.active },
+    ]
   },
 
   answer: (state, target, events) => ({

@@ -1,6 +1,13 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { Verb } from '../aggregate.ts'
-import { type CourseState, type Courses, type CourseText, courses, type LessonState, mayRevise } from './courseAggregate.ts'
+import type { Verb } from '../commit/aggregate.ts'
+import {
+  type CourseState,
+  type Courses,
+  type CourseText,
+  courses,
+  type LessonState,
+  mayRevise,
+} from './courseAggregate.ts'
 import { checkLessons } from './lessonGraph.ts'
 
 /** A course as it shall be. */
@@ -18,7 +25,10 @@ export interface ReviseCourseAnswer {
   readonly deactivated: readonly string[]
 }
 
-/** Makes a course what it shall be, in one event that bears the difference; nothing where there is none. What learners may have touched is never removed, only made inactive. */
+/**
+ * Makes a course what it shall be, in one event that bears the difference; nothing where there is none. What learners
+ * may have touched is never removed, only made inactive.
+ */
 export const reviseCourse: Verb<Courses, CourseDefinition, ReviseCourseAnswer> = {
   name: 'reviseCourse',
   aggregate: courses,
@@ -28,12 +38,18 @@ export const reviseCourse: Verb<Courses, CourseDefinition, ReviseCourseAnswer> =
 
   decide(state, { slug, title, description, lessons }) {
     const text = Object.fromEntries(
-      Object.entries({ slug, title, description }).filter(([field, value]) => state[field as keyof CourseText] !== value),
+      Object.entries({ slug, title, description }).filter(
+        ([field, value]) => state[field as keyof CourseText] !== value,
+      ),
     )
     const wanted = { ...lessons, ...removed(state, lessons) }
     checkLessons(state.id, lessons, wanted)
     const changed = Object.entries(wanted).flatMap(([id, lesson]) => {
-      const whole = { ...lesson, requires: [...lesson.requires].sort(), contents: { ...lesson.contents, ...without(state.lessons[id], lesson) } }
+      const whole = {
+        ...lesson,
+        requires: [...lesson.requires].sort(),
+        contents: { ...lesson.contents, ...without(state.lessons[id], lesson) },
+      }
       return isDeepStrictEqual(whole, state.lessons[id]) ? [] : [[id, whole] as const]
     })
     if (state.version && !changed.length && !Object.keys(text).length) return []
@@ -56,9 +72,16 @@ function removed(state: CourseState, lessons: CourseDefinition['lessons']): Reco
   const taken = new Set(Object.values(lessons).map(({ slug }) => slug))
   const gone = Object.entries(state.lessons).filter(([id]) => !(id in lessons))
   return Object.fromEntries(
-    gone.map(([id, lesson]) => [id, { ...lesson, active: false, slug: taken.has(lesson.slug) ? `${lesson.slug}-${id.slice(-6)}` : lesson.slug }]),
+    gone.map(([id, lesson]) => [
+      id,
+      { ...lesson, active: false, slug: taken.has(lesson.slug) ? `${lesson.slug}-${id.slice(-6)}` : lesson.slug },
+    ]),
   )
 }
 
 const without = (before: LessonState | undefined, { contents }: LessonState) =>
-  Object.fromEntries(Object.entries(before?.contents ?? {}).flatMap(([id, item]) => (id in contents ? [] : [[id, { ...item, active: false }]])))
+  Object.fromEntries(
+    Object.entries(before?.contents ?? {}).flatMap(([id, item]) =>
+      id in contents ? [] : [[id, { ...item, active: false }]],
+    ),
+  )

@@ -1,5 +1,5 @@
 import type { Prisma } from '../generated/prisma/client.ts'
-import type { Viewer } from '../identity/viewer.ts'
+import type { Viewer } from '../api/context.ts'
 
 /** The enrollments that somebody may see: their own, those of the courses they teach, and an admin all. */
 export function visibleTo(viewer: Viewer | null): Prisma.EnrollmentWhereInput {

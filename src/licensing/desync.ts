@@ -1,5 +1,5 @@
 import { resolveCursorConnection, type ResolveCursorConnectionArgs } from '@pothos/plugin-relay'
-import { builder } from '../builder.ts'
+import { builder } from '../api/builder.ts'
 import { raw, sql } from '../database/client.ts'
 import { ConsistencyType, consistencyOf } from './consistency.ts'
 import { codeOf, userOf } from './id.ts'
@@ -13,7 +13,10 @@ interface DesyncRow {
 const Desync = builder.objectRef<DesyncRow>('Desync').implement({
   description: 'Progress and license of one person in one specialization that do not say the same.',
   fields: (t) => ({
-    userId: t.globalID({ description: 'Whose they are, as `User.id`.', resolve: ({ id }) => ({ type: 'User', id: userOf(id) }) }),
+    userId: t.globalID({
+      description: 'Whose they are, as `User.id`.',
+      resolve: ({ id }) => ({ type: 'User', id: userOf(id) }),
+    }),
     specialization: t.string({ description: 'In what, as `Specialization.code`.', resolve: ({ id }) => codeOf(id) }),
     consistency: t.field({
       type: ConsistencyType,

@@ -1,4 +1,4 @@
-import { InvalidInput } from '../errors.ts'
+import { InvalidInput } from '../commit/errors.ts'
 
 /** A person has one standing in a specialization, so the two of them name it: its progress, and its license. */
 export const standingOf = (userId: string, code: string) => `${userId}.${code}`

@@ -1,8 +1,8 @@
-import type { Verb } from '../aggregate.ts'
-import { localId } from '../builder.ts'
-import { InvalidInput } from '../errors.ts'
+import type { Verb } from '../commit/aggregate.ts'
+import { localId } from '../api/builder.ts'
+import { InvalidInput } from '../commit/errors.ts'
 import { UserNotFound } from '../identity/userAggregate.ts'
-import { mutation } from '../mutation.ts'
+import { mutation } from '../api/mutation.ts'
 import { codeIn, standingOf, userOf } from './id.ts'
 import { recordsIn } from './recordsPayload.ts'
 import {
@@ -41,7 +41,10 @@ mutation('levelUp', {
   }),
   payload: (t) => ({
     ...recordsIn(t, 'The changes of level that this request made, one a level.'),
-    leveledUp: t.boolean({ description: 'Whether it was enough for a further level.', resolve: ({ answer }) => answer.progressions.length > 0 }),
+    leveledUp: t.boolean({
+      description: 'Whether it was enough for a further level.',
+      resolve: ({ answer }) => answer.progressions.length > 0,
+    }),
   }),
   errors: [SpecializationNotFound, UserNotFound, TotalOutOfRange, RecordsDisagree, RecordNotFound],
 })
@@ -56,8 +59,9 @@ export interface Gain {
 }
 
 /**
- * XP adds up, and a level follows from it when its threshold is passed. A level that was set by hand stands until then: the level is the higher of the two where XP
- * passes a further threshold, and otherwise what it was. XP never lowers a level.
+ * XP adds up, and a level follows from it when its threshold is passed. A level that was set by hand stands until then:
+ * the level is the higher of the two where XP passes a further threshold, and otherwise what it was. XP never lowers a
+ * level.
  */
 export const levelUp: Verb<Standings, Gain, { progressions: readonly Progression[] }> = {
   name: 'levelUp',

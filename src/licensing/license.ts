@@ -1,5 +1,5 @@
 import { encodeGlobalID } from '@pothos/plugin-relay'
-import { builder, localId } from '../builder.ts'
+import { builder, localId } from '../api/builder.ts'
 import type { License as LicenseRow, LicenseProgression as LicenseProgressionRow } from '../generated/prisma/client.ts'
 import { codeIn, codeOf, standingOf, userOf } from './id.ts'
 import type { Progression, StandingView } from './standingState.ts'
@@ -33,7 +33,9 @@ export const License = builder.prismaNode('License', {
     user: t.relation('user', { nullable: true, description: 'Whose it is.' }),
     specialization: t.relation('specialization', { nullable: true, description: 'In what.' }),
     currentLevel: t.exposeInt('currentLevel', { description: 'The level that it says.' }),
-    maxAchievedLevel: t.exposeInt('maxAchievedLevel', { description: 'The highest level that it ever had. It never falls.' }),
+    maxAchievedLevel: t.exposeInt('maxAchievedLevel', {
+      description: 'The highest level that it ever had. It never falls.',
+    }),
     issuedAt: t.expose('issuedAt', { type: 'DateTime', description: 'When it was issued.' }),
     progressions: t.relatedConnection('progressions', {
       cursor: 'licenseId_at_version_from',
@@ -50,8 +52,16 @@ export const shownLicense = ({ id, license }: StandingView): LicenseRow | null =
   license && { ...license, id, userId: userOf(id), code: codeOf(id), issuedAt: new Date(license.issuedAt) }
 
 /** Changes of level as they were committed, as the API shows them. */
-export const shownProgressions = ({ id }: StandingView, progressions: readonly Progression[]): LicenseProgressionRow[] =>
-  progressions.map((progression) => ({ ...progression, licenseId: id, userId: userOf(id), at: new Date(progression.at) }))
+export const shownProgressions = (
+  { id }: StandingView,
+  progressions: readonly Progression[],
+): LicenseProgressionRow[] =>
+  progressions.map((progression) => ({
+    ...progression,
+    licenseId: id,
+    userId: userOf(id),
+    at: new Date(progression.at),
+  }))
 
 builder.queryField('license', (t) =>
   t.prismaField({
@@ -65,7 +75,10 @@ builder.queryField('license', (t) =>
     resolve: (query, _, { userId, specialization }, { db, viewer }) =>
       db.license.findFirst({
         ...query,
-        where: { id: standingOf(localId('User', userId, 'userId'), codeIn(specialization, 'specialization')), AND: visibleTo(viewer) },
+        where: {
+          id: standingOf(localId('User', userId, 'userId'), codeIn(specialization, 'specialization')),
+          AND: visibleTo(viewer),
+        },
       }),
   }),
 )

@@ -1,6 +1,6 @@
-import { builder, localId } from '../builder.ts'
+import { builder, localId } from '../api/builder.ts'
 import { Prisma, type SpecializationProgress as ProgressRow } from '../generated/prisma/client.ts'
-import { showError, showRoot } from '../mutation.ts'
+import { showError, showRoot } from '../api/mutation.ts'
 import { ConsistencyType, RecommendedAction } from './consistency.ts'
 import { codeIn, codeOf, standingOf, userOf } from './id.ts'
 import { RecordNotFound, RecordsDisagree } from './standingAggregate.ts'
@@ -60,7 +60,10 @@ builder.queryField('specializationProgress', (t) =>
     resolve: (query, _, { userId, specialization }, { db, viewer }) =>
       db.specializationProgress.findFirst({
         ...query,
-        where: { id: standingOf(localId('User', userId, 'userId'), codeIn(specialization, 'specialization')), AND: visibleTo(viewer) },
+        where: {
+          id: standingOf(localId('User', userId, 'userId'), codeIn(specialization, 'specialization')),
+          AND: visibleTo(viewer),
+        },
       }),
   }),
 )
@@ -72,7 +75,8 @@ builder.prismaObjectField('User' as never, 'specializationProgress', (t) =>
       cursor: 'id',
       nullable: true,
       totalCount: true,
-      description: 'How far they are in each specialization that they have begun; for themselves, instructors and admins.',
+      description:
+        'How far they are in each specialization that they have begun; for themselves, instructors and admins.',
       authScopes: ({ id }: { id: string }) => ({ $any: { self: id, instructor: true, admin: true } }),
       query: { orderBy: { code: 'asc' } },
     } as never,
@@ -88,7 +92,11 @@ showError(
       description: 'What mends it.',
       resolve: ({ consistency }) => consistency.recommendedAction,
     }),
-    consistency: t.field({ type: ConsistencyType, description: 'What was found.', resolve: ({ consistency }) => consistency }),
+    consistency: t.field({
+      type: ConsistencyType,
+      description: 'What was found.',
+      resolve: ({ consistency }) => consistency,
+    }),
   }),
 )
 

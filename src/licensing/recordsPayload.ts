@@ -1,4 +1,4 @@
-import type { PayloadBuilder } from '../mutation.ts'
+import type { PayloadBuilder } from '../api/mutation.ts'
 import { License, LicenseProgression, shownLicense, shownProgressions } from './license.ts'
 import { shownProgress, SpecializationProgress } from './progress.ts'
 import type { Progression, StandingView } from './standingState.ts'
@@ -8,8 +8,16 @@ export const recordsIn = <Answer extends { readonly progressions: readonly Progr
   t: PayloadBuilder<StandingView, Answer>,
   progressions: string,
 ) => ({
-  progress: t.field({ type: SpecializationProgress, description: 'The progress, as it was committed.', resolve: ({ view }) => shownProgress(view)! }),
-  license: t.field({ type: License, description: 'The license, as it was committed.', resolve: ({ view }) => shownLicense(view)! }),
+  progress: t.field({
+    type: SpecializationProgress,
+    description: 'The progress, as it was committed.',
+    resolve: ({ view }) => shownProgress(view)!,
+  }),
+  license: t.field({
+    type: License,
+    description: 'The license, as it was committed.',
+    resolve: ({ view }) => shownLicense(view)!,
+  }),
   progressions: t.field({
     type: [LicenseProgression],
     description: progressions,

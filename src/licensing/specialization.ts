@@ -1,5 +1,5 @@
-import { builder } from '../builder.ts'
-import { showError } from '../mutation.ts'
+import { builder } from '../api/builder.ts'
+import { showError } from '../api/mutation.ts'
 import { HoursNotCounted, LevelOutOfRange, SpecializationNotFound, TotalOutOfRange } from './standingAggregate.ts'
 
 const SpecializationLevel = builder.prismaObject('SpecializationLevel', {

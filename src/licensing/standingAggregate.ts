@@ -1,10 +1,18 @@
-import type { Actor, Aggregate } from '../aggregate.ts'
-import { DomainError, Forbidden, InvalidInput } from '../errors.ts'
+import type { Actor, Aggregate } from '../commit/aggregate.ts'
+import { DomainError, Forbidden, InvalidInput } from '../commit/errors.ts'
 import { UserNotFound } from '../identity/userAggregate.ts'
 import { type Consistency, consistencyOf } from './consistency.ts'
 import { codeOf, userOf } from './id.ts'
 import { loadStandings, readStandings } from './standingQuery.ts'
-import type { License, Progress, Source, Specialization, StandingEvent, Standings, StandingState } from './standingState.ts'
+import type {
+  License,
+  Progress,
+  Source,
+  Specialization,
+  StandingEvent,
+  Standings,
+  StandingState,
+} from './standingState.ts'
 
 /** There is no such specialization. */
 export class SpecializationNotFound extends DomainError {
@@ -43,7 +51,12 @@ export class TotalOutOfRange extends DomainError {
     this.most = MOST[total]
   }
 }
-const MOST: Record<Total, number> = { XP: 2_000_000_000, SESSIONS: 2_000_000_000, THEORY_HOURS: 9_999_999, PRACTICE_HOURS: 9_999_999 }
+const MOST: Record<Total, number> = {
+  XP: 2_000_000_000,
+  SESSIONS: 2_000_000_000,
+  THEORY_HOURS: 9_999_999,
+  PRACTICE_HOURS: 9_999_999,
+}
 
 /** The specialization counts no hours. */
 export class HoursNotCounted extends DomainError {
@@ -75,10 +88,14 @@ export class RecordNotFound extends DomainError {
 /** Levels are advanced by instructors and admins; an instructor’s own by another. */
 export function mayAdvance(actor: Actor, userId?: string): void {
   if (actor.role === 'LEARNER') throw new Forbidden('Only an instructor or an admin may change a level.')
-  if (actor.role === 'INSTRUCTOR' && actor.id === userId) throw new Forbidden('Nobody changes their own level. Ask another instructor, or an admin.')
+  if (actor.role === 'INSTRUCTOR' && actor.id === userId)
+    throw new Forbidden('Nobody changes their own level. Ask another instructor, or an admin.')
 }
 
-/** What the specialization asks. Throws if there is no such specialization, no such person, or if the two records disagree: nothing is built on a desync. */
+/**
+ * What the specialization asks. Throws if there is no such specialization, no such person, or if the two records
+ * disagree: nothing is built on a desync.
+ */
 export function sound({ id, progress, license, specialization, registered }: StandingState): Specialization {
   if (!specialization) throw new SpecializationNotFound(codeOf(id))
   if (!registered) throw new UserNotFound(userOf(id))
@@ -107,7 +124,13 @@ export function reasonIn(text: string): string {
 }
 
 /** Who has done nothing yet. */
-export const beginner: Progress = { currentLevel: 1, totalXp: 0, completedSessions: 0, theoryHours: 0, practiceHours: 0 }
+export const beginner: Progress = {
+  currentLevel: 1,
+  totalXp: 0,
+  completedSessions: 0,
+  theoryHours: 0,
+  practiceHours: 0,
+}
 
 /** Whoever has no standing begins one, at level 1; nothing for those who have. */
 export function begun({ version, progressions }: StandingState): StandingEvent[] {
@@ -115,14 +138,25 @@ export function begun({ version, progressions }: StandingState): StandingEvent[]
   return [progressions.length ? { kind: 'standingBegun', progressions } : { kind: 'standingBegun' }]
 }
 
-/** Standings, as commit() reads, changes and writes them: the progress is the root and is locked first, its license is written with it. */
+/**
+ * Standings, as commit() reads, changes and writes them: the progress is the root and is locked first, its license is
+ * written with it.
+ */
 export const standings: Aggregate<Standings> = {
   root: 'SpecializationProgress',
   tables: { License: ['id'], LicenseProgression: ['licenseId', 'at', 'version', 'from'] },
   alternateKeys: { SpecializationProgress: ['userId', 'code'], License: ['userId', 'code'] },
   read: readStandings,
   load: loadStandings,
-  blank: (id) => ({ id, version: 0, progress: null, license: null, progressions: [], specialization: null, registered: false }),
+  blank: (id) => ({
+    id,
+    version: 0,
+    progress: null,
+    license: null,
+    progressions: [],
+    specialization: null,
+    registered: false,
+  }),
   missing: () => new RecordNotFound('PROGRESS'),
 
   evolve(state, event, at) {
@@ -131,10 +165,22 @@ export const standings: Aggregate<Standings> = {
       return { ...state, progress: beginner, license, progressions: event.progressions ?? [] }
     }
     const { advancedBy, reason } = event
-    const made = changesOf(event).map(([from, to]) => ({ at, version: state.version + 1, from, to, advancedBy, reason }))
+    const made = changesOf(event).map(([from, to]) => ({
+      at,
+      version: state.version + 1,
+      from,
+      to,
+      advancedBy,
+      reason,
+    }))
     if (event.kind === 'recordsSynced') {
       const { progress, license, progressions } = event
-      return { ...state, progress, license, progressions: [...(state.version ? state.progressions : progressions), ...made] }
+      return {
+        ...state,
+        progress,
+        license,
+        progressions: [...(state.version ? state.progressions : progressions), ...made],
+      }
     }
     const [progress, license] = [state.progress!, state.license!]
     const { level } = event
@@ -172,8 +218,10 @@ export const standings: Aggregate<Standings> = {
 }
 
 /** The highest level that the story of a license knows of; a license that was deleted by hand left its story. */
-export const highest = (level: number, progressions: readonly { readonly from: number; readonly to: number }[]): number =>
-  progressions.reduce((most, { from, to }) => Math.max(most, from, to), level)
+export const highest = (
+  level: number,
+  progressions: readonly { readonly from: number; readonly to: number }[],
+): number => progressions.reduce((most, { from, to }) => Math.max(most, from, to), level)
 
 /** The license at another level. The highest that it had stays. */
 export const advanced = (license: License, level: number): License => ({

@@ -1,4 +1,4 @@
-import { instant, type Wanted } from '../aggregate.ts'
+import { instant, type Wanted } from '../commit/aggregate.ts'
 import { sql } from '../database/client.ts'
 import { codeOf, userOf } from './id.ts'
 import type { StandingState } from './standingState.ts'
@@ -6,7 +6,10 @@ import type { StandingState } from './standingState.ts'
 /** The slice of all that there is, every change of level included. */
 export const EVERYTHING = '*'
 
-/** The progress with its license, in that order, and what the specialization asks. LATERAL … OFFSET 0: one look-up by the key for each. */
+/**
+ * The progress with its license, in that order, and what the specialization asks. LATERAL … OFFSET 0: one look-up by
+ * the key for each.
+ */
 export const readStandings = ({ ids, slices }: Wanted) => sql`
   select json_build_object('id', w.id, 'version', coalesce(p.version, 0),
     'progress', case when p.id is not null then json_build_object('currentLevel', p."currentLevel", 'totalXp', p."totalXp", 'completedSessions', p."completedSessions",

@@ -7,7 +7,10 @@ export interface StandingState {
   readonly progress: Progress | null
   /** There is none, or there is one without progress, only where somebody has been at it by hand. */
   readonly license: License | null
-  /** The changes of level that this state has seen happen; earlier ones are read only where they are asked for, or where there is no progress. */
+  /**
+   * The changes of level that this state has seen happen; earlier ones are read only where they are asked for, or where
+   * there is no progress.
+   */
   readonly progressions: readonly Progression[]
   /** What the specialization asks; null: there is none. Not part of the history. */
   readonly specialization: Specialization | null
@@ -62,7 +65,10 @@ interface Advance {
   readonly reason: string
 }
 
-/** What can happen to a standing. None of them needs the specialization's thresholds to be told again: they bear what came of those. */
+/**
+ * What can happen to a standing. None of them needs the specialization's thresholds to be told again: they bear what
+ * came of those.
+ */
 export type StandingEvent =
   | {
       readonly kind: 'standingBegun'
@@ -87,7 +93,9 @@ export type StandingEvent =
       readonly reason: string
     }
 
-/** A standing as answers and subscribers are shown it; the event's view also bears the changes of level that it made. */
+/**
+ * A standing as answers and subscribers are shown it; the event's view also bears the changes of level that it made.
+ */
 export interface StandingView {
   readonly id: string
   readonly version: number

@@ -1,12 +1,21 @@
-import type { Actor, Verb } from '../aggregate.ts'
-import { localId } from '../builder.ts'
-import { Forbidden } from '../errors.ts'
+import type { Actor, Verb } from '../commit/aggregate.ts'
+import { localId } from '../api/builder.ts'
+import { Forbidden } from '../commit/errors.ts'
 import { UserNotFound } from '../identity/userAggregate.ts'
-import { mutation } from '../mutation.ts'
+import { mutation } from '../api/mutation.ts'
 import { codeIn, codeOf, standingOf, userOf } from './id.ts'
 import { RecordSource } from './progress.ts'
 import { recordsIn } from './recordsPayload.ts'
-import { advanced, beginner, highest, LevelOutOfRange, RecordNotFound, reasonIn, SpecializationNotFound, standings } from './standingAggregate.ts'
+import {
+  advanced,
+  beginner,
+  highest,
+  LevelOutOfRange,
+  RecordNotFound,
+  reasonIn,
+  SpecializationNotFound,
+  standings,
+} from './standingAggregate.ts'
 import { EVERYTHING } from './standingQuery.ts'
 import type { License as LicenseState, Progression, Source, Standings } from './standingState.ts'
 
@@ -20,7 +29,8 @@ mutation('syncRecords', {
     specialization: t.string({ description: 'In what, as `Specialization.code`.' }),
     source: t.field({
       type: RecordSource,
-      description: 'Which record is right. Where nothing else is known, the one with the higher level: nobody loses what they had.',
+      description:
+        'Which record is right. Where nothing else is known, the one with the higher level: nobody loses what they had.',
     }),
     reason: t.string({ description: 'Why, for the history of the license: 1 to 500 characters on one line.' }),
   }),
@@ -31,7 +41,10 @@ mutation('syncRecords', {
   }),
   payload: (t) => ({
     ...recordsIn(t, 'The change of the license’s level, if this request made one.'),
-    synced: t.boolean({ description: 'False: they agreed already, and nothing was changed.', resolve: ({ answer }) => answer.synced }),
+    synced: t.boolean({
+      description: 'False: they agreed already, and nothing was changed.',
+      resolve: ({ answer }) => answer.synced,
+    }),
   }),
   errors: [SpecializationNotFound, UserNotFound, RecordNotFound, LevelOutOfRange],
 })
@@ -44,7 +57,10 @@ export interface Sync {
   readonly reason: string
 }
 
-/** One record follows the other. What somebody did by hand to get them apart is in no history, so that the event bears all that both say after it. */
+/**
+ * One record follows the other. What somebody did by hand to get them apart is in no history, so that the event bears
+ * all that both say after it.
+ */
 export const syncRecords: Verb<Standings, Sync, { progressions: readonly Progression[]; synced: boolean }> = {
   name: 'syncRecords',
   aggregate: standings,
@@ -53,7 +69,11 @@ export const syncRecords: Verb<Standings, Sync, { progressions: readonly Progres
   root: ({ userId, specialization }) => standingOf(userId, specialization),
   may: (_, __, actor) => mayMend(actor),
 
-  decide({ id, version, progress, license, progressions, specialization, registered }, { source, reason }, { actor, now }) {
+  decide(
+    { id, version, progress, license, progressions, specialization, registered },
+    { source, reason },
+    { actor, now },
+  ) {
     if (!specialization) throw new SpecializationNotFound(codeOf(id))
     if (!registered) throw new UserNotFound(userOf(id))
     const told = reasonIn(reason)
@@ -64,9 +84,22 @@ export const syncRecords: Verb<Standings, Sync, { progressions: readonly Progres
     if (progress?.currentLevel === license?.currentLevel) return []
 
     const issued: LicenseState = { currentLevel: level, maxAchievedLevel: highest(level, progressions), issuedAt: now }
-    const after = { progress: { ...(progress ?? beginner), currentLevel: level }, license: license ? advanced(license, level) : issued }
+    const after = {
+      progress: { ...(progress ?? beginner), currentLevel: level },
+      license: license ? advanced(license, level) : issued,
+    }
     const from = license?.currentLevel ?? null
-    return [{ kind: 'recordsSynced', source, ...after, from, progressions: version ? [] : progressions, advancedBy: actor.id, reason: told }]
+    return [
+      {
+        kind: 'recordsSynced',
+        source,
+        ...after,
+        from,
+        progressions: version ? [] : progressions,
+        advancedBy: actor.id,
+        reason: told,
+      },
+    ]
   },
 
   answer: ({ progressions }, _, events, before) => ({

@@ -1,8 +1,8 @@
-import type { Verb } from '../aggregate.ts'
-import { localId } from '../builder.ts'
-import { InvalidInput } from '../errors.ts'
+import type { Verb } from '../commit/aggregate.ts'
+import { localId } from '../api/builder.ts'
+import { InvalidInput } from '../commit/errors.ts'
 import { UserNotFound } from '../identity/userAggregate.ts'
-import { mutation } from '../mutation.ts'
+import { mutation } from '../api/mutation.ts'
 import { codeIn, codeOf, standingOf, userOf } from './id.ts'
 import { recordsIn } from './recordsPayload.ts'
 import {
@@ -32,14 +32,34 @@ export const updateLevelField = mutation('updateLevel', {
   input: (t) => ({
     userId: t.id({ description: 'Whose level, as `User.id`.' }),
     specialization: t.string({ description: 'In what, as `Specialization.code`.' }),
-    newLevel: t.int({ description: 'The level that both records shall have, from 1 to `Specialization.maxLevel`; it may be lower.' }),
-    xpChange: t.int({ defaultValue: 0, description: 'What to add to the XP; it may be negative, but not the total. It does not change the level.' }),
+    newLevel: t.int({
+      description: 'The level that both records shall have, from 1 to `Specialization.maxLevel`; it may be lower.',
+    }),
+    xpChange: t.int({
+      defaultValue: 0,
+      description: 'What to add to the XP; it may be negative, but not the total. It does not change the level.',
+    }),
     sessionsChange: t.int({ defaultValue: 0, description: 'What to add to the completed sessions.' }),
-    theoryHoursChange: t.float({ defaultValue: 0, description: 'What to add to the hours of theory, to the hundredth.' }),
-    practiceHoursChange: t.float({ defaultValue: 0, description: 'What to add to the hours of practice, to the hundredth.' }),
+    theoryHoursChange: t.float({
+      defaultValue: 0,
+      description: 'What to add to the hours of theory, to the hundredth.',
+    }),
+    practiceHoursChange: t.float({
+      defaultValue: 0,
+      description: 'What to add to the hours of practice, to the hundredth.',
+    }),
     reason: t.string({ description: 'Why, for the history of the license: 1 to 500 characters on one line.' }),
   }),
-  ask: ({ userId, specialization, newLevel, xpChange, sessionsChange, theoryHoursChange, practiceHoursChange, reason }) => ({
+  ask: ({
+    userId,
+    specialization,
+    newLevel,
+    xpChange,
+    sessionsChange,
+    theoryHoursChange,
+    practiceHoursChange,
+    reason,
+  }) => ({
     userId: localId('User', userId, 'input.userId'),
     specialization: codeIn(specialization, 'input.specialization'),
     ...{ newLevel, xpChange, sessionsChange, theoryHoursChange, practiceHoursChange, reason },
@@ -48,7 +68,15 @@ export const updateLevelField = mutation('updateLevel', {
     ...recordsIn(t, 'The change of level that this request made; none if it changed no level.'),
     message: t.string({ description: 'What happened, for a person.', resolve: ({ answer }) => answer.message }),
   }),
-  errors: [SpecializationNotFound, UserNotFound, LevelOutOfRange, TotalOutOfRange, HoursNotCounted, RecordsDisagree, RecordNotFound],
+  errors: [
+    SpecializationNotFound,
+    UserNotFound,
+    LevelOutOfRange,
+    TotalOutOfRange,
+    HoursNotCounted,
+    RecordsDisagree,
+    RecordNotFound,
+  ],
 })
 
 /** What to set, and what to add. */
@@ -69,7 +97,9 @@ export interface LevelAnswer {
   readonly message: string
 }
 
-/** Sets a level and adds to the totals, in both records. What changes nothing at all is a success that appends nothing. */
+/**
+ * Sets a level and adds to the totals, in both records. What changes nothing at all is a success that appends nothing.
+ */
 export const updateLevel: Verb<Standings, LevelUpdate, LevelAnswer> = {
   name: 'updateLevel',
   aggregate: standings,
@@ -90,7 +120,8 @@ export const updateLevel: Verb<Standings, LevelUpdate, LevelAnswer> = {
     within('THEORY_HOURS', theoryHours, theoryHoursChange)
     within('PRACTICE_HOURS', practiceHours, practiceHoursChange)
 
-    if (newLevel === currentLevel && !xpChange && !sessionsChange && !theoryHoursChange && !practiceHoursChange) return begun(state)
+    if (newLevel === currentLevel && !xpChange && !sessionsChange && !theoryHoursChange && !practiceHoursChange)
+      return begun(state)
     const change = { from: currentLevel, level: newLevel, xp: xpChange, sessions: sessionsChange }
     const hours = { theoryHours: theoryHoursChange, practiceHours: practiceHoursChange }
     return [...begun(state), { kind: 'levelUpdated', ...change, ...hours, advancedBy: actor.id, reason: told }]
@@ -101,7 +132,11 @@ export const updateLevel: Verb<Standings, LevelUpdate, LevelAnswer> = {
     const level = license!.currentLevel
     return {
       progressions: made,
-      message: made[0] ? `Level ${made[0].from} → ${level}.` : events.length ? `Level ${level}.` : 'There was nothing to change.',
+      message: made[0]
+        ? `Level ${made[0].from} → ${level}.`
+        : events.length
+          ? `Level ${level}.`
+          : 'There was nothing to change.',
     }
   },
 }

@@ -1,5 +1,5 @@
-import { builder } from '../builder.ts'
-import { Forbidden, InvalidInput, Unauthenticated } from '../errors.ts'
+import { builder } from '../api/builder.ts'
+import { Forbidden, InvalidInput, Unauthenticated } from '../commit/errors.ts'
 import { updateLevelField } from './updateLevel.ts'
 import { mayAdvance } from './standingAggregate.ts'
 
@@ -23,7 +23,10 @@ function at(i: number, error: Error): Error {
 const UpdateLevelsInput = builder.inputType('UpdateLevelsInput', {
   description: 'What updateLevels needs to know.',
   fields: (t) => ({
-    items: t.field({ type: [UpdateLevelInput], description: `What to do, 1 to ${MOST} of it, each with a key of its own.` }),
+    items: t.field({
+      type: [UpdateLevelInput],
+      description: `What to do, 1 to ${MOST} of it, each with a key of its own.`,
+    }),
   }),
 })
 
@@ -34,7 +37,10 @@ const UpdateLevelsPayload = builder.objectRef<readonly Outcome[]>('UpdateLevelsP
       type: [UpdateLevelPayload],
       itemErrors: {
         types: [...errors],
-        union: { name: 'UpdateLevelsItemResult', description: 'What became of an item: as if it had been asked for by itself, by updateLevel.' },
+        union: {
+          name: 'UpdateLevelsItemResult',
+          description: 'What became of an item: as if it had been asked for by itself, by updateLevel.',
+        },
       },
       description: 'One for each item, in their order.',
       resolve: (outcomes) => outcomes as never,
@@ -50,7 +56,8 @@ const UpdateLevelsPayload = builder.objectRef<readonly Outcome[]>('UpdateLevelsP
   }),
 })
 
-// Many requests and no transaction around them: commit() carries out together what comes together, and an item that fails fails alone.
+// Many requests and no transaction around them: commit() carries out together what comes together, and an item that
+// fails fails alone.
 builder.mutationField('updateLevels', (t) =>
   t.field({
     type: UpdateLevelsPayload,
@@ -58,14 +65,24 @@ builder.mutationField('updateLevels', (t) =>
     args: { input: t.arg({ type: UpdateLevelsInput, description: 'What is asked.' }) },
     errors: {
       types: [Unauthenticated, Forbidden, InvalidInput],
-      union: { name: 'UpdateLevelsResult', description: 'What updateLevels is answered with: what became of each item, or why none was looked at.' },
+      union: {
+        name: 'UpdateLevelsResult',
+        description: 'What updateLevels is answered with: what became of each item, or why none was looked at.',
+      },
     },
     resolve: (_, { input: { items } }, context) => {
       if (!context.viewer) throw new Unauthenticated()
       mayAdvance(context.viewer)
       if (!items.length || items.length > MOST)
-        throw new InvalidInput('input.items', `input.items has ${items.length} items. Wanted are 1 to ${MOST}; send others in another request.`)
-      return Promise.all(items.map((item, i): Promise<Outcome> => carryOut(item as never, context).catch((error: Error) => at(i, error))))
+        throw new InvalidInput(
+          'input.items',
+          `input.items has ${items.length} items. Wanted are 1 to ${MOST}; send others in another request.`,
+        )
+      return Promise.all(
+        items.map(
+          (item, i): Promise<Outcome> => carryOut(item as never, context).catch((error: Error) => at(i, error)),
+        ),
+      )
     },
   }),
 )

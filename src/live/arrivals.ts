@@ -57,7 +57,9 @@ export class Arrivals implements AsyncIterableIterator<ExecutionResult> {
   }
 
   drained(): Promise<void> {
-    return this.#results.length && !this.#ended ? new Promise((resolve) => this.#drained.push(resolve)) : Promise.resolve()
+    return this.#results.length && !this.#ended
+      ? new Promise((resolve) => this.#drained.push(resolve))
+      : Promise.resolve()
   }
 
   /** Nothing more comes; with an error, that comes last. */

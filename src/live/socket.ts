@@ -6,11 +6,14 @@ import { getOperationAST, GraphQLError } from 'graphql'
 import { handleProtocols, makeServer, type ServerOptions, type SubscribePayload } from 'graphql-ws'
 import type { Logger } from 'pino'
 import { type WebSocket, WebSocketServer } from 'ws'
-import type { Sink } from '../context.ts'
-import type { Viewer } from '../identity/viewer.ts'
-import { coded, shownError } from '../shownError.ts'
+import type { Sink } from '../api/context.ts'
+import type { Viewer } from '../api/context.ts'
+import { coded, shownError } from '../api/shownError.ts'
 
-/** What is carried out for a client over a socket: an operation, parsed, checked against all limits, and with its context. */
+/**
+ * What is carried out for a client over a socket: an operation, parsed, checked against all limits, and with its
+ * context.
+ */
 export interface Prepared {
   readonly args: Parameters<NonNullable<ServerOptions['execute']>>[0]
   execute(args: unknown): unknown
@@ -19,7 +22,12 @@ export interface Prepared {
 
 export interface SocketsOptions {
   /** Throws, or answers with, GraphQL errors. */
-  prepare(payload: SubscribePayload, viewer: Viewer | null, requestId: string, sink: Sink): Promise<Prepared | readonly GraphQLError[]>
+  prepare(
+    payload: SubscribePayload,
+    viewer: Viewer | null,
+    requestId: string,
+    sink: Sink,
+  ): Promise<Prepared | readonly GraphQLError[]>
   viewerOf(authorization: string | null): Promise<Viewer | null>
   /** Origins of web pages that may connect, besides this server's own. */
   readonly origins: readonly string[]
@@ -42,7 +50,10 @@ const GOING_AWAY = 1001
 interface Extra {
   readonly request: IncomingMessage
   readonly wire: Wire
-  /** How many operations are being carried out, whether or not somebody still waits for them; a subscription until it is begun. */
+  /**
+   * How many operations are being carried out, whether or not somebody still waits for them; a subscription until it is
+   * begun.
+   */
   underWay: number
   /** The newest operation of each id, until its result or its stream is there. */
   readonly beginning: Map<string, SubscribePayload>
@@ -54,7 +65,13 @@ interface Extra {
 /** GraphQL over WebSocket (the protocol graphql-transport-ws), for those who come to the path of GraphQL. */
 export function sockets(options: SocketsOptions) {
   const { prepare, viewerOf, origins, maxPayload, room, perConnection, log, pingMs = 12_000 } = options
-  const server = new WebSocketServer({ noServer: true, maxPayload, handleProtocols, clientTracking: false, perMessageDeflate: false })
+  const server = new WebSocketServer({
+    noServer: true,
+    maxPayload,
+    handleProtocols,
+    clientTracking: false,
+    perMessageDeflate: false,
+  })
   const connected = new Set<Extra>()
   let leaving = false
 
@@ -86,24 +103,40 @@ export function sockets(options: SocketsOptions) {
       const begun = begunIn(args)
       return newest(begun, await failing(begun.extra, () => begun.prepared.subscribe(args))) as never
     },
-    // Nothing is told of its end, if it ended and its id was taken up again; nor if we end a subscription only because we are going away: whoever is told that it
-    // is complete does not come back.
-    onComplete: ({ extra, subscriptions }, id) => (extra.beginning.has(id) || (leaving && subscriptions[id]) ? never() : undefined),
+    // Nothing is told of its end, if it ended and its id was taken up again; nor if we end a subscription only because
+    // we are going away: whoever is told that it is complete does not come back.
+    onComplete: ({ extra, subscriptions }, id) =>
+      extra.beginning.has(id) || (leaving && subscriptions[id]) ? never() : undefined,
     onError: (_, __, ___, errors) => errors.map((error) => plain(error)),
-    onNext: (_, __, ___, ____, result) => (result.errors ? ({ ...result, errors: result.errors.map((error) => plain(error)) } as never) : undefined),
+    onNext: (_, __, ___, ____, result) =>
+      result.errors ? ({ ...result, errors: result.errors.map((error) => plain(error)) } as never) : undefined,
   })
 
   /** What is to be carried out, or why it is not. */
-  async function prepared(extra: Extra, underWay: number, id: string, payload: SubscribePayload): Promise<Prepared | readonly GraphQLError[]> {
+  async function prepared(
+    extra: Extra,
+    underWay: number,
+    id: string,
+    payload: SubscribePayload,
+  ): Promise<Prepared | readonly GraphQLError[]> {
     try {
       if (leaving) return [problem('TRY_AGAIN_LATER', 'The server is going away. Connect again.')]
       if (underWay > perConnection)
         return [
-          problem('TOO_MANY_SUBSCRIPTIONS', `This connection has ${perConnection} operations under way, which is the most for one. End some first.`),
+          problem(
+            'TOO_MANY_SUBSCRIPTIONS',
+            `This connection has ${perConnection} operations under way, which is the most for one. End some first.`,
+          ),
         ]
       const own = tokenIn((payload.extensions as { headers?: Record<string, unknown> } | null | undefined)?.headers)
       const viewer = await viewerOf(own ?? extra.token ?? null)
-      if (!viewer && own) return [problem('UNAUTHENTICATED', 'The token among the headers of this operation is not valid, or its session has ended.')]
+      if (!viewer && own)
+        return [
+          problem(
+            'UNAUTHENTICATED',
+            'The token among the headers of this operation is not valid, or its session has ended.',
+          ),
+        ]
       if (!viewer && extra.token) {
         extra.wire.close(UNAUTHORIZED, 'The session has ended.')
         return [problem('UNAUTHENTICATED', 'Your session has ended.')]
@@ -194,14 +227,29 @@ export function sockets(options: SocketsOptions) {
     upgrade(request: IncomingMessage, stream: Duplex, head: Buffer) {
       stream.on('error', () => stream.destroy())
       const { origin, host } = request.headers
-      if (request.headers.upgrade?.toLowerCase() !== 'websocket') return refuse(stream, '426 Upgrade Required', 'Only WebSocket is spoken here.')
-      if (request.url!.split('?', 1)[0] !== '/graphql') return refuse(stream, '404 Not Found', 'There is nothing here. GraphQL is at /graphql.')
-      const isOurs = !origin || (URL.canParse(origin) && new URL(origin).host === host) || origins.includes('*') || origins.includes(origin)
-      if (!isOurs) return refuse(stream, '403 Forbidden', 'This web page may not connect. Whoever runs the server can let it, with CORS_ORIGINS.')
-      if (!room()) return refuse(stream, '503 Service Unavailable', 'No more connections can be taken just now. Try again later.')
+      if (request.headers.upgrade?.toLowerCase() !== 'websocket')
+        return refuse(stream, '426 Upgrade Required', 'Only WebSocket is spoken here.')
+      if (request.url!.split('?', 1)[0] !== '/graphql')
+        return refuse(stream, '404 Not Found', 'There is nothing here. GraphQL is at /graphql.')
+      const isOurs =
+        !origin ||
+        (URL.canParse(origin) && new URL(origin).host === host) ||
+        origins.includes('*') ||
+        origins.includes(origin)
+      if (!isOurs)
+        return refuse(
+          stream,
+          '403 Forbidden',
+          'This web page may not connect. Whoever runs the server can let it, with CORS_ORIGINS.',
+        )
+      if (!room())
+        return refuse(stream, '503 Service Unavailable', 'No more connections can be taken just now. Try again later.')
       server.handleUpgrade(request, stream, head, (socket) => opened(socket, request, stream))
     },
-    /** Closes all, each when what it is asked for has been answered; clients that are made well come back, and go on with their cursors. */
+    /**
+     * Closes all, each when what it is asked for has been answered; clients that are made well come back, and go on
+     * with their cursors.
+     */
     close() {
       clearInterval(pinging)
       leaving = true
@@ -222,15 +270,17 @@ const begunIn = (args: unknown) => (args as { begun: Begun }).begun
 const never = () => new Promise<never>(() => {})
 
 /**
- * The result, if its operation is still the one of its id. A client may end an operation and take up its id again while the first is still on its way;
- * graphql-ws keeps operations by their ids alone, and would take the one's result for the other's. So it is never told of the first's.
+ * The result, if its operation is still the one of its id. A client may end an operation and take up its id again while
+ * the first is still on its way; graphql-ws keeps operations by their ids alone, and would take the one's result for
+ * the other's. So it is never told of the first's.
  */
 function newest({ extra, id, payload }: Omit<Begun, 'prepared'>, result: unknown): unknown {
   if (extra.beginning.get(id) === payload) {
     extra.beginning.delete(id)
     return result
   }
-  if (typeof result === 'object' && result !== null && 'return' in result) (result as AsyncGenerator).return(undefined).catch(() => {})
+  if (typeof result === 'object' && result !== null && 'return' in result)
+    (result as AsyncGenerator).return(undefined).catch(() => {})
   return never()
 }
 
@@ -294,7 +344,9 @@ class Wire {
   /** Resolves when the network has taken what there was, or it is closed. */
   drained(): Promise<void> {
     if (this.#ready.length) this.flush()
-    return this.#isOpen && this.#stream.writableNeedDrain ? new Promise((resolve) => this.#drained.push(resolve)) : Promise.resolve()
+    return this.#isOpen && this.#stream.writableNeedDrain
+      ? new Promise((resolve) => this.#drained.push(resolve))
+      : Promise.resolve()
   }
 
   /** Hears no more from whoever takes nothing of what they are answered, until they have. */
@@ -332,12 +384,14 @@ class Wire {
   /** Closes it with the end of the session that it was opened in. */
   closeAt(date: Date) {
     const left = date.getTime() - Date.now()
-    if (this.#isOpen && left < 2 ** 31) this.#expiry = setTimeout(() => this.close(UNAUTHORIZED, 'The session has ended.'), left)
+    if (this.#isOpen && left < 2 ** 31)
+      this.#expiry = setTimeout(() => this.close(UNAUTHORIZED, 'The session has ended.'), left)
   }
 
   close(code: number, reason: string) {
     if (this.#ready.length) this.flush()
-    this.#socket.close(code, Buffer.byteLength(reason) > 123 ? Buffer.from(reason).subarray(0, 120).toString() : reason) // no more fits into a frame
+    // no more fits into a frame
+    this.#socket.close(code, Buffer.byteLength(reason) > 123 ? Buffer.from(reason).subarray(0, 120).toString() : reason)
   }
 
   closed() {

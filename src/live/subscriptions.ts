@@ -1,12 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createSourceEventStream, execute, type ExecutionArgs, type ExecutionResult, GraphQLError, getOperationAST, Kind } from 'graphql'
-import { type Context, createContext, type Sink, type Surroundings } from '../context.ts'
-import { Forbidden, Unauthenticated, DomainError } from '../errors.ts'
-import type { Viewer } from '../identity/viewer.ts'
+import {
+  createSourceEventStream,
+  execute,
+  type ExecutionArgs,
+  type ExecutionResult,
+  GraphQLError,
+  getOperationAST,
+  Kind,
+} from 'graphql'
+import { type Context, createContext, type Sink, type Surroundings } from '../api/context.ts'
+import { Forbidden, Unauthenticated, DomainError } from '../commit/errors.ts'
+import type { Viewer } from '../api/context.ts'
 import { type Follow, type Item, textOf } from '../journal/follow.ts'
 import { rootChannel, type Tail } from '../journal/tail.ts'
 import { Arrivals } from './arrivals.ts'
-import { type LaggingItem, Opened, type Stream } from './stream.ts'
+import { type LaggingItem, Opened, type Stream } from '../api/stream.ts'
 
 export interface SubscriptionsOptions {
   readonly surroundings: Surroundings
@@ -32,13 +40,17 @@ export interface SubscriptionsOptions {
   }
 }
 
-/** The most items that wait to be rendered for one subscriber, or until it is known whether they may still see them; more than a follower keeps. */
+/**
+ * The most items that wait to be rendered for one subscriber, or until it is known whether they may still see them;
+ * more than a follower keeps.
+ */
 const MOST_PENDING = 4_000
 
 /**
- * Subscribers with the same document and variables are told the same, as long as nothing of the viewer's own is looked at while it is rendered. Hence each
- * item is rendered once for all of them, blindfolded: the context knows no viewer, and if the viewer is asked for all the same, what was rendered is
- * thrown away, and each is told apart. Who may see a stream at all is decided for each subscriber before.
+ * Subscribers with the same document and variables are told the same, as long as nothing of the viewer's own is looked
+ * at while it is rendered. Hence each item is rendered once for all of them, blindfolded: the context knows no viewer,
+ * and if the viewer is asked for all the same, what was rendered is thrown away, and each is told apart. Who may see a
+ * stream at all is decided for each subscriber before.
  */
 export class Subscriptions {
   readonly options: SubscriptionsOptions
@@ -66,7 +78,10 @@ export class Subscriptions {
   /** How many of them have a connection to themselves. */
   streams = 0
 
-  /** Carries out a subscription. With a sink in the context, results go there and only the end comes of the iterable; without, they come of it. */
+  /**
+   * Carries out a subscription. With a sink in the context, results go there and only the end comes of the iterable;
+   * without, they come of it.
+   */
   readonly subscribe = async (args: ExecutionArgs): Promise<AsyncIterable<ExecutionResult> | ExecutionResult> => {
     const opened = (await createSourceEventStream(args)) as Opened | ExecutionResult
     if (!(opened instanceof Opened)) return opened
@@ -87,7 +102,9 @@ export class Subscriptions {
     }
     if (subscriber.isStream && !room()) {
       subscriber.arrivals.end(
-        new GraphQLError('No more connections can be taken just now. Try again later.', { extensions: { code: 'TOO_MANY_CONNECTIONS' } }),
+        new GraphQLError('No more connections can be taken just now. Try again later.', {
+          extensions: { code: 'TOO_MANY_CONNECTIONS' },
+        }),
       )
       return
     }
@@ -157,21 +174,28 @@ export class Subscriptions {
   /** What an item is to a viewer, as JSON. */
   render(item: object, args: ExecutionArgs, contextValue: object): string | Promise<string> {
     const result = execute({ ...args, rootValue: item, contextValue })
-    return 'then' in result ? (result as Promise<ExecutionResult>).then(this.#json) : this.#json(result as ExecutionResult)
+    return 'then' in result
+      ? (result as Promise<ExecutionResult>).then(this.#json)
+      : this.#json(result as ExecutionResult)
   }
 
   readonly #json = ({ errors, data }: ExecutionResult) =>
     JSON.stringify(errors ? { errors: errors.map((error) => this.options.shown(error)), data } : { data })
 
-  /** A name for what is asked: the document, which operation of it, and its variables but for the cursor to go on from. */
+  /**
+   * A name for what is asked: the document, which operation of it, and its variables but for the cursor to go on from.
+   */
   nameOf({ document, operationName, variableValues }: ExecutionArgs): string {
     let number = this.#documents.get(document)
     if (number === undefined) this.#documents.set(document, (number = ++this.#documentCount))
     const operation = getOperationAST(document, operationName)
     const [field] = operation?.selectionSet.selections ?? []
-    const after = field?.kind === Kind.FIELD ? field.arguments?.find(({ name }) => name.value === 'after')?.value : undefined
+    const after =
+      field?.kind === Kind.FIELD ? field.arguments?.find(({ name }) => name.value === 'after')?.value : undefined
     const without = after?.kind === Kind.VARIABLE ? after.name.value : undefined
-    const names = (operation?.variableDefinitions ?? []).map(({ variable }) => variable.name.value).filter((name) => name !== without)
+    const names = (operation?.variableDefinitions ?? [])
+      .map(({ variable }) => variable.name.value)
+      .filter((name) => name !== without)
     return `${number} ${operationName ?? ''} ${JSON.stringify(names.map((name) => (Object.hasOwn(variableValues ?? {}, name) ? [variableValues![name]] : 0)))}`
   }
 }
@@ -189,7 +213,10 @@ class Subscriber {
   readonly #sink: Sink
   readonly #asked: string
   readonly #undo: (() => void)[] = []
-  /** What comes while it is being looked whether they may still see it; at first, too, since something may have changed before the guards stood. */
+  /**
+   * What comes while it is being looked whether they may still see it; at first, too, since something may have changed
+   * before the guards stood.
+   */
   #held: (readonly [item: Item, isLive: boolean])[] | undefined = []
   #isChecked = false
   #checking: Promise<void> | undefined
@@ -232,10 +259,12 @@ class Subscriber {
       hear: (item, isLive) => this.#hear(item, isLive),
       fail: (error) => this.#end(error),
       ready: async () => {
-        const isBusy = () => !this.#over && (this.#checking || this.#pending > 0 || this.#sink.waiting > bufferBytes / 2)
+        const isBusy = () =>
+          !this.#over && (this.#checking || this.#pending > 0 || this.#sink.waiting > bufferBytes / 2)
         while (isBusy()) {
           await (this.#checking ?? this.#rendering ?? this.#sink.drained())
-          if (isBusy()) await sleep(5) // a network that has taken some but not enough, or is closing, must not be asked for ever in one turn
+          // a network that has taken some but not enough, or is closing, must not be asked for ever in one turn
+          if (isBusy()) await sleep(5)
         }
         this.#isChecked = false // what is read next may be newer than what the guards have seen
       },
@@ -283,7 +312,11 @@ class Subscriber {
   #apart(item: object): string | Promise<string> {
     const { surroundings, watch } = this.#all.options
     watch?.executed?.('apart')
-    return this.#all.render(item, this.#args, createContext(surroundings, this.viewer, (this.#args.contextValue as Context).requestId))
+    return this.#all.render(
+      item,
+      this.#args,
+      createContext(surroundings, this.viewer, (this.#args.contextValue as Context).requestId),
+    )
   }
 
   #tell(item: Item, json: string, isLive: boolean): void {
@@ -292,7 +325,8 @@ class Subscriber {
     this.#sink.send(json)
     this.#cursor = item.cursor
     watch?.delivered?.(json.length)
-    if (isLive && this.#sink.waiting > bufferBytes) this.#lag() // what is not live comes in pages, and only when the network has taken the last
+    // what is not live comes in pages, and only when the network has taken the last
+    if (isLive && this.#sink.waiting > bufferBytes) this.#lag()
   }
 
   /** Too much is waiting: they are told from where to go on, and let go. */
@@ -301,7 +335,9 @@ class Subscriber {
     this.leave('lagging', false)
     if (this.#cursor === undefined) {
       this.arrivals.end(
-        new GraphQLError('Too much changed before you could be told how things are. Subscribe again.', { extensions: { code: 'LAGGING' } }),
+        new GraphQLError('Too much changed before you could be told how things are. Subscribe again.', {
+          extensions: { code: 'LAGGING' },
+        }),
       )
       return
     }
@@ -349,7 +385,11 @@ class Subscriber {
 
   #signOut(): void {
     if (this.#over) return
-    this.#end(new Unauthenticated('Your session has ended. Sign in again, and subscribe with the cursor of the last item that you have.'))
+    this.#end(
+      new Unauthenticated(
+        'Your session has ended. Sign in again, and subscribe with the cursor of the last item that you have.',
+      ),
+    )
     this.#sink.signedOut?.()
   }
 

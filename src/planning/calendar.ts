@@ -1,7 +1,7 @@
-import { builder } from '../builder.ts'
-import type { Context, Load } from '../context.ts'
+import { builder } from '../api/builder.ts'
+import type { Context, Load } from '../api/context.ts'
 import { sql } from '../database/client.ts'
-import { InvalidInput } from '../errors.ts'
+import { InvalidInput } from '../commit/errors.ts'
 import type { WorkoutSelection as SelectionRow, Workout as WorkoutRow } from '../generated/prisma/client.ts'
 import { midnight, type ShownSelection, WorkoutSelection } from './selection.ts'
 
@@ -39,7 +39,8 @@ export const PlanDay = builder.objectRef<Day>('PlanDay').implement({
 export async function calendar(planId: string, from: string, to: string, context: Context): Promise<Day[]> {
   const [first, last] = [midnight(from).getTime(), midnight(to).getTime()]
   const count = (last - first) / DAY + 1
-  if (count < 1) throw new InvalidInput('to', `to (${to}) is before from (${from}). Wanted is the same day or a later one.`)
+  if (count < 1)
+    throw new InvalidInput('to', `to (${to}) is before from (${from}). Wanted is the same day or a later one.`)
   if (count > MOST_DAYS)
     throw new InvalidInput(
       'to',
@@ -64,7 +65,9 @@ interface Range {
 
 /** What is to be done in plans between days, each with its workout: one query, however many plans and days. */
 const selectedBetween: Load<Range, ShownSelection[]> = async (ranges, { db }) => {
-  const found = await db.$queryRaw<(WorkoutRow & Omit<SelectionRow, 'id'> & { range: number; selectionId: string })[]>(sql`
+  const found = await db.$queryRaw<
+    (WorkoutRow & Omit<SelectionRow, 'id'> & { range: number; selectionId: string })[]
+  >(sql`
     select x.i::int as range, w.*, s.id as "selectionId", s."workoutId", s."currentPlanDay", s."timeOfDay"::text as "timeOfDay", s."updatedAt"
     from unnest(${ranges.map(({ planId }) => planId)}::text[], ${ranges.map(({ from }) => from)}::date[], ${ranges.map(({ to }) => to)}::date[]) with ordinality as x (p, a, b, i)
     join "Workout" w on w."planId" = x.p join "WorkoutSelection" s on s."workoutId" = w.id and s."currentPlanDay" between x.a and x.b

@@ -1,6 +1,6 @@
-import type { Verb } from '../aggregate.ts'
-import { idOf } from '../learning/id.ts'
-import { mutation } from '../mutation.ts'
+import type { Verb } from '../commit/aggregate.ts'
+import { idOf } from '../commit/derivedId.ts'
+import { mutation } from '../api/mutation.ts'
 import { Plan, shownPlan } from './plan.ts'
 import { PlanNotFound, plans } from './planAggregate.ts'
 import type { Planning } from './planState.ts'
@@ -17,12 +17,19 @@ mutation('createPlan', {
     return { planId: idOf(JSON.stringify(['plan', ownerId, idempotencyKey, title])), ownerId, title }
   },
   payload: (t) => ({
-    plan: t.field({ type: Plan, description: 'The plan, as it was committed.', resolve: ({ view }) => shownPlan(view) }),
+    plan: t.field({
+      type: Plan,
+      description: 'The plan, as it was committed.',
+      resolve: ({ view }) => shownPlan(view),
+    }),
   }),
   errors: [PlanNotFound],
 })
 
-/** A plan is made once; its id follows from who asks, their key and what they ask, so that however late it is asked again, it is the same plan. */
+/**
+ * A plan is made once; its id follows from who asks, their key and what they ask, so that however late it is asked
+ * again, it is the same plan.
+ */
 export const createPlan: Verb<Planning, { planId: string; ownerId: string; title: string }> = {
   name: 'createPlan',
   aggregate: plans,

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type FileProblem, InvalidFile, readJson, shown, spelled, why } from '../learning/jsonFile.ts'
+import { type FileProblem, InvalidFile, readJson, shown, spelled, why } from '../operator/jsonFile.ts'
 import type { WorkoutText } from './planState.ts'
 import { detailsFault, titleFault } from './text.ts'
 
@@ -35,8 +35,9 @@ const entry = z.object({
 })
 
 /**
- * The exercises of a file in the format of free-exercise-db (https://github.com/yuhonas/free-exercise-db): a list of objects, of which `id` and `name` must be
- * there, and the others may be null or left out. Throws InvalidFile where there is no such list, or nothing good in it.
+ * The exercises of a file in the format of free-exercise-db (https://github.com/yuhonas/free-exercise-db): a list of
+ * objects, of which `id` and `name` must be there, and the others may be null or left out. Throws InvalidFile where
+ * there is no such list, or nothing good in it.
  */
 export function readExercises(bytes: Uint8Array): Exercises {
   const list = readJson(bytes, largestExercises, 'list of exercises')
@@ -62,9 +63,14 @@ export function readExercises(bytes: Uint8Array): Exercises {
   return { exercises, problems }
 }
 
-function read(found: unknown, i: number, places: ReadonlyMap<string, number>): { exercise?: Exercise; faults: FileProblem[] } {
+function read(
+  found: unknown,
+  i: number,
+  places: ReadonlyMap<string, number>,
+): { exercise?: Exercise; faults: FileProblem[] } {
   const { data, error } = entry.safeParse(found, { error: why })
-  if (error) return { faults: error.issues.map(({ path, message }) => ({ where: spelled([i, ...path]), why: message })) }
+  if (error)
+    return { faults: error.issues.map(({ path, message }) => ({ where: spelled([i, ...path]), why: message })) }
   const bad = (field: string, why: string) => ({ faults: [{ where: `[${i}]${field}`, why }] })
 
   const other = places.get(data.id)
@@ -79,7 +85,16 @@ function read(found: unknown, i: number, places: ReadonlyMap<string, number>): {
 }
 
 /** What is known of it on a line each, then its steps, numbered. */
-function detailsOf({ level, category, force, mechanic, equipment, primaryMuscles, secondaryMuscles, instructions }: z.output<typeof entry>): string {
+function detailsOf({
+  level,
+  category,
+  force,
+  mechanic,
+  equipment,
+  primaryMuscles,
+  secondaryMuscles,
+  instructions,
+}: z.output<typeof entry>): string {
   const several = (all: readonly string[] | null | undefined) => some(all).join(', ')
   const facts = [
     ['Level', level],

@@ -1,4 +1,4 @@
-import type { Verb } from '../aggregate.ts'
+import type { Verb } from '../commit/aggregate.ts'
 import { mayAdminister } from '../identity/userAggregate.ts'
 import { plans } from './planAggregate.ts'
 import type { NewWorkout, PlanEvent, Planning } from './planState.ts'
@@ -18,7 +18,10 @@ export interface FillPlanAnswer {
   readonly revised: number
 }
 
-/** Makes workouts of a plan what they shall be: those that are not there are added, those that differ revised, others left alone; nothing where all is so. For operators and admins. */
+/**
+ * Makes workouts of a plan what they shall be: those that are not there are added, those that differ revised, others
+ * left alone; nothing where all is so. For operators and admins.
+ */
 export const fillPlan: Verb<Planning, PlanDefinition, FillPlanAnswer> = {
   name: 'fillPlan',
   aggregate: plans,

@@ -1,7 +1,7 @@
-import { builder, localId } from '../builder.ts'
+import { builder, localId } from '../api/builder.ts'
 import type { Plan as PlanRow } from '../generated/prisma/client.ts'
 import { User } from '../identity/user.ts'
-import { showError, showRoot } from '../mutation.ts'
+import { showError, showRoot } from '../api/mutation.ts'
 import { calendar, PlanDay } from './calendar.ts'
 import { PlanNotFound } from './planAggregate.ts'
 import type { PlanView } from './planState.ts'
@@ -13,9 +13,12 @@ export const Plan = builder.prismaNode('Plan', {
   nullable: true,
   id: { resolve: ({ id }) => id },
   findUnique: (id, { viewer }) => ({ id, AND: plansOf(viewer) }),
-  authScopes: ({ ownerId }) => ({ $any: { $granted: 'told', $any: { self: ownerId, admin: true } } }), // told: whoever may see a stream is told what it bears
+  // told: whoever may see a stream is told what it bears
+  authScopes: ({ ownerId }) => ({ $any: { $granted: 'told', $any: { self: ownerId, admin: true } } }),
   fields: (t) => ({
-    version: t.exposeInt('version', { description: 'Counts its changes, from 1; what `expectedVersion` is compared with.' }),
+    version: t.exposeInt('version', {
+      description: 'Counts its changes, from 1; what `expectedVersion` is compared with.',
+    }),
     title: t.exposeString('title', { description: 'What it is called.' }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
     owner: t.relation('owner', { nullable: true, description: 'Whose it is.' }),
@@ -27,7 +30,8 @@ export const Plan = builder.prismaNode('Plan', {
     }),
     days: t.field({
       type: [PlanDay],
-      description: 'The calendar from one day to another, both included: each day with what is to be done, 366 days at most.',
+      description:
+        'The calendar from one day to another, both included: each day with what is to be done, 366 days at most.',
       args: {
         from: t.arg({ type: 'LocalDate', description: 'The first day.' }),
         to: t.arg({ type: 'LocalDate', description: 'The last day, not before `from`.' }),
@@ -38,7 +42,10 @@ export const Plan = builder.prismaNode('Plan', {
 })
 
 /** A plan as it was committed, as the API shows it. */
-export const shownPlan = ({ workouts: _, removed: __, createdAt, ...view }: PlanView): PlanRow => ({ ...view, createdAt: new Date(createdAt) })
+export const shownPlan = ({ workouts: _, removed: __, createdAt, ...view }: PlanView): PlanRow => ({
+  ...view,
+  createdAt: new Date(createdAt),
+})
 
 showRoot('Plan', shownPlan)
 
@@ -48,7 +55,8 @@ builder.queryField('plan', (t) =>
     nullable: true,
     description: 'A plan by its id; null if there is none or the viewer may not see it.',
     args: { id: t.arg.id({ description: 'As `Plan.id`.' }) },
-    resolve: (query, _, { id }, { db, viewer }) => db.plan.findFirst({ ...query, where: { id: localId('Plan', id, 'id'), AND: plansOf(viewer) } }),
+    resolve: (query, _, { id }, { db, viewer }) =>
+      db.plan.findFirst({ ...query, where: { id: localId('Plan', id, 'id'), AND: plansOf(viewer) } }),
   }),
 )
 
@@ -64,5 +72,8 @@ builder.prismaObjectField(User, 'plans', (t) =>
 )
 
 showError(PlanNotFound, 'There is no such plan, or it is not the viewer’s.', (t) => ({
-  planId: t.globalID({ description: 'The id that was asked for.', resolve: ({ planId }) => ({ type: 'Plan', id: planId }) }),
+  planId: t.globalID({
+    description: 'The id that was asked for.',
+    resolve: ({ planId }) => ({ type: 'Plan', id: planId }),
+  }),
 }))

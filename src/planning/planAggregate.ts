@@ -1,6 +1,6 @@
-import { type Actor, type Aggregate, instant, type Wanted } from '../aggregate.ts'
+import { type Actor, type Aggregate, instant, type Wanted } from '../commit/aggregate.ts'
 import { join, sql } from '../database/client.ts'
-import { DomainError } from '../errors.ts'
+import { DomainError } from '../commit/errors.ts'
 import type { PlanEvent, Planning, PlanState, SelectionState, WorkoutState, WorkoutView } from './planState.ts'
 
 /** There is no such plan, or not for this person. */
@@ -46,9 +46,14 @@ export function workoutView(state: PlanState, id: string): WorkoutView {
   return { id, position, title, selection }
 }
 
-/** Roots come first, as UNION ALL keeps its order; the others fill in what those have. LATERAL … OFFSET 0: one look-up by the whole key for each, whatever the planner believes of how many rows there are. */
+/**
+ * Roots come first, as UNION ALL keeps its order; the others fill in what those have. LATERAL … OFFSET 0: one look-up
+ * by the whole key for each, whatever the planner believes of how many rows there are.
+ */
 function read({ ids, slices }: Wanted) {
-  const named = ids.flatMap((id) => (slices.get(id) ?? []).filter((part) => part !== EVERYTHING).map((workoutId) => ({ id, workoutId })))
+  const named = ids.flatMap((id) =>
+    (slices.get(id) ?? []).filter((part) => part !== EVERYTHING).map((workoutId) => ({ id, workoutId })),
+  )
   const wholes = ids.filter((id) => slices.get(id)?.includes(EVERYTHING))
   const row = sql`json_build_array(1, w."planId", w.id, w.position, w.title, w.details, s.id, s."currentPlanDay", s."timeOfDay", s."updatedAt")`
   const selection = sql`left join lateral (select * from "WorkoutSelection" s where s."workoutId" = w.id offset 0) s on true`
@@ -60,11 +65,20 @@ function read({ ids, slices }: Wanted) {
       sql`select ${row} from unnest(${named.map(({ id }) => id)}::text[], ${named.map(({ workoutId }) => workoutId)}::text[]) as x (p, w)
       cross join lateral (select * from "Workout" w where w.id = x.w and w."planId" = x.p offset 0) w ${selection}`,
     )
-  if (wholes.length) parts.push(sql`select ${row} from "Workout" w ${selection} where w."planId" = any(${wholes}::text[])`)
+  if (wholes.length)
+    parts.push(sql`select ${row} from "Workout" w ${selection} where w."planId" = any(${wholes}::text[])`)
   return join(parts, ' union all ')
 }
 
-type RootRow = readonly [0, id: string, version: number, ownerId: string, title: string, lastPosition: number, createdAt: string]
+type RootRow = readonly [
+  0,
+  id: string,
+  version: number,
+  ownerId: string,
+  title: string,
+  lastPosition: number,
+  createdAt: string,
+]
 type WorkoutRow = readonly [
   1,
   planId: string,
@@ -86,7 +100,8 @@ function load(rows: readonly (RootRow | WorkoutRow)[]): PlanState[] {
       states.set(id, { id, version, ownerId, title, lastPosition, createdAt: instant(createdAt), workouts: {} })
     } else {
       const [, planId, id, position, title, details, selectionId, currentPlanDay, timeOfDay, updatedAt] = row
-      const selection = selectionId === null ? null : { id: selectionId, currentPlanDay, timeOfDay, updatedAt: instant(updatedAt) }
+      const selection =
+        selectionId === null ? null : { id: selectionId, currentPlanDay, timeOfDay, updatedAt: instant(updatedAt) }
       states.get(planId)!.workouts[id] = { position, title, details, selection }
     }
   }
@@ -115,7 +130,10 @@ export const plans: Aggregate<Planning> = {
           workouts: {
             ...workouts,
             ...Object.fromEntries(
-              event.workouts.map(({ id, title, details }, i) => [id, { position: state.lastPosition + i + 1, title, details, selection: null }]),
+              event.workouts.map(({ id, title, details }, i) => [
+                id,
+                { position: state.lastPosition + i + 1, title, details, selection: null },
+              ]),
             ),
           },
         }
@@ -124,7 +142,10 @@ export const plans: Aggregate<Planning> = {
         return { ...state, workouts: { ...workouts, ...Object.fromEntries(revised) } }
       }
       case 'workoutRenamed':
-        return { ...state, workouts: { ...workouts, [event.workoutId]: { ...workouts[event.workoutId]!, title: event.title } } }
+        return {
+          ...state,
+          workouts: { ...workouts, [event.workoutId]: { ...workouts[event.workoutId]!, title: event.title } },
+        }
       case 'workoutRemoved': {
         const { [event.workoutId]: _, ...others } = workouts
         return { ...state, workouts: others }
@@ -137,7 +158,10 @@ export const plans: Aggregate<Planning> = {
         return { ...state, workouts: { ...workouts, ...Object.fromEntries(updated) } }
       }
       case 'selectionCleared':
-        return { ...state, workouts: { ...workouts, [event.workoutId]: { ...workouts[event.workoutId]!, selection: null } } }
+        return {
+          ...state,
+          workouts: { ...workouts, [event.workoutId]: { ...workouts[event.workoutId]!, selection: null } },
+        }
     }
   },
 
@@ -145,7 +169,13 @@ export const plans: Aggregate<Planning> = {
     const entries = Object.entries(workouts)
     return {
       Plan: [{ id, version, ownerId, title, lastPosition, createdAt }],
-      Workout: entries.map(([workoutId, { position, title, details }]) => ({ id: workoutId, planId: id, position, title, details })),
+      Workout: entries.map(([workoutId, { position, title, details }]) => ({
+        id: workoutId,
+        planId: id,
+        position,
+        title,
+        details,
+      })),
       WorkoutSelection: entries.flatMap(([workoutId, { selection }]) => {
         if (!selection) return []
         const { id, currentPlanDay, timeOfDay, updatedAt } = selection
@@ -159,7 +189,10 @@ export const plans: Aggregate<Planning> = {
     const view = { id, version, ownerId, title, lastPosition, createdAt }
     if (!event || event.kind === 'planCreated') return view
     if (event.kind === 'workoutRemoved') return { ...view, removed: [event.workoutId] }
-    const workouts = touched(event).map(({ id, details }) => ({ ...workoutView(state, id), ...(details !== undefined && { details }) }))
+    const workouts = touched(event).map(({ id, details }) => ({
+      ...workoutView(state, id),
+      ...(details !== undefined && { details }),
+    }))
     return { ...view, workouts: workouts.sort((a, b) => a.position - b.position) }
   },
 
@@ -167,7 +200,9 @@ export const plans: Aggregate<Planning> = {
 }
 
 /** The workouts that an event is about, with their details where it bears them. */
-function touched(event: Exclude<PlanEvent, { kind: 'planCreated' | 'workoutRemoved' }>): { readonly id: string; readonly details?: string }[] {
+function touched(
+  event: Exclude<PlanEvent, { kind: 'planCreated' | 'workoutRemoved' }>,
+): { readonly id: string; readonly details?: string }[] {
   if ('workouts' in event) return [...event.workouts]
   return 'selections' in event ? Object.keys(event.selections).map((id) => ({ id })) : [{ id: event.workoutId }]
 }

@@ -47,7 +47,10 @@ export type PlanEvent =
   | { readonly kind: 'selectionsUpdated'; readonly selections: Readonly<Record<string, Selected>> }
   | { readonly kind: 'selectionCleared'; readonly workoutId: string }
 
-/** A plan as answers and subscribers are shown it; the event's view also bears the workouts that it touched, or the ids of those that it removed. */
+/**
+ * A plan as answers and subscribers are shown it; the event's view also bears the workouts that it touched, or the ids
+ * of those that it removed.
+ */
 export interface PlanView {
   readonly id: string
   readonly version: number

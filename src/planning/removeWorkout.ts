@@ -1,6 +1,6 @@
-import type { Verb } from '../aggregate.ts'
-import { localId } from '../builder.ts'
-import { mutation } from '../mutation.ts'
+import type { Verb } from '../commit/aggregate.ts'
+import { localId } from '../api/builder.ts'
+import { mutation } from '../api/mutation.ts'
 import { Plan, shownPlan } from './plan.ts'
 import { mayChange, planOf, plans, WorkoutNotFound, workoutIn } from './planAggregate.ts'
 import type { Planning } from './planState.ts'
@@ -13,7 +13,11 @@ mutation('removeWorkout', {
   input: (t) => ({ workoutId: t.id({ description: 'The workout.' }) }),
   ask: ({ workoutId }) => ({ workoutId: localId('Workout', workoutId, 'input.workoutId') }),
   payload: (t) => ({
-    plan: t.field({ type: Plan, description: 'The plan, as it was committed.', resolve: ({ view }) => shownPlan(view) }),
+    plan: t.field({
+      type: Plan,
+      description: 'The plan, as it was committed.',
+      resolve: ({ view }) => shownPlan(view),
+    }),
     removedWorkoutId: t.globalID({
       description: 'The id that the workout had.',
       resolve: ({ answer }) => ({ type: 'Workout', id: answer.workoutId }),

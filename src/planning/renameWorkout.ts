@@ -1,6 +1,6 @@
-import type { Verb } from '../aggregate.ts'
-import { localId } from '../builder.ts'
-import { mutation } from '../mutation.ts'
+import type { Verb } from '../commit/aggregate.ts'
+import { localId } from '../api/builder.ts'
+import { mutation } from '../api/mutation.ts'
 import { Plan, shownPlan } from './plan.ts'
 import { mayChange, planOf, plans, WorkoutNotFound, workoutIn, workoutView } from './planAggregate.ts'
 import type { Planning, WorkoutView } from './planState.ts'
@@ -9,16 +9,28 @@ import { shownWorkout, Workout } from './workout.ts'
 
 mutation('renameWorkout', {
   verb: () => renameWorkout,
-  description: 'Gives a workout of the viewer’s another title. The title that it has already is a success that changes nothing.',
+  description:
+    'Gives a workout of the viewer’s another title. The title that it has already is a success that changes nothing.',
   failed: 'Failed to rename the workout.',
   input: (t) => ({
     workoutId: t.id({ description: 'The workout.' }),
     title: t.string({ description: 'What it is to be called: one line of 1 to 200 characters.' }),
   }),
-  ask: ({ workoutId, title }) => ({ workoutId: localId('Workout', workoutId, 'input.workoutId'), title: titleIn(title, 'input.title') }),
+  ask: ({ workoutId, title }) => ({
+    workoutId: localId('Workout', workoutId, 'input.workoutId'),
+    title: titleIn(title, 'input.title'),
+  }),
   payload: (t) => ({
-    plan: t.field({ type: Plan, description: 'The plan, as it was committed.', resolve: ({ view }) => shownPlan(view) }),
-    workout: t.field({ type: Workout, description: 'The workout, as it was committed.', resolve: ({ answer }) => shownWorkout(answer.workout) }),
+    plan: t.field({
+      type: Plan,
+      description: 'The plan, as it was committed.',
+      resolve: ({ view }) => shownPlan(view),
+    }),
+    workout: t.field({
+      type: Workout,
+      description: 'The workout, as it was committed.',
+      resolve: ({ answer }) => shownWorkout(answer.workout),
+    }),
   }),
   errors: [WorkoutNotFound],
 })
@@ -34,6 +46,7 @@ export const renameWorkout: Verb<Planning, { workoutId: string; title: string },
   root: ({ workoutId }) => planOf(workoutId),
   slice: ({ workoutId }) => [workoutId],
   may: (state, { workoutId }, actor) => mayChange(state, actor, workoutId),
-  decide: (state, { workoutId, title }) => (workoutIn(state, workoutId).title === title ? [] : [{ kind: 'workoutRenamed', workoutId, title }]),
+  decide: (state, { workoutId, title }) =>
+    workoutIn(state, workoutId).title === title ? [] : [{ kind: 'workoutRenamed', workoutId, title }],
   answer: (state, { workoutId }) => ({ workout: workoutView(state, workoutId) }),
 }

@@ -1,5 +1,5 @@
-import { builder } from '../builder.ts'
-import type { Load } from '../context.ts'
+import { builder } from '../api/builder.ts'
+import type { Load } from '../api/context.ts'
 import type { WorkoutSelection as SelectionRow, Workout as WorkoutRow } from '../generated/prisma/client.ts'
 import { TimeOfDay } from '../generated/prisma/enums.ts'
 import type { SelectionState } from './planState.ts'
@@ -27,14 +27,23 @@ export const WorkoutSelection = builder.prismaNode('WorkoutSelection', {
   id: { resolve: ({ id }) => id },
   findUnique: (id, { viewer }) => ({ id, workout: { plan: plansOf(viewer) } }),
   fields: (t) => ({
-    currentPlanDay: t.expose('currentPlanDay', { type: 'LocalDate', nullable: true, description: 'The day; null: not said yet, or no longer.' }),
-    timeOfDay: t.expose('timeOfDay', { type: Time, nullable: true, description: 'When in that day; null: not said yet, or no longer.' }),
+    currentPlanDay: t.expose('currentPlanDay', {
+      type: 'LocalDate',
+      nullable: true,
+      description: 'The day; null: not said yet, or no longer.',
+    }),
+    timeOfDay: t.expose('timeOfDay', {
+      type: Time,
+      nullable: true,
+      description: 'When in that day; null: not said yet, or no longer.',
+    }),
     updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When one of the two was last changed.' }),
     workout: t.field({
       type: 'Workout' as never,
       nullable: true,
       description: 'The workout.',
-      resolve: (selection, _, context) => ((selection as ShownSelection).workout ?? context.load(workouts, selection.workoutId)) as never,
+      resolve: (selection, _, context) =>
+        ((selection as ShownSelection).workout ?? context.load(workouts, selection.workoutId)) as never,
     }),
   }),
 })
@@ -46,7 +55,10 @@ const workouts: Load<string, WorkoutRow | null> = async (ids, { db }) => {
 }
 
 /** A selection as it was committed, as the API shows it. */
-export const shownSelection = (workoutId: string, { id, currentPlanDay, timeOfDay, updatedAt }: SelectionState): SelectionRow => ({
+export const shownSelection = (
+  workoutId: string,
+  { id, currentPlanDay, timeOfDay, updatedAt }: SelectionState,
+): SelectionRow => ({
   ...{ id, workoutId, timeOfDay },
   currentPlanDay: currentPlanDay === null ? null : midnight(currentPlanDay),
   updatedAt: new Date(updatedAt),

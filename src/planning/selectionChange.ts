@@ -1,4 +1,4 @@
-import { builder } from '../builder.ts'
+import { builder } from '../api/builder.ts'
 import { workoutIn } from './planAggregate.ts'
 import type { PlanEvent, PlanState, Selected } from './planState.ts'
 import { Time } from './selection.ts'
@@ -8,13 +8,21 @@ export interface SelectionChange extends Partial<Selected> {
   readonly workoutId: string
 }
 
-type InputBuilder = PothosSchemaTypes.InputFieldBuilder<import('../builder.ts').SchemaTypes, 'InputObject'>
+type InputBuilder = PothosSchemaTypes.InputFieldBuilder<import('../api/builder.ts').SchemaTypes, 'InputObject'>
 
 /** The fields of a selection that is to be changed. */
 export const selectionFields = (t: InputBuilder) => ({
   workoutId: t.id({ description: 'The workout.' }),
-  currentPlanDay: t.field({ type: 'LocalDate', required: false, description: 'The day. Left out: it stays as it is; null: none any more.' }),
-  timeOfDay: t.field({ type: Time, required: false, description: 'When in that day. Left out: it stays as it is; null: no certain time any more.' }),
+  currentPlanDay: t.field({
+    type: 'LocalDate',
+    required: false,
+    description: 'The day. Left out: it stays as it is; null: none any more.',
+  }),
+  timeOfDay: t.field({
+    type: Time,
+    required: false,
+    description: 'When in that day. Left out: it stays as it is; null: no certain time any more.',
+  }),
 })
 
 /** What the inputs of several are made of. */
@@ -32,7 +40,9 @@ export function changesOf(state: PlanState, wanted: readonly SelectionChange[]):
       currentPlanDay: currentPlanDay === undefined ? before.currentPlanDay : currentPlanDay,
       timeOfDay: timeOfDay === undefined ? before.timeOfDay : timeOfDay,
     }
-    return after.currentPlanDay === before.currentPlanDay && after.timeOfDay === before.timeOfDay ? [] : [[workoutId, after]]
+    return after.currentPlanDay === before.currentPlanDay && after.timeOfDay === before.timeOfDay
+      ? []
+      : [[workoutId, after]]
   })
   return selections.length ? [{ kind: 'selectionsUpdated', selections: Object.fromEntries(selections) }] : []
 }

@@ -1,4 +1,4 @@
-import { InvalidInput } from '../errors.ts'
+import { InvalidInput } from '../commit/errors.ts'
 
 /** How long a title may be, and what is said of a workout, in characters. */
 export const [LONGEST_TITLE, LONGEST_DETAILS] = [200, 10_000]

@@ -1,6 +1,6 @@
-import type { Verb } from '../aggregate.ts'
-import { localId } from '../builder.ts'
-import { mutation } from '../mutation.ts'
+import type { Verb } from '../commit/aggregate.ts'
+import { localId } from '../api/builder.ts'
+import { mutation } from '../api/mutation.ts'
 import { Plan, shownPlan } from './plan.ts'
 import { mayChange, planOf, plans, WorkoutNotFound, workoutView } from './planAggregate.ts'
 import type { Planning, WorkoutView } from './planState.ts'
@@ -20,8 +20,16 @@ mutation('updateSelection', {
     ...(timeOfDay !== undefined && { timeOfDay }),
   }),
   payload: (t) => ({
-    plan: t.field({ type: Plan, description: 'The plan, as it was committed.', resolve: ({ view }) => shownPlan(view) }),
-    workout: t.field({ type: Workout, description: 'The workout, as it was committed.', resolve: ({ answer }) => shownWorkout(answer.workout) }),
+    plan: t.field({
+      type: Plan,
+      description: 'The plan, as it was committed.',
+      resolve: ({ view }) => shownPlan(view),
+    }),
+    workout: t.field({
+      type: Workout,
+      description: 'The workout, as it was committed.',
+      resolve: ({ answer }) => shownWorkout(answer.workout),
+    }),
     selection: t.field({
       type: WorkoutSelection,
       nullable: true,
@@ -36,7 +44,10 @@ export interface UpdateSelectionAnswer {
   readonly workout: WorkoutView
 }
 
-/** The day and the time of a workout are one selection, whoever sets which of them first, and whether there is one yet or not. */
+/**
+ * The day and the time of a workout are one selection, whoever sets which of them first, and whether there is one yet
+ * or not.
+ */
 export const updateSelection: Verb<Planning, SelectionChange, UpdateSelectionAnswer> = {
   name: 'updateSelection',
   aggregate: plans,

@@ -1,7 +1,7 @@
-import { builder } from '../builder.ts'
-import type { Load } from '../context.ts'
+import { builder } from '../api/builder.ts'
+import type { Load } from '../api/context.ts'
 import type { WorkoutSelection as SelectionRow, Workout as WorkoutRow } from '../generated/prisma/client.ts'
-import { showError } from '../mutation.ts'
+import { showError } from '../api/mutation.ts'
 import { planOf, WorkoutNotFound } from './planAggregate.ts'
 import type { WorkoutView } from './planState.ts'
 import { shownSelection, WorkoutSelection } from './selection.ts'
@@ -20,10 +20,13 @@ export const Workout = builder.prismaNode('Workout', {
   id: { resolve: ({ id }) => id },
   findUnique: (id, { viewer }) => ({ id, plan: plansOf(viewer) }),
   fields: (t) => ({
-    position: t.exposeInt('position', { description: 'Its place in the plan, from 1. Where a workout was removed, there is a gap.' }),
+    position: t.exposeInt('position', {
+      description: 'Its place in the plan, from 1. Where a workout was removed, there is a gap.',
+    }),
     title: t.exposeString('title', { description: 'What it is called.' }),
     details: t.string({
-      description: 'What it consists of, as plain text; may be empty. In a change that is not about it, it is what it is by now.',
+      description:
+        'What it consists of, as plain text; may be empty. In a change that is not about it, it is what it is by now.',
       resolve: (workout, _, context) => (workout as Committed).details ?? context.load(details, workout.id),
     }),
     selection: t.field({
@@ -39,7 +42,8 @@ export const Workout = builder.prismaNode('Workout', {
       type: 'Plan' as never,
       nullable: true,
       description: 'The plan that it belongs to.',
-      resolve: ({ planId }, _, context) => context.load(plans, planId) as never, // a workout that was removed since has one, too
+      // a workout that was removed since has one, too
+      resolve: ({ planId }, _, context) => context.load(plans, planId) as never,
     }),
   }),
 })
@@ -64,10 +68,17 @@ const selections: Load<string, SelectionRow | null> = async (workoutIds, { db })
 
 /** A workout as it was committed, as the API shows it. */
 export function shownWorkout({ selection, ...view }: WorkoutView): WorkoutRow {
-  const shown: Committed = { ...view, planId: planOf(view.id), selection: selection && shownSelection(view.id, selection) }
+  const shown: Committed = {
+    ...view,
+    planId: planOf(view.id),
+    selection: selection && shownSelection(view.id, selection),
+  }
   return shown as WorkoutRow
 }
 
 showError(WorkoutNotFound, 'There is no such workout, or it was removed, or it is not the viewer’s.', (t) => ({
-  workoutId: t.globalID({ description: 'The id that was asked for.', resolve: ({ workoutId }) => ({ type: 'Workout', id: workoutId }) }),
+  workoutId: t.globalID({
+    description: 'The id that was asked for.',
+    resolve: ({ workoutId }) => ({ type: 'Workout', id: workoutId }),
+  }),
 }))

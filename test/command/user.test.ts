@@ -9,26 +9,46 @@ const w = await world()
 const api = await serve(w)
 
 /** What the command answers, as a program reads it. */
-async function lockstep(...words: string[]): Promise<{ code: number; answer: Record<string, unknown>; errors: string }> {
+async function lockstep(
+  ...words: string[]
+): Promise<{ code: number; answer: Record<string, unknown>; errors: string }> {
   const run = promisify(execFile)(process.execPath, ['--import', 'tsx', 'src/main.ts', ...words, '--json'], {
     env: { ...process.env, DATABASE_URL: w.url },
   })
   return run.then(
     ({ stdout }) => ({ code: 0, answer: JSON.parse(stdout), errors: '' }),
-    (error: { code: number; stderr: string }) => ({ code: error.code, answer: {}, errors: JSON.parse(error.stderr).error }),
+    (error: { code: number; stderr: string }) => ({
+      code: error.code,
+      answer: {},
+      errors: JSON.parse(error.stderr).error,
+    }),
   )
 }
 const viewer = async (token: unknown) => (await api.ask('{ viewer { name role } }', {}, token as string)).data
 
 test('an operator registers people, lets them in with tokens that are shown once, and out again', async () => {
   const { answer } = await lockstep('user', 'add', 'Ada Lovelace', '--role', 'INSTRUCTOR', '--id', 'ada')
-  expect(answer).toMatchObject({ id: 'ada', name: 'Ada Lovelace', role: 'INSTRUCTOR', token: expect.stringMatching(/^[\w-]{43}$/) })
+  expect(answer).toMatchObject({
+    id: 'ada',
+    name: 'Ada Lovelace',
+    role: 'INSTRUCTOR',
+    token: expect.stringMatching(/^[\w-]{43}$/),
+  })
   const { answer: another } = await lockstep('user', 'token', 'ada', '--days', '1')
-  for (const { token } of [answer, another]) expect(await viewer(token)).toEqual({ viewer: { name: 'Ada Lovelace', role: 'INSTRUCTOR' } })
+  for (const { token } of [answer, another])
+    expect(await viewer(token)).toEqual({ viewer: { name: 'Ada Lovelace', role: 'INSTRUCTOR' } })
 
   const course = await academy(w.process().commit).course(1)
-  expect((await lockstep('user', 'teach', 'ada', course.slug)).answer).toEqual({ id: 'ada', course: course.slug, changed: true })
-  const seen = await api.ask(`{ course(slug: "${course.slug}") { enrollments { totalCount } } }`, {}, another.token as string)
+  expect((await lockstep('user', 'teach', 'ada', course.slug)).answer).toEqual({
+    id: 'ada',
+    course: course.slug,
+    changed: true,
+  })
+  const seen = await api.ask(
+    `{ course(slug: "${course.slug}") { enrollments { totalCount } } }`,
+    {},
+    another.token as string,
+  )
   expect(seen.data).toEqual({ course: { enrollments: { totalCount: 0 } } })
 
   expect((await lockstep('user', 'out', 'ada')).answer).toEqual({ id: 'ada', ended: 2 })
@@ -53,6 +73,9 @@ test.each([
 ])('a message names a command as it can be run by whoever ran npm’s script %s', async (script, sentence) => {
   vi.stubEnv('npm_lifecycle_event', script)
   await lockstep('user', 'add', 'Twice', '--id', 'twice')
-  expect(await lockstep('user', 'add', 'Twice', '--id', 'twice')).toMatchObject({ code: 65, errors: expect.stringContaining(sentence) })
+  expect(await lockstep('user', 'add', 'Twice', '--id', 'twice')).toMatchObject({
+    code: 65,
+    errors: expect.stringContaining(sentence),
+  })
   vi.unstubAllEnvs()
 })

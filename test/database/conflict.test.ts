@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, test, vi } from 'vitest'
 import { connect, type Db } from '../../src/database/client.ts'
 import { isDisconnection, isLockTimeout, isRace, isTransient, sqlState } from '../../src/database/conflict.ts'
-import { defaultPool, type PoolOptions } from '../../src/database/pool.ts'
+import { defaultPool } from '../../src/database/pool.ts'
+import type { PoolOptions } from '../../src/operator/config.ts'
 import { proxy } from '../proxy.ts'
 import { outcome, world } from '../world.ts'
 
@@ -18,8 +19,12 @@ beforeAll(async () => {
   await w.query(`insert into "Course" values ('c', 1, 1, 'c', 'c', '', now())`)
   await w.query(`insert into "Lesson" values ('c.1', 'c', '1', 1, '1', true), ('c.2', 'c', '2', 2, '2', true)`)
   await w.query(`create table thrown (code text)`)
-  await w.query(`create function throw() returns trigger language plpgsql as $$ begin raise exception 'thrown' using errcode = new.code; end $$`)
-  await w.query(`create constraint trigger throw after insert on thrown deferrable initially deferred for each row execute function throw()`)
+  await w.query(
+    `create function throw() returns trigger language plpgsql as $$ begin raise exception 'thrown' using errcode = new.code; end $$`,
+  )
+  await w.query(
+    `create constraint trigger throw after insert on thrown deferrable initially deferred for each row execute function throw()`,
+  )
 })
 
 const other = (options: Partial<PoolOptions>, url = w.url): Db => {
@@ -34,7 +39,8 @@ const ways: [string, (tx: Tx, id: string) => Promise<unknown>][] = [
   ['model call', rename],
   ['raw SQL', rawRename],
 ]
-const atCommit = (code: string) => outcome(db.$transaction(async (tx) => void (await tx.$executeRaw`insert into thrown values (${code})`)))
+const atCommit = (code: string) =>
+  outcome(db.$transaction(async (tx) => void (await tx.$executeRaw`insert into thrown values (${code})`)))
 
 /** Two that lock each other's row; the errors of those whom PostgreSQL ended. */
 async function deadlock(write: (tx: Tx, id: string) => Promise<unknown>) {
@@ -88,13 +94,25 @@ describe('a conflict is known for what it is, in each of the shapes that Prisma 
     await client.query('rollback')
     client.release()
     expect(sqlState(error)).toBe('55P03')
-    expect([isLockTimeout(error), isTransient(error), isDisconnection(error), isRace(error)]).toEqual([true, false, false, false])
+    expect([isLockTimeout(error), isTransient(error), isDisconnection(error), isRace(error)]).toEqual([
+      true,
+      false,
+      false,
+      false,
+    ])
   })
 
   test.each<[string, (tx: Tx) => Promise<unknown>]>([
-    ['model call', (tx: Tx) => tx.user.create({ data: { id: 'ada', version: 1, name: '', role: 'LEARNER', createdAt: new Date() } })],
+    [
+      'model call',
+      (tx: Tx) => tx.user.create({ data: { id: 'ada', version: 1, name: '', role: 'LEARNER', createdAt: new Date() } }),
+    ],
     ['raw SQL', (tx: Tx) => tx.$executeRaw`insert into "User" values ('ada', 1, '', 'LEARNER', now())`],
-    ['COMMIT', (tx: Tx) => tx.$executeRawUnsafe(`do $$ begin set constraints all deferred; update "Lesson" set slug = 'same'; end $$`)],
+    [
+      'COMMIT',
+      (tx: Tx) =>
+        tx.$executeRawUnsafe(`do $$ begin set constraints all deferred; update "Lesson" set slug = 'same'; end $$`),
+    ],
   ])('23505 of a %s', async (_, write) => {
     const error = await outcome(db.$transaction(async (tx) => void (await write(tx))))
     expect(sqlState(error)).toBe('23505')
@@ -104,22 +122,32 @@ describe('a conflict is known for what it is, in each of the shapes that Prisma 
   test.each(['ZZ001', '23514', '22003', '0A000'])('%s is nothing to try again', async (code) => {
     const error = await atCommit(code)
     expect(sqlState(error)).toBe(code)
-    expect([isTransient(error), isRace(error), isLockTimeout(error), isDisconnection(error)]).toEqual([false, false, false, false])
+    expect([isTransient(error), isRace(error), isLockTimeout(error), isDisconnection(error)]).toEqual([
+      false,
+      false,
+      false,
+      false,
+    ])
   })
 
   test('nor is a statement that took too long, 57014', async () => {
-    const error = await outcome(other({ statementTimeoutMs: 50 }).$transaction((tx) => tx.$queryRaw`select pg_sleep(1)::text`))
+    const error = await outcome(
+      other({ statementTimeoutMs: 50 }).$transaction((tx) => tx.$queryRaw`select pg_sleep(1)::text`),
+    )
     expect(sqlState(error)).toBe('57014')
     expect([isTransient(error), isDisconnection(error)]).toEqual([false, false])
   })
 
-  test.each<[unknown]>([['a string'], [undefined], [null], [new Error('anything')], [Object.assign(new Error('no'), { code: 'ERR_SOMETHING' })]])(
-    '%s has no SQLSTATE',
-    (thrown) => {
-      expect(sqlState(thrown)).toBeUndefined()
-      expect(isDisconnection(thrown)).toBe(false)
-    },
-  )
+  test.each<[unknown]>([
+    ['a string'],
+    [undefined],
+    [null],
+    [new Error('anything')],
+    [Object.assign(new Error('no'), { code: 'ERR_SOMETHING' })],
+  ])('%s has no SQLSTATE', (thrown) => {
+    expect(sqlState(thrown)).toBeUndefined()
+    expect(isDisconnection(thrown)).toBe(false)
+  })
 })
 
 describe('a connection that is lost, or cannot be had, is known as such', () => {
@@ -131,7 +159,10 @@ describe('a connection that is lost, or cannot be had, is known as such', () => 
   const pidOf = async (tx: Tx) => (await tx.$queryRaw<{ pid: number }[]>`select pg_backend_pid() as pid`)[0]!.pid
   const kill = async (pid: number) => {
     await w.query('select pg_terminate_backend($1)', [pid])
-    await vi.waitFor(async () => expect(await w.query('select from pg_stat_activity where pid = $1', [pid])).toEqual([]), { interval: 5 })
+    await vi.waitFor(
+      async () => expect(await w.query('select from pg_stat_activity where pid = $1', [pid])).toEqual([]),
+      { interval: 5 },
+    )
   }
 
   test('terminated between two statements', async () => {
@@ -169,11 +200,16 @@ describe('a connection that is lost, or cannot be had, is known as such', () => 
   })
   test('cut on the way, during a statement and outside a transaction', async () => {
     const far = other({}, network.url)
-    const answers = [outcome(far.$queryRaw`select pg_sleep(10)::text`), outcome(far.$transaction((tx) => tx.$queryRaw`select pg_sleep(10)::text`))]
+    const answers = [
+      outcome(far.$queryRaw`select pg_sleep(10)::text`),
+      outcome(far.$transaction((tx) => tx.$queryRaw`select pg_sleep(10)::text`)),
+    ]
     await vi.waitFor(
       async () =>
         expect(
-          await w.query(`select from pg_stat_activity where query like '%pg_sleep(10)%' and state = 'active' and pid <> pg_backend_pid()`),
+          await w.query(
+            `select from pg_stat_activity where query like '%pg_sleep(10)%' and state = 'active' and pid <> pg_backend_pid()`,
+          ),
         ).toHaveLength(2),
       { interval: 5 },
     )
@@ -191,18 +227,26 @@ describe('a connection that is lost, or cannot be had, is known as such', () => 
   test('hung up on at once', async () => {
     const far = other({}, network.url)
     network.unreachable = true
-    const answers = [await outcome(far.user.findMany()), await outcome(far.$transaction((tx) => tx.$queryRaw`select 1`))]
+    const answers = [
+      await outcome(far.user.findMany()),
+      await outcome(far.$transaction((tx) => tx.$queryRaw`select 1`)),
+    ]
     network.unreachable = false
     answers.forEach(lost)
   })
   test('a host that there is not', async () => {
-    lost(await outcome(other({}, 'postgresql://a:b@nowhere.invalid:5432/c').$transaction((tx) => tx.$queryRaw`select 1`)))
+    lost(
+      await outcome(other({}, 'postgresql://a:b@nowhere.invalid:5432/c').$transaction((tx) => tx.$queryRaw`select 1`)),
+    )
   })
   test('the server takes no more, 53300', async () => {
     const [{ name }] = (await w.query<{ name: string }>('select current_database() as name')) as [{ name: string }]
     await w.query(`alter database ${name} connection limit 0`)
     const far = other({})
-    const answers = [await outcome(far.user.findMany()), await outcome(far.$transaction((tx) => tx.$queryRaw`select 1`))]
+    const answers = [
+      await outcome(far.user.findMany()),
+      await outcome(far.$transaction((tx) => tx.$queryRaw`select 1`)),
+    ]
     await w.query(`alter database ${name} connection limit -1`)
     answers.forEach(lost)
     expect(answers.map(sqlState)).toEqual(['53300', '53300'])
@@ -222,7 +266,10 @@ describe('a connection that is lost, or cannot be had, is known as such', () => 
       await outcome(
         other({ idleTransactionTimeoutMs: 30 }).$transaction(async (tx) => {
           const pid = await pidOf(tx)
-          await vi.waitFor(async () => expect(await w.query('select from pg_stat_activity where pid = $1', [pid])).toEqual([]), { interval: 5 })
+          await vi.waitFor(
+            async () => expect(await w.query('select from pg_stat_activity where pid = $1', [pid])).toEqual([]),
+            { interval: 5 },
+          )
           await tx.$queryRaw`select 1`
         }),
       ),

@@ -117,7 +117,10 @@ describe('migrations', () => {
       ['started_at', zoned, null, 'NO', 'now()'],
       ['applied_steps_count', 'integer', null, 'NO', '0'],
     ])
-    const records = await query<Record<string, unknown>>(url, 'select * from _prisma_migrations order by migration_name')
+    const records = await query<Record<string, unknown>>(
+      url,
+      'select * from _prisma_migrations order by migration_name',
+    )
     for (const [at, name] of names.entries()) {
       const file = fs.readFileSync(path.join(migrationFolder, name, 'migration.sql'))
       expect(records[at]).toMatchObject({
@@ -136,7 +139,9 @@ describe('migrations', () => {
     const url = await empty()
     const applied = await Promise.all(Array.from({ length: 8 }, () => migrate(url)))
     expect(applied.filter(({ length }) => length > 0)).toEqual([names])
-    expect(await query(url, 'select migration_name as name from _prisma_migrations order by 1')).toEqual(names.map((name) => ({ name })))
+    expect(await query(url, 'select migration_name as name from _prisma_migrations order by 1')).toEqual(
+      names.map((name) => ({ name })),
+    )
   })
 
   it('wait while prisma migrate holds its lock', async () => {
@@ -180,7 +185,9 @@ describe('migrations', () => {
     expect(await migrationStatus(url)).toEqual(names.map((name) => ({ name, state: 'pending' })))
     expect(await query(url, "select to_regclass('_prisma_migrations') as found")).toEqual([{ found: null }])
     await migrate(url, { to: names[0] })
-    expect(await migrationStatus(url)).toEqual(names.map((name, at) => ({ name, state: at === 0 ? 'applied' : 'pending' })))
+    expect(await migrationStatus(url)).toEqual(
+      names.map((name, at) => ({ name, state: at === 0 ? 'applied' : 'pending' })),
+    )
   })
 })
 
@@ -224,11 +231,12 @@ describe('a database is left as it is', () => {
     expect(await message(migrate(url, { folder }))).toMatch(
       /^OperatorError: The migration 20991231000000_bad failed and was rolled back: null value in column "id".*SQLSTATE 23502.*as it was before/,
     )
-    expect(await query(url, "select to_regclass('half') as half, to_regclass('after_it') as after_it")).toEqual([{ half: null, after_it: null }])
-    expect((await migrationStatus(url, { folder })).filter(({ state }) => state === 'pending').map(({ name }) => name)).toEqual([
-      '20991231000000_bad',
-      '20991231000001_after',
+    expect(await query(url, "select to_regclass('half') as half, to_regclass('after_it') as after_it")).toEqual([
+      { half: null, after_it: null },
     ])
+    expect(
+      (await migrationStatus(url, { folder })).filter(({ state }) => state === 'pending').map(({ name }) => name),
+    ).toEqual(['20991231000000_bad', '20991231000001_after'])
     fs.rmSync(path.join(folder, '20991231000000_bad'), { recursive: true })
     expect(await migrate(url, { folder })).toEqual(['20991231000001_after'])
   })
@@ -334,8 +342,13 @@ it('the Prisma schema and the migrated database agree, column by column', async 
     ),
   }))
   const invisible = found.columns.filter(({ column }) => / xid8 (not )?null$/.test(column)) // Prisma's datamodel leaves out what it has no type for
-  expect(found.columns.map(({ column }) => column).sort()).toEqual([...new Set([...declared, ...invisible.map(({ column }) => column)])].sort())
-  expect(invisible.map(({ column }) => column).sort()).toEqual(['Event.xid xid8 not null', 'Journal.prunedXid xid8 null'])
+  expect(found.columns.map(({ column }) => column).sort()).toEqual(
+    [...new Set([...declared, ...invisible.map(({ column }) => column)])].sort(),
+  )
+  expect(invisible.map(({ column }) => column).sort()).toEqual([
+    'Event.xid xid8 not null',
+    'Journal.prunedXid xid8 null',
+  ])
 
   const keys = Object.entries(models).flatMap(([table, { fields, primaryKey, uniqueIndexes }]) => [
     `${table} primary key (${primaryKey?.fields.join(', ') ?? fields.find(({ isId }) => isId)?.name})`,

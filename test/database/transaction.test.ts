@@ -1,7 +1,15 @@
 import { beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { connect, sql } from '../../src/database/client.ts'
-import { isDisconnection, isLockTimeout, isRace, isStatementTimeout, isTransient, sqlState } from '../../src/database/conflict.ts'
-import { defaultPool, type PoolOptions } from '../../src/database/pool.ts'
+import {
+  isDisconnection,
+  isLockTimeout,
+  isRace,
+  isStatementTimeout,
+  isTransient,
+  sqlState,
+} from '../../src/database/conflict.ts'
+import { defaultPool } from '../../src/database/pool.ts'
+import type { PoolOptions } from '../../src/operator/config.ts'
 import { inTransaction, type Tx } from '../../src/database/transaction.ts'
 import { patience } from '../classroom.ts'
 import { proxy } from '../proxy.ts'
@@ -25,7 +33,10 @@ const update = (tx: Tx, id: number) => tx.execute('update line set word = word w
 const pidOf = async (tx: Tx) => (await tx.query<{ pid: number }>(sql`select pg_backend_pid() as pid`))[0]!.pid
 const kill = async (pid: number) => {
   await w.query('select pg_terminate_backend($1)', [pid])
-  await vi.waitFor(async () => expect(await w.query('select from pg_stat_activity where pid = $1', [pid])).toEqual([]), patience)
+  await vi.waitFor(
+    async () => expect(await w.query('select from pg_stat_activity where pid = $1', [pid])).toEqual([]),
+    patience,
+  )
 }
 
 describe('a transaction', () => {
@@ -39,7 +50,9 @@ describe('a transaction', () => {
         sql`select ${a}::text as a, ${b}::text as b, ${c}::int as c, ${d}::bool as d, ${e}::text[] as e, ${f}::int[] as f, 'ä€😀"\\' as "any thing"`,
       )
     })
-    expect(answer).toEqual([{ a: 'a', b: null, c: 3, d: true, e: ['b', '{"}\\,'], f: [1, null], 'any thing': 'ä€😀"\\' }])
+    expect(answer).toEqual([
+      { a: 'a', b: null, c: 3, d: true, e: ['b', '{"}\\,'], f: [1, null], 'any thing': 'ä€😀"\\' },
+    ])
     expect(await lines()).toEqual([1, 2, 3, 4, 5, 6])
   })
 
@@ -73,7 +86,9 @@ describe('a transaction', () => {
         )
         await wide.$queryRaw`select 1` // beside it, through the same pool
         await insert(tx, 100 + i)
-        const second = await tx.query(sql`select pg_backend_pid() as pid, pg_current_xact_id()::text as xid, current_setting('my.number') as mine`)
+        const second = await tx.query(
+          sql`select pg_backend_pid() as pid, pg_current_xact_id()::text as xid, current_setting('my.number') as mine`,
+        )
         expect(second).toEqual(first)
         expect(first[0]!.mine).toBe(String(i))
         if (i % 3 === 0) throw new Error('every third')
@@ -95,7 +110,9 @@ describe('a transaction', () => {
 
   test('can be opened beside one of Prisma’s own, and within one: neither takes the other’s place', async () => {
     await db.$transaction(async (prismas) => {
-      const [{ pid }] = (await prismas.$queryRaw<{ pid: number }[]>`select pg_backend_pid() as pid`) as [{ pid: number }]
+      const [{ pid }] = (await prismas.$queryRaw<{ pid: number }[]>`select pg_backend_pid() as pid`) as [
+        { pid: number },
+      ]
       await inTransaction(db, async (tx) => {
         expect(await pidOf(tx)).not.toBe(pid)
         await inTransaction(db, async (inner) => expect([pid, await pidOf(tx)]).not.toContain(await pidOf(inner)))
@@ -109,7 +126,10 @@ describe('when it is over', () => {
   const hasty = { statementTimeoutMs: 1_000, lockTimeoutMs: 200 }
   const isFree = (pid: number) =>
     vi.waitFor(
-      async () => expect(await w.query(`select state from pg_stat_activity where pid = $1 and state = 'idle'`, [pid])).toHaveLength(1),
+      async () =>
+        expect(
+          await w.query(`select state from pg_stat_activity where pid = $1 and state = 'idle'`, [pid]),
+        ).toHaveLength(1),
       patience,
     )
 
@@ -131,7 +151,9 @@ describe('when it is over', () => {
     expect(await lines()).toEqual([1, 2])
   })
 
-  test('while a statement was under way, the next one is not sent behind the ROLLBACK', { timeout: 60_000 }, async () => {
+  test('while a statement was under way, the next one is not sent behind the ROLLBACK', {
+    timeout: 60_000,
+  }, async () => {
     const slow = other({ ...hasty, statementTimeoutMs: 2_000 })
     const told: unknown[] = []
     await outcome(
@@ -210,13 +232,17 @@ describe('what goes wrong in it is known for what it is', () => {
   })
 
   test('57014', async () => {
-    const error = await outcome(inTransaction(other({ statementTimeoutMs: 50 }), (tx) => tx.execute('select pg_sleep(5)', [])))
+    const error = await outcome(
+      inTransaction(other({ statementTimeoutMs: 50 }), (tx) => tx.execute('select pg_sleep(5)', [])),
+    )
     expect([sqlState(error), isStatementTimeout(error)]).toEqual(['57014', true])
   })
 
   test('a mistake of ours is none of these, and its text is PostgreSQL’s', async () => {
     const error = await outcome(inTransaction(db, (tx) => tx.execute('select nothing from nowhere', [])))
-    expect([isTransient, isRace, isLockTimeout, isStatementTimeout, isDisconnection].map((is) => is(error))).toEqual(Array(5).fill(false))
+    expect([isTransient, isRace, isLockTimeout, isStatementTimeout, isDisconnection].map((is) => is(error))).toEqual(
+      Array(5).fill(false),
+    )
     expect(sqlState(error)).toBe('42P01')
     expect((error as unknown as Error).message).toBe('relation "nowhere" does not exist (42P01)')
   })
@@ -234,7 +260,9 @@ describe('what goes wrong in it is known for what it is', () => {
         await insert(tx, 4)
       }),
     )
-    const during = await outcome(inTransaction(db, (tx) => tx.execute('select pg_terminate_backend(pg_backend_pid())', [])))
+    const during = await outcome(
+      inTransaction(db, (tx) => tx.execute('select pg_terminate_backend(pg_backend_pid())', [])),
+    )
     const before = await outcome(
       inTransaction(db, async (tx) => {
         await insert(tx, 3)

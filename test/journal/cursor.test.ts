@@ -5,7 +5,8 @@ import { world } from '../world.ts'
 
 const w = await world()
 
-const text = fc.string({ unit: 'grapheme', maxLength: 40 }).filter((each) => !each.includes('\0')) // as PostgreSQL has it
+// as PostgreSQL has it
+const text = fc.string({ unit: 'grapheme', maxLength: 40 }).filter((each) => !each.includes('\0'))
 const version = fc.oneof(fc.integer({ min: 0, max: 2 ** 31 - 1 }), fc.constantFrom(0, 1, 2 ** 31 - 1))
 const snapshot = fc.array(fc.integer({ min: 1, max: 9 }), { minLength: 2, maxLength: 30 }).map((steps) => {
   let at = 800n
@@ -33,7 +34,8 @@ test('a cursor is read as it was written, and fits into an address as it stands'
 })
 
 test('a cursor fits though a thousand transactions were under way', () => {
-  const many = (first: bigint) => `${first}:${first + 3_000n}:${Array.from({ length: 1_000 }, (_, i) => first + BigInt(3 * i)).join()}`
+  const many = (first: bigint) =>
+    `${first}:${first + 3_000n}:${Array.from({ length: 1_000 }, (_, i) => first + BigInt(3 * i)).join()}`
   const cursor = {
     ...{ epoch: 'AAAAAAAA', topic: 'Course:0123456789abcdef', from: many(10n ** 13n), to: many(10n ** 13n + 5_000n) },
     place: ['Enrollment', 'somebody.0123456789abcdef', 12] as const,
@@ -48,7 +50,9 @@ test('what is no cursor is none: it never throws', () => {
     fc.json().map((json) => Buffer.from(json).toString('base64url')),
     fc.json(),
     fc.array(fc.jsonValue(), { maxLength: 8 }).map(encode),
-    fc.tuple(fc.constantFrom(0, 1, 2, 3, '1', '2', null), fc.array(fc.jsonValue(), { maxLength: 6 })).map(([kind, rest]) => encode([kind, ...rest])),
+    fc
+      .tuple(fc.constantFrom(0, 1, 2, 3, '1', '2', null), fc.array(fc.jsonValue(), { maxLength: 6 }))
+      .map(([kind, rest]) => encode([kind, ...rest])),
     fc.uint8Array({ maxLength: 100 }).map((bytes) => Buffer.from(bytes).toString('base64url')),
   )
   fc.assert(
@@ -72,7 +76,9 @@ test('a cursor that was tampered with is none, or says nothing that PostgreSQL w
   const tampered = fc
     .tuple(written, fc.nat(6), value, fc.constantFrom('replace', 'insert', 'remove'))
     .map(([cursor, at, value, how]) =>
-      encode(decode(cursor).toSpliced(at, how === 'insert' ? 0 : 1, ...((how === 'remove' ? [] : [value]) as unknown[]))),
+      encode(
+        decode(cursor).toSpliced(at, how === 'insert' ? 0 : 1, ...((how === 'remove' ? [] : [value]) as unknown[])),
+      ),
     )
   const taken: Cursor[] = []
   let none = 0
@@ -87,7 +93,9 @@ test('a cursor that was tampered with is none, or says nothing that PostgreSQL w
   expect(taken.length).toBeGreaterThan(500)
   expect(none).toBeGreaterThan(500)
   // all that is asked with
-  const asked = taken.map((cursor) => ('topic' in cursor ? cursor : { ...cursor, from: null, to: null, topic: '', place: null }))
+  const asked = taken.map((cursor) =>
+    'topic' in cursor ? cursor : { ...cursor, from: null, to: null, topic: '', place: null },
+  )
   const texts = asked.map(({ topic, place }) => [topic, ...(place?.slice(0, 2) ?? [])].join(' '))
   const places = taken.map((cursor) => ('topic' in cursor ? cursor.place?.[2] : cursor.version) ?? 0)
   const [row] = await w.query(

@@ -7,7 +7,7 @@ import { parseCursor, rootCursor, type TopicCursor, topicCursor } from '../../sr
 import { EPOCH, epochOf, renewEpoch } from '../../src/journal/epoch.ts'
 import { beginHistories } from '../../src/journal/prune.ts'
 import { enrollments } from '../../src/learning/enrollmentAggregate.ts'
-import type { Aggregate, Shape } from '../../src/aggregate.ts'
+import type { Aggregate, Shape } from '../../src/commit/aggregate.ts'
 import { learners, outsiders, patience } from '../classroom.ts'
 import { academy } from '../academy.ts'
 import { race, world } from '../world.ts'
@@ -28,10 +28,9 @@ const change = async (thing: string, topic: string, token = '') =>
   (await w.query<{ version: number }>('select change($1, $2, $3) as version', [thing, topic, token]))[0]!.version
 const versionsOf = async (topic: string) =>
   Object.fromEntries(
-    (await w.query<{ id: string; version: number }>('select id, version from "Thing" where topic = $1', [topic])).map(({ id, version }) => [
-      id,
-      version,
-    ]),
+    (await w.query<{ id: string; version: number }>('select id, version from "Thing" where topic = $1', [topic])).map(
+      ({ id, version }) => [id, version],
+    ),
   )
 /** A cursor behind all that a feed has now. */
 async function cursorOf({ follow }: typeof here, ...[source]: Parameters<typeof here.follow>): Promise<string> {
@@ -65,7 +64,10 @@ describe('the order of commits', () => {
     await feed.until(3)
     expect(bySequence).toEqual(['quick'])
     expect(feed.changes.map(({ event }) => event.rootId)).toEqual(['quick', 'slow'])
-    expect(await w.query(`select "rootId" as id from "Event" where topic = 'order' order by number`)).toEqual([{ id: 'slow' }, { id: 'quick' }])
+    expect(await w.query(`select "rootId" as id from "Event" where topic = 'order' order by number`)).toEqual([
+      { id: 'slow' },
+      { id: 'quick' },
+    ])
     expectExact(feed.items)
   })
 
@@ -81,11 +83,15 @@ describe('the order of commits', () => {
     await change('quick again 1', 'order again')
     const back = there.follow(feedOf('order again'), feed.cursor)
     await back.until(2)
-    expect(back.changes.map(({ event, version }) => `${event.rootId} ${version}`).sort()).toEqual(['quick again 1 2', 'slow again 1'])
+    expect(back.changes.map(({ event, version }) => `${event.rootId} ${version}`).sort()).toEqual([
+      'quick again 1 2',
+      'slow again 1',
+    ])
     expectExact([...feed.items, ...back.items])
   })
 
-  // 30 seconds are no other thing to PostgreSQL than 60 readings: nothing on the way looks at the time that a transaction has been open
+  // 30 seconds are no other thing to PostgreSQL than 60 readings: nothing on the way looks at the time that a
+  // transaction has been open
   test('a transaction that is stuck throughout, having written, delays nobody’s feed, and is heard when it commits', async () => {
     const feeds = [here.follow(feedOf('stuck')), there.follow(feedOf('stuck')), there.follow(rootOf('Thing', 'free 1'))]
     const stuck = await outsider()
@@ -96,7 +102,11 @@ describe('the order of commits', () => {
     for (const n of numbers(60)) {
       const began = performance.now()
       await change(`free ${1 + (n % 3)}`, 'stuck')
-      await Promise.all(feeds.slice(0, 2).map((feed) => feed.until(() => Object.values(expectExact(feed.items)).reduce((a, b) => a + b, 0) >= n + 1)))
+      await Promise.all(
+        feeds
+          .slice(0, 2)
+          .map((feed) => feed.until(() => Object.values(expectExact(feed.items)).reduce((a, b) => a + b, 0) >= n + 1)),
+      )
       late.push(performance.now() - began)
     }
     late.sort((a, b) => a - b)
@@ -112,7 +122,9 @@ describe('the order of commits', () => {
     }
     expect(feeds[0]!.changes.some(({ event }) => event.rootId === 'stuck')).toBe(false)
     await stuck.end('commit')
-    await Promise.all(feeds.slice(0, 2).map((feed) => feed.until(() => feed.changes.some(({ event }) => event.rootId === 'stuck'))))
+    await Promise.all(
+      feeds.slice(0, 2).map((feed) => feed.until(() => feed.changes.some(({ event }) => event.rootId === 'stuck'))),
+    )
     for (const feed of feeds) expectExact(feed.items)
     const back = there.follow(feedOf('stuck'), cursors[30]) // from when it was open
     await back.until(() => back.changes.some(({ event }) => event.rootId === 'stuck'))
@@ -160,8 +172,13 @@ test('many writers who dawdle before COMMIT, a tenth of whom change their mind, 
       if (Math.random() < 0.5) await sleep(Math.random() * 150) // away
     }
     const last = by.follow(source, told.at(-1)?.cursor)
-    const end = 'topic' in source.subject ? await versionsOf(topic) : { [source.subject.rootId]: (await versionsOf(topic))[source.subject.rootId]! }
-    await last.until(() => JSON.stringify(sorted(expectExact([...told, ...last.items]))) === JSON.stringify(sorted(end)))
+    const end =
+      'topic' in source.subject
+        ? await versionsOf(topic)
+        : { [source.subject.rootId]: (await versionsOf(topic))[source.subject.rootId]! }
+    await last.until(
+      () => JSON.stringify(sorted(expectExact([...told, ...last.items]))) === JSON.stringify(sorted(end)),
+    )
     return [...told, ...last.items]
   }
   const sorted = (versions: object) => Object.entries(versions).sort(([a], [b]) => (a < b ? -1 : 1))
@@ -195,7 +212,8 @@ test('many writers who dawdle before COMMIT, a tenth of whom change their mind, 
   isOver = true
   const told = await ends
   const end = await versionsOf(topic)
-  for (const each of steady.slice(0, 2)) await each.until(() => JSON.stringify(sorted(expectExact(each.items))) === JSON.stringify(sorted(end)))
+  for (const each of steady.slice(0, 2))
+    await each.until(() => JSON.stringify(sorted(expectExact(each.items))) === JSON.stringify(sorted(end)))
   await steady[2]!.until(() => steady[2]!.items.at(-1)?.version === end[roots[0]!])
 
   const journal = await w.query<{ id: string; version: number; token: string }>(
@@ -243,14 +261,19 @@ describe('the present, and what comes next', () => {
     await Promise.all(followers.map((each) => each.until(5)))
     isOver = true
     await writing
-    const rows = await w.query<{ id: string; version: number }>('select id, version from "Enrollment" where "courseId" = $1', [lessons.id])
+    const rows = await w.query<{ id: string; version: number }>(
+      'select id, version from "Enrollment" where "courseId" = $1',
+      [lessons.id],
+    )
     const end = Object.fromEntries(rows.map(({ id, version }) => [id, version]))
     for (const each of followers) {
       await each.until(() => Object.entries(expectExact(each.items)).every(([id, version]) => version === end[id]))
       expect(each.snapshots.map(({ why }) => why)).toEqual(['FIRST'])
       expect(each.failures).toEqual([])
     }
-    expect(new Set(followers.map(({ snapshots }) => JSON.stringify(snapshots[0]!.present.versions))).size).toBeGreaterThan(5) // they did begin at different moments
+    expect(
+      new Set(followers.map(({ snapshots }) => JSON.stringify(snapshots[0]!.present.versions))).size,
+    ).toBeGreaterThan(5) // they did begin at different moments
   })
 
   test('nor is there for whoever is the first to follow something', async () => {
@@ -288,7 +311,9 @@ describe('the present, and what comes next', () => {
     await vi.waitFor(
       async () =>
         expect(
-          await w.query(`select 1 from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep' and pid <> pg_backend_pid()`),
+          await w.query(
+            `select 1 from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep' and pid <> pg_backend_pid()`,
+          ),
         ).toHaveLength(1),
       patience,
     )
@@ -314,7 +339,8 @@ describe('the present, and what comes next', () => {
     await Promise.all(followers.map((each) => each.until(3)))
     const different = (at: number) => new Set(followers.map(({ items }) => items[at])).size
     expect(different(0)).toBeLessThanOrEqual(2) // the first of them asked before the others did
-    expect(different(1)).toBeLessThanOrEqual(2) // and so have other places to come back to, if that was read in the same moment
+    // and so have other places to come back to, if that was read in the same moment
+    expect(different(1)).toBeLessThanOrEqual(2)
     expect(different(2)).toBe(1)
     for (const each of followers) expectExact(each.items)
   })
@@ -393,7 +419,8 @@ describe('the present, and what comes next', () => {
 })
 
 describe('coming back', () => {
-  const rooted = (rootId: string, version: number, epoch = here.tail.currentEpoch) => rootCursor({ epoch, rootType: 'Thing', rootId, version })
+  const rooted = (rootId: string, version: number, epoch = here.tail.currentEpoch) =>
+    rootCursor({ epoch, rootType: 'Thing', rootId, version })
 
   test('to a root: exactly what came behind the version, from any', async () => {
     for (const _ of numbers(7)) await change('resumed', 'resumed')
@@ -405,7 +432,9 @@ describe('coming back', () => {
       expect(back.versions()).toEqual(numbers(7 - from, from + 1))
       expect(back.snapshots).toEqual([])
     }
-    const followers = numbers(8, 0).map((from) => [from, here.follow(rootOf('Thing', 'resumed'), rooted('resumed', from))] as const)
+    const followers = numbers(8, 0).map(
+      (from) => [from, here.follow(rootOf('Thing', 'resumed'), rooted('resumed', from))] as const,
+    )
     await change('resumed', 'resumed')
     for (const [from, each] of followers) {
       await each.until(8 - from)
@@ -480,7 +509,10 @@ describe('coming back', () => {
 
   test('a root that was deleted and made again while it was followed: the present, marked as of another epoch, and then what comes next', async () => {
     for (const _ of numbers(3)) await change('again', 'again')
-    const followers = [here.follow(rootOf('Thing', 'again')), there.follow(rootOf('Thing', 'again'), rooted('again', 1))]
+    const followers = [
+      here.follow(rootOf('Thing', 'again')),
+      there.follow(rootOf('Thing', 'again'), rooted('again', 1)),
+    ]
     await Promise.all([followers[0]!.until(1), followers[1]!.until(2)])
     await w.query(`delete from "Thing" where id = 'again'`)
     await change('again', 'again')
@@ -529,7 +561,10 @@ describe('coming back', () => {
     await w.query(`update "Enrollment" set version = version + 4 where id = $1`, [id])
     expect(await beginHistories({ db: here.db, aggregates: [enrollments as unknown as Aggregate<Shape>] })).toBe(1)
     await pupil!.complete(3)
-    const back = here.follow(rootOf('Enrollment', id), rootCursor({ epoch: here.tail.currentEpoch, rootType: 'Enrollment', rootId: id, version: 1 }))
+    const back = here.follow(
+      rootOf('Enrollment', id),
+      rootCursor({ epoch: here.tail.currentEpoch, rootType: 'Enrollment', rootId: id, version: 1 }),
+    )
     for (const each of [live, back]) {
       await each.until(() => each.items.at(-1)?.version === 9)
       expectExact(each.items, { [id]: 1 })
@@ -599,10 +634,14 @@ describe('another epoch', () => {
       const [named] = await w.query<Parameters<typeof epochOf>[0]>(EPOCH)
       const epoch = epochOf(named!)
       epochs.add(epoch)
-      const present = (each: Follower) => each.items.findIndex(({ is, cursor }) => is === 'snapshot' && parseCursor(cursor)!.epoch === epoch)
-      await Promise.all(followers.map((each) => each.until(() => present(each) >= 0 && each.items.length > present(each) + 10)))
+      const present = (each: Follower) =>
+        each.items.findIndex(({ is, cursor }) => is === 'snapshot' && parseCursor(cursor)!.epoch === epoch)
+      await Promise.all(
+        followers.map((each) => each.until(() => present(each) >= 0 && each.items.length > present(each) + 10)),
+      )
       begun = followers.map(present)
-      // what is told while events are being freed may have a gap, which the present then closes; from there on, there is none
+      // what is told while events are being freed may have a gap, which the present then closes; from there on, there
+      // is none
       for (const [i, each] of followers.entries()) {
         expectExact(each.items.slice(begun[i]))
         if (n > 0) expect(each.items[begun[i]!]).toMatchObject({ why: 'OTHER_EPOCH' })
@@ -613,7 +652,9 @@ describe('another epoch', () => {
     await writing
     const end = await versionsOf(topic)
     for (const [i, each] of followers.entries()) {
-      await each.until(() => Object.entries(expectExact(each.items.slice(begun[i]))).every(([id, version]) => version === end[id]))
+      await each.until(() =>
+        Object.entries(expectExact(each.items.slice(begun[i]))).every(([id, version]) => version === end[id]),
+      )
       expect(each.failures).toEqual([])
     }
   })
@@ -630,7 +671,12 @@ describe('another epoch', () => {
       await change('restored', topic)
       await feed.until(1 + n)
     }
-    expect(feed.items.map(({ is, version }) => `${is} ${version}`)).toEqual(['snapshot 1', 'change 6', 'change 7', 'change 8'])
+    expect(feed.items.map(({ is, version }) => `${is} ${version}`)).toEqual([
+      'snapshot 1',
+      'change 6',
+      'change 7',
+      'change 8',
+    ])
     const back = follow(feedOf(topic), feed.items[1]!.cursor)
     await back.until(2)
     expect(back.versions()).toEqual([7, 8])
@@ -645,7 +691,9 @@ describe('catching up', () => {
     return globalThis.process.memoryUsage().heapUsed / 1e6
   }
 
-  test('with 100,000 changes of a thousand roots: all of them, in order, in pages, in bounded memory', { timeout: 120_000 }, async () => {
+  test('with 100,000 changes of a thousand roots: all of them, in order, in pages, in bounded memory', {
+    timeout: 120_000,
+  }, async () => {
     const topic = 'hundred thousand'
     const page = 5_000
     const { out } = process(w, {}, { page })
@@ -740,7 +788,9 @@ describe('catching up', () => {
             return versionsOf(topic)
           }, patience)
         )[topic]!
-        await reader.until(() => reader.items.at(-1)?.version === end || expectExact(reader.items, { [topic]: 1 })[topic] === end)
+        await reader.until(
+          () => reader.items.at(-1)?.version === end || expectExact(reader.items, { [topic]: 1 })[topic] === end,
+        )
         await change(topic, topic)
         await reader.until(() => reader.versions().at(-1) === end + 1)
         expectExact(reader.items, { [topic]: 1 })

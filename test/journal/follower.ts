@@ -1,7 +1,15 @@
 import { expect, onTestFinished } from 'vitest'
 import { sql } from '../../src/database/client.ts'
 import { parseCursor } from '../../src/journal/cursor.ts'
-import { type ChangeItem, type Follow, type FollowOptions, following, type Item, type SnapshotItem, type Source } from '../../src/journal/follow.ts'
+import {
+  type ChangeItem,
+  type Follow,
+  type FollowOptions,
+  following,
+  type Item,
+  type SnapshotItem,
+  type Source,
+} from '../../src/journal/follow.ts'
 import { Tail, type TailOptions } from '../../src/journal/tail.ts'
 import type { World } from '../classroom.ts'
 
@@ -40,8 +48,9 @@ export const classOf = (courseId: string): Source<object> => ({
 })
 
 /**
- * Things are roots without more to them than a version, for writers who ask nobody: `change(thing, topic, token)` is what a commit does to the journal. A
- * number from a sequence is drawn for each event, too, as a reader would that trusts those.
+ * Things are roots without more to them than a version, for writers who ask nobody: `change(thing, topic, token)` is
+ * what a commit does to the journal. A number from a sequence is drawn for each event, too, as a reader would that
+ * trusts those.
  */
 export async function things(w: World): Promise<void> {
   await w.query(`create table "Thing" (id text primary key, version integer not null, topic text not null)`)
@@ -61,7 +70,8 @@ export function process(w: World, tailOptions: Partial<TailOptions> = {}, option
   const tail = new Tail({ url: w.url, everyMs: 25, ...tailOptions })
   w.onClose(() => tail.stop())
   const out = following({ db, tail, ...options })
-  const follow = (source: Source<object>, after?: string, ready?: () => Promise<void>) => follower(out.follow, source, after, ready)
+  const follow = (source: Source<object>, after?: string, ready?: () => Promise<void>) =>
+    follower(out.follow, source, after, ready)
   return { db, commit, tail, follow, out }
 }
 
@@ -100,7 +110,9 @@ export function follower(follow: Follow, source: Source<object>, after?: string,
     },
     /** The versions that were told of a root, or of all that were told. */
     versions: (rootId?: string) =>
-      items.flatMap((item) => (item.is === 'change' && (rootId === undefined || item.event.rootId === rootId) ? [item.version] : [])),
+      items.flatMap((item) =>
+        item.is === 'change' && (rootId === undefined || item.event.rootId === rootId) ? [item.version] : [],
+      ),
     /** Resolves when so many items have come, or what has come satisfies. */
     until: (enough: number | (() => boolean), ms = 10_000) =>
       until(
@@ -116,7 +128,12 @@ export function follower(follow: Follow, source: Source<object>, after?: string,
 }
 
 /** Resolves when it is so; looks whenever it is woken. */
-export async function until(done: () => boolean, onChange: (wake: () => void) => void, ms: number, found: () => string): Promise<void> {
+export async function until(
+  done: () => boolean,
+  onChange: (wake: () => void) => void,
+  ms: number,
+  found: () => string,
+): Promise<void> {
   const late = performance.now() + ms
   while (!done()) {
     const left = late - performance.now()
@@ -131,8 +148,14 @@ export async function until(done: () => boolean, onChange: (wake: () => void) =>
   }
 }
 
-/** Fails unless each snapshot is followed by each root's next versions, one by one: nothing missed, nothing twice, nothing out of order. Answers the versions at the end. */
-export function expectExact(items: readonly Item<Present>[], known: Record<string, number> = {}): Record<string, number> {
+/**
+ * Fails unless each snapshot is followed by each root's next versions, one by one: nothing missed, nothing twice,
+ * nothing out of order. Answers the versions at the end.
+ */
+export function expectExact(
+  items: readonly Item<Present>[],
+  known: Record<string, number> = {},
+): Record<string, number> {
   const wrong: string[] = []
   let versions = new Map(Object.entries(known))
   for (const item of items) {

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import fc from 'fast-check'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import type { Aggregate, Rows, Shape } from '../../src/aggregate.ts'
+import type { Aggregate, Rows, Shape } from '../../src/commit/aggregate.ts'
 import { users } from '../../src/identity/userAggregate.ts'
-import { DomainError } from '../../src/errors.ts'
+import { DomainError } from '../../src/commit/errors.ts'
 import { GENESIS } from '../../src/journal/event.ts'
 import { evolved } from '../../src/journal/fold.ts'
 import { rootCursor } from '../../src/journal/cursor.ts'
@@ -23,21 +23,37 @@ const { db, commit, tail, follow } = process(w)
 const { course } = academy(commit)
 const aggregates = [users, courses, enrollments] as unknown as readonly Aggregate<Shape>[]
 const numbers = (count: number, from = 1) => Array.from({ length: count }, (_, i) => i + from)
-const prunes = (days: number, more: Partial<Parameters<typeof prune>[0]> = {}) => prune({ db, aggregates, days, ...more })
+const prunes = (days: number, more: Partial<Parameters<typeof prune>[0]> = {}) =>
+  prune({ db, aggregates, days, ...more })
 
 /** All that has happened so far, and whatever was written of when it did, is now so many days longer ago. */
 async function age(days = 40) {
   const columns: Record<string, string[]> = {
-    ...{ Event: ['at'], User: ['createdAt'], Session: ['createdAt'], Course: ['createdAt'], Enrollment: ['enrolledAt', 'completedAt'] },
-    ...{ LessonProgress: ['openedAt', 'completedAt'], ContentCompletion: ['completedAt'], CourseCompletion: ['completedAt'] },
+    ...{
+      Event: ['at'],
+      User: ['createdAt'],
+      Session: ['createdAt'],
+      Course: ['createdAt'],
+      Enrollment: ['enrolledAt', 'completedAt'],
+    },
+    ...{
+      LessonProgress: ['openedAt', 'completedAt'],
+      ContentCompletion: ['completedAt'],
+      CourseCompletion: ['completedAt'],
+    },
   }
   for (const [table, names] of Object.entries(columns))
-    await w.query(`update "${table}" set ${names.map((name) => `"${name}" = "${name}" - make_interval(days => ${days})`).join()}`)
+    await w.query(
+      `update "${table}" set ${names.map((name) => `"${name}" = "${name}" - make_interval(days => ${days})`).join()}`,
+    )
 }
 
 /** The state that a history amounts to, which may begin with a genesis. */
 const folded = <S extends Shape>(aggregate: Aggregate<S>, id: string, history: readonly Journaled[]): S['state'] =>
-  history.reduce<S['state']>((state, event) => evolved(aggregate, state, { ...event, rootId: id, at: event.at.toISOString() }), aggregate.blank(id))
+  history.reduce<S['state']>(
+    (state, event) => evolved(aggregate, state, { ...event, rootId: id, at: event.at.toISOString() }),
+    aggregate.blank(id),
+  )
 
 /** Fails unless an enrollment's history, whatever is left of it, folds to its rows; answers with it. */
 async function expectFolds(id: string): Promise<Journaled[]> {
@@ -61,7 +77,10 @@ async function expectFoldsToWhatIsRead(aggregate: Aggregate<Shape>, id: string):
 }
 
 const complete = (pupil: Learner, lessons: TestCourse, lesson: number, item: number) =>
-  commit(completeContent, { actor: pupil.actor, input: { learnerId: pupil.id, contentItemId: lessons.item(lesson, item) } })
+  commit(completeContent, {
+    actor: pupil.actor,
+    input: { learnerId: pupil.id, contentItemId: lessons.item(lesson, item) },
+  })
 
 /** What can be done to an enrollment of a course of three lessons. */
 const step = fc.oneof(
@@ -69,9 +88,18 @@ const step = fc.oneof(
   { weight: 3, arbitrary: fc.integer({ min: 1, max: 3 }).map((lesson) => ({ is: 'content' as const, lesson })) },
   { weight: 1, arbitrary: fc.constant({ is: 'reset' as const, lesson: 0 }) },
 )
-async function take(pupil: Learner, lessons: TestCourse, steps: readonly { is: 'complete' | 'content' | 'reset'; lesson: number }[]) {
+async function take(
+  pupil: Learner,
+  lessons: TestCourse,
+  steps: readonly { is: 'complete' | 'content' | 'reset'; lesson: number }[],
+) {
   for (const { is, lesson } of steps) {
-    const done = is === 'complete' ? pupil.complete(lesson) : is === 'content' ? complete(pupil, lessons, lesson, 1 + (lesson % 2)) : pupil.reset()
+    const done =
+      is === 'complete'
+        ? pupil.complete(lesson)
+        : is === 'content'
+          ? complete(pupil, lessons, lesson, 1 + (lesson % 2))
+          : pupil.reset()
     const told = await outcome<unknown>(done)
     if (told instanceof Error && !(told instanceof DomainError)) throw told // the lesson may be gone
   }
@@ -80,13 +108,16 @@ const everything = async () => w.query(`select e.*, e.xid::text as xid, e.ctid::
 const journal = async () => (await w.query<{ prunedXid: string | null }>(`select "prunedXid"::text from "Journal"`))[0]!
 
 /**
- * Resolves when whatever begins now is newer than all that is in the journal, and was. A transaction that is open anywhere in the cluster, as other tests have
- * them, puts that off: what was folded while it was open may be missing to whoever saw it open.
+ * Resolves when whatever begins now is newer than all that is in the journal, and was. A transaction that is open
+ * anywhere in the cluster, as other tests have them, puts that off: what was folded while it was open may be missing to
+ * whoever saw it open.
  */
 const settled = () =>
   vi.waitFor(
     async () => {
-      const [row] = await w.query<{ yes: boolean }>(`select not exists (select from "Event" where xid >= pg_snapshot_xmin(pg_current_snapshot()))
+      const [row] = await w.query<{
+        yes: boolean
+      }>(`select not exists (select from "Event" where xid >= pg_snapshot_xmin(pg_current_snapshot()))
         and (select coalesce("prunedXid" < pg_snapshot_xmin(pg_current_snapshot()), true) from "Journal") as yes`)
       expect(row).toEqual({ yes: true })
     },
@@ -98,7 +129,10 @@ describe('folding', () => {
     const total = { roots: 0, events: 0, kept: 0 }
     await fc.assert(
       fc.asyncProperty(
-        fc.array(fc.tuple(fc.array(step, { maxLength: 10 }), fc.array(step, { maxLength: 6 })), { minLength: 2, maxLength: 6 }),
+        fc.array(fc.tuple(fc.array(step, { maxLength: 10 }), fc.array(step, { maxLength: 6 })), {
+          minLength: 2,
+          maxLength: 6,
+        }),
         fc.nat(2),
         async (histories, revisions) => {
           const lessons = await course(3)
@@ -106,7 +140,9 @@ describe('folding', () => {
           await Promise.all(histories.map(([before], i) => take(pupils[i]!, lessons, before)))
           for (const n of numbers(revisions)) await lessons.revise(3, {}, n === 1 ? [3] : [])
           await age()
-          const old = await Promise.all(pupils.map(async ({ enrollmentId }) => (await w.history('Enrollment', enrollmentId)).length))
+          const old = await Promise.all(
+            pupils.map(async ({ enrollmentId }) => (await w.history('Enrollment', enrollmentId)).length),
+          )
           await Promise.all(histories.map(([, after], i) => take(pupils[i]!, lessons, after)))
           const before = await Promise.all(pupils.map(({ enrollmentId }) => expectFolds(enrollmentId)))
 
@@ -149,7 +185,10 @@ describe('folding', () => {
     await age()
     await lessons.revise(5, { 3: [1] })
     expect((await prunes(30)).events).toBeGreaterThan(2)
-    expect((await w.history('Course', lessons.id)).map(({ version, kind }) => `${version} ${kind}`)).toEqual(['3 genesis', '4 courseRevised'])
+    expect((await w.history('Course', lessons.id)).map(({ version, kind }) => `${version} ${kind}`)).toEqual([
+      '3 genesis',
+      '4 courseRevised',
+    ])
     expect((await w.history('User', instructor.id)).map(({ kind }) => kind)).toEqual([GENESIS])
     await expectFoldsToWhatIsRead(courses as unknown as Aggregate<Shape>, lessons.id)
     await expectFoldsToWhatIsRead(users as unknown as Aggregate<Shape>, instructor.id)
@@ -189,23 +228,28 @@ describe('folding', () => {
     expect([await everything(), await journal()]).toEqual(all)
   })
 
-  test.each(['read-committed', 'repeatable-read'] as const)('two at once do what one does, at %s', async (isolation) => {
-    const others = numbers(2).map(() => w.process({ isolation }).db)
-    const lessons = await course(3)
-    const pupils = await learners(w, commit, 60, lessons)
-    for (const lesson of [1, 2, 3]) await Promise.all(pupils.map((pupil) => pupil.complete(lesson)))
-    const before = await Promise.all(
-      pupils.map(async ({ enrollmentId }) => folded(enrollments, enrollmentId, await w.history('Enrollment', enrollmentId))),
-    )
-    const would = await prunes(0, { dryRun: true })
-    const done = await race(2, (i) => prunes(0, { db: others[i]! }))
-    expect(done[0]!.events + done[1]!.events).toBe(would.events)
-    for (const [i, { enrollmentId }] of pupils.entries()) {
-      const history = await expectFolds(enrollmentId)
-      expect(history).toHaveLength(1)
-      expect(folded(enrollments, enrollmentId, history)).toEqual(before[i])
-    }
-  })
+  test.each(['read-committed', 'repeatable-read'] as const)(
+    'two at once do what one does, at %s',
+    async (isolation) => {
+      const others = numbers(2).map(() => w.process({ isolation }).db)
+      const lessons = await course(3)
+      const pupils = await learners(w, commit, 60, lessons)
+      for (const lesson of [1, 2, 3]) await Promise.all(pupils.map((pupil) => pupil.complete(lesson)))
+      const before = await Promise.all(
+        pupils.map(async ({ enrollmentId }) =>
+          folded(enrollments, enrollmentId, await w.history('Enrollment', enrollmentId)),
+        ),
+      )
+      const would = await prunes(0, { dryRun: true })
+      const done = await race(2, (i) => prunes(0, { db: others[i]! }))
+      expect(done[0]!.events + done[1]!.events).toBe(would.events)
+      for (const [i, { enrollmentId }] of pupils.entries()) {
+        const history = await expectFolds(enrollmentId)
+        expect(history).toHaveLength(1)
+        expect(folded(enrollments, enrollmentId, history)).toEqual(before[i])
+      }
+    },
+  )
 
   test('interrupted, it leaves each root folded or as it was, and the next time does the rest', async () => {
     const lessons = await course(3)
@@ -328,12 +372,15 @@ describe('whoever comes back after it', () => {
     for (const [version, each] of followers.entries()) {
       await each.until(() => each.items.at(-1)?.version === 8)
       expect(each.items.map(({ is, version }) => `${is} ${version}`)).toEqual(
-        version < 4 ? ['snapshot 6', 'change 7', 'change 8'] : numbers(8 - version, version + 1).map((n) => `change ${n}`),
+        version < 4
+          ? ['snapshot 6', 'change 7', 'change 8']
+          : numbers(8 - version, version + 1).map((n) => `change ${n}`),
       )
       if (version < 4) expect(each.snapshots[0]!.why).toBe('RESUMED_TOO_LATE')
     }
     await live.until(3)
-    expect(live.items.map(({ is, version }) => `${is} ${version}`)).toEqual(['snapshot 6', 'change 7', 'change 8']) // nobody was told of the folding
+    // nobody was told of the folding
+    expect(live.items.map(({ is, version }) => `${is} ${version}`)).toEqual(['snapshot 6', 'change 7', 'change 8'])
   })
 
   test('to a root of which all was folded: from its version exactly what comes, from before it the present', async () => {
@@ -350,7 +397,10 @@ describe('whoever comes back after it', () => {
     await pupil!.complete(3)
     for (const [version, each] of followers.entries()) {
       await each.until(() => each.items.at(-1)?.version === 5)
-      expect(each.snapshots.map(({ why }) => why)).toEqual([...(version < 3 ? ['RESUMED_TOO_LATE'] : []), ...(version > 3 ? ['OTHER_EPOCH'] : [])])
+      expect(each.snapshots.map(({ why }) => why)).toEqual([
+        ...(version < 3 ? ['RESUMED_TOO_LATE'] : []),
+        ...(version > 3 ? ['OTHER_EPOCH'] : []),
+      ])
       expectExact(each.items, { [id]: 3 })
     }
   })
@@ -378,7 +428,9 @@ describe('whoever comes back after it', () => {
       if (at < first - 1) {
         await back.until(1)
         expect(back.items).toMatchObject([{ is: 'snapshot', why: 'RESUMED_TOO_LATE' }])
-        expect(back.snapshots[0]!.present.versions).toEqual(Object.fromEntries(pupils.map(({ enrollmentId }) => [enrollmentId, 4])))
+        expect(back.snapshots[0]!.present.versions).toEqual(
+          Object.fromEntries(pupils.map(({ enrollmentId }) => [enrollmentId, 4])),
+        )
       } else if (at > first) {
         await back.until(cursors.length - 1 - at)
         expect(back.snapshots).toEqual([])
@@ -402,9 +454,13 @@ describe('whoever comes back after it', () => {
     const paged = process(w, {}, { page: 4 })
     const epoch = await paged.tail.epoch()
     let pages = 0
-    const reader = paged.follow(rootOf('Enrollment', id), rootCursor({ epoch, rootType: 'Enrollment', rootId: id, version: 0 }), async () => {
-      if (++pages === 3) await prunes(0)
-    })
+    const reader = paged.follow(
+      rootOf('Enrollment', id),
+      rootCursor({ epoch, rootType: 'Enrollment', rootId: id, version: 0 }),
+      async () => {
+        if (++pages === 3) await prunes(0)
+      },
+    )
     await reader.until(() => reader.items.at(-1)?.version === end)
     expectExact(reader.items)
     expect(reader.versions()).toEqual(numbers(8))
@@ -421,7 +477,10 @@ describe('a request sent again after it', () => {
     await age()
     const third = await pupil!.complete(3, { key: 'third' })
     await prunes(30)
-    expect((await w.history('Enrollment', pupil!.enrollmentId))[0]).toMatchObject({ version: second.version, kind: GENESIS })
+    expect((await w.history('Enrollment', pupil!.enrollmentId))[0]).toMatchObject({
+      version: second.version,
+      kind: GENESIS,
+    })
     expect(await pupil!.complete(2, { key: 'second' })).toEqual({
       ...second,
       view: expect.objectContaining({ version: second.version, completed: 2 }),
@@ -445,17 +504,22 @@ describe('rows that came from elsewhere', () => {
   /** An enrollment as another system might have left it: no history. */
   async function elsewhere(lessons: TestCourse, version = 5): Promise<Learner> {
     const [pupil] = await learners(w, commit, 1, lessons, { enroll: false })
-    await w.query(`insert into "Enrollment" select $1, $2, $3, $4, "lessonsVersion", 1, 3, 1, '2025-01-01', null from "Course" where id = $4`, [
-      ...[pupil!.enrollmentId, version, pupil!.id, lessons.id],
-    ])
+    await w.query(
+      `insert into "Enrollment" select $1, $2, $3, $4, "lessonsVersion", 1, 3, 1, '2025-01-01', null from "Course" where id = $4`,
+      [...[pupil!.enrollmentId, version, pupil!.id, lessons.id]],
+    )
     await w.query(
       `insert into "LessonProgress" values ($1, $2, 'COMPLETED', '2025-01-02', '2025-01-03', 1), ($1, $3, 'IN_PROGRESS', '2025-01-02', null, 0)`,
       [...[pupil!.enrollmentId, lessons.lesson(1), lessons.lesson(2)]],
     )
-    await w.query(`insert into "ContentCompletion" values ($1, $2, '2025-01-02')`, [pupil!.enrollmentId, lessons.item(2, 1)])
+    await w.query(`insert into "ContentCompletion" values ($1, $2, '2025-01-02')`, [
+      pupil!.enrollmentId,
+      lessons.item(2, 1),
+    ])
     return pupil!
   }
-  const begin = (more: Partial<Parameters<typeof beginHistories>[0]> = {}) => beginHistories({ db, aggregates, ...more })
+  const begin = (more: Partial<Parameters<typeof beginHistories>[0]> = {}) =>
+    beginHistories({ db, aggregates, ...more })
 
   test('begin a history with the state that they are in: it folds to the rows, and can be followed, come back to, continued and folded', async () => {
     const lessons = await course(3)
@@ -473,7 +537,8 @@ describe('rows that came from elsewhere', () => {
     ])
 
     const epoch = await tail.epoch()
-    const from = (version: number) => follow(rootOf('Enrollment', id), rootCursor({ epoch, rootType: 'Enrollment', rootId: id, version }))
+    const from = (version: number) =>
+      follow(rootOf('Enrollment', id), rootCursor({ epoch, rootType: 'Enrollment', rootId: id, version }))
     const [first, exact, late, early] = [follow(rootOf('Enrollment', id)), from(5), from(4), from(6)]
     await Promise.all([first, late, early].map((each) => each.until(1)))
     await pupil.complete(2)
@@ -510,7 +575,11 @@ describe('rows that came from elsewhere', () => {
   test('that are changed at the same time begin with what they then are, and only once', async () => {
     const lessons = await course(3)
     const pupils = await Promise.all(numbers(12).map(() => elsewhere(lessons)))
-    await Promise.all([begin(), begin(), ...pupils.map((pupil) => sleep(Math.random() * 30).then(() => pupil.complete(2)))])
+    await Promise.all([
+      begin(),
+      begin(),
+      ...pupils.map((pupil) => sleep(Math.random() * 30).then(() => pupil.complete(2))),
+    ])
     await begin()
     for (const { enrollmentId } of pupils) {
       const history = await w.history('Enrollment', enrollmentId)

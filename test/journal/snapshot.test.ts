@@ -10,7 +10,12 @@ const { outsider } = await outsiders(w)
 /** Numbers near each other, also where 32, 53 and 63 bits end. */
 const start = fc.constantFrom(1n, 700n, 2n ** 32n - 5n, 2n ** 53n - 5n, 2n ** 63n - 5n, 2n ** 64n - 30n)
 const snapshot = fc
-  .record({ start, gap: fc.bigInt(0n, 8n), width: fc.bigInt(0n, 12n), underWay: fc.uniqueArray(fc.bigInt(0n, 11n), { maxLength: 12 }) })
+  .record({
+    start,
+    gap: fc.bigInt(0n, 8n),
+    width: fc.bigInt(0n, 12n),
+    underWay: fc.uniqueArray(fc.bigInt(0n, 11n), { maxLength: 12 }),
+  })
   .map(({ start, gap, width, underWay }) => {
     const xmin = start + gap
     const within = underWay.filter((i) => i < width).sort((a, b) => Number(a - b))
@@ -22,7 +27,9 @@ test('a snapshot sees what PostgreSQL says that it sees', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(snapshot, { minLength: 100, maxLength: 200 }), async (snapshots) => {
       const pairs = snapshots.flatMap(({ xmin, text }) =>
-        Array.from({ length: 18 }, (_, i) => [text, xmin - 2n + BigInt(i)] as const).filter(([, xid]) => xid >= 0n && xid < 2n ** 64n),
+        Array.from({ length: 18 }, (_, i) => [text, xmin - 2n + BigInt(i)] as const).filter(
+          ([, xid]) => xid >= 0n && xid < 2n ** 64n,
+        ),
       )
       const said = await w.query<{ says: boolean | null }>(
         `select case when pg_input_is_valid(s, 'pg_snapshot') then pg_visible_in_snapshot(x::xid8, s::pg_snapshot) end as says
@@ -55,9 +62,17 @@ test('a snapshot that PostgreSQL takes while others write is read as it stands, 
 })
 
 test('what is taken for a snapshot is one to PostgreSQL, too, and other text is none', async () => {
-  const digits = fc.oneof(fc.bigInt(0n, 9n), fc.constantFrom(2n ** 32n, 2n ** 33n, 2n ** 64n - 1n, 2n ** 64n, 10n ** 20n)).map(String)
-  const like = fc.tuple(digits, digits, fc.array(digits, { maxLength: 4 })).map(([xmin, xmax, list]) => `${xmin}:${xmax}:${list.join()}`)
-  const text = fc.oneof({ weight: 5, arbitrary: like }, fc.string({ maxLength: 20 }), fc.stringMatching(/^[\d:, -]{0,12}$/))
+  const digits = fc
+    .oneof(fc.bigInt(0n, 9n), fc.constantFrom(2n ** 32n, 2n ** 33n, 2n ** 64n - 1n, 2n ** 64n, 10n ** 20n))
+    .map(String)
+  const like = fc
+    .tuple(digits, digits, fc.array(digits, { maxLength: 4 }))
+    .map(([xmin, xmax, list]) => `${xmin}:${xmax}:${list.join()}`)
+  const text = fc.oneof(
+    { weight: 5, arbitrary: like },
+    fc.string({ maxLength: 20 }),
+    fc.stringMatching(/^[\d:, -]{0,12}$/),
+  )
   let taken = 0
   await fc.assert(
     fc.asyncProperty(fc.array(text, { minLength: 300, maxLength: 500 }), async (texts) => {
@@ -72,6 +87,21 @@ test('what is taken for a snapshot is one to PostgreSQL, too, and other text is 
     { numRuns: 12 },
   )
   expect(taken).toBeGreaterThan(100)
-  for (const none of ['', '1', '1:2', '1:2:3', '2:1:', '0:5:', '1:5:3,2', '1:5:5', ' 1:5:', '1:5:,', '1:5:2\n', '-1:5:', '1:5:2,', '１:5:'])
+  for (const none of [
+    '',
+    '1',
+    '1:2',
+    '1:2:3',
+    '2:1:',
+    '0:5:',
+    '1:5:3,2',
+    '1:5:5',
+    ' 1:5:',
+    '1:5:,',
+    '1:5:2\n',
+    '-1:5:',
+    '1:5:2,',
+    '１:5:',
+  ])
     expect(parseSnapshot(none), none).toBeUndefined()
 })

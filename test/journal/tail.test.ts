@@ -57,7 +57,10 @@ const sessions = () =>
     [NAME],
   )
 const kill = () =>
-  w.query('select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = $1', [NAME])
+  w.query(
+    'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = $1',
+    [NAME],
+  )
 const numbers = (count: number, from = 1) => Array.from({ length: count }, (_, i) => i + from)
 
 describe('who is told', () => {
@@ -141,33 +144,38 @@ describe('guards', () => {
   test.each([
     ['a window that fits a page', 1_000],
     ['a window of many pages, the change on the last of them', 5],
-  ])('a guard is called before anything that was committed together with the change, or later, is told: %s', async (_, page) => {
-    const tail = tailOf({ page })
-    const topic = `guarded ${page}`
-    const told: string[] = []
-    await tail.attach(topic, { hear: ({ rootId, version }) => told.push(`${rootId} ${version}`), reset: () => {} })
-    const guard = (thing: string) => tail.guard(rootChannel('Thing', `${thing} ${page}`), () => told.push(`! ${thing}`))
-    guard('never')
-    const end = guard('z')
-    await change(`before ${page}`, topic)
-    tail.ring()
-    await vi.waitFor(() => expect(told).toHaveLength(1), patience)
-    const together = await outsider()
-    for (const n of numbers(22)) await together.query('select change($1, $2)', [`a ${page} ${String(n).padStart(2, '0')}`, topic])
-    await together.query('select change($1, $2)', [`z ${page}`, 'another topic'])
-    await together.end('commit')
-    tail.ring()
-    await vi.waitFor(() => expect(told).toHaveLength(24), patience)
-    expect(told.slice(0, 3)).toEqual([`before ${page} 1`, '! z', `a ${page} 01 1`])
-    expect(told.filter((each) => each.startsWith('!'))).toEqual(['! z'])
+  ])(
+    'a guard is called before anything that was committed together with the change, or later, is told: %s',
+    async (_, page) => {
+      const tail = tailOf({ page })
+      const topic = `guarded ${page}`
+      const told: string[] = []
+      await tail.attach(topic, { hear: ({ rootId, version }) => told.push(`${rootId} ${version}`), reset: () => {} })
+      const guard = (thing: string) =>
+        tail.guard(rootChannel('Thing', `${thing} ${page}`), () => told.push(`! ${thing}`))
+      guard('never')
+      const end = guard('z')
+      await change(`before ${page}`, topic)
+      tail.ring()
+      await vi.waitFor(() => expect(told).toHaveLength(1), patience)
+      const together = await outsider()
+      for (const n of numbers(22))
+        await together.query('select change($1, $2)', [`a ${page} ${String(n).padStart(2, '0')}`, topic])
+      await together.query('select change($1, $2)', [`z ${page}`, 'another topic'])
+      await together.end('commit')
+      tail.ring()
+      await vi.waitFor(() => expect(told).toHaveLength(24), patience)
+      expect(told.slice(0, 3)).toEqual([`before ${page} 1`, '! z', `a ${page} 01 1`])
+      expect(told.filter((each) => each.startsWith('!'))).toEqual(['! z'])
 
-    end()
-    await change(`z ${page}`, topic)
-    await change(`after ${page}`, topic)
-    tail.ring()
-    await vi.waitFor(() => expect(told).toHaveLength(26), patience)
-    expect(told.filter((each) => each.startsWith('!'))).toEqual(['! z'])
-  })
+      end()
+      await change(`z ${page}`, topic)
+      await change(`after ${page}`, topic)
+      tail.ring()
+      await vi.waitFor(() => expect(told).toHaveLength(26), patience)
+      expect(told.filter((each) => each.startsWith('!'))).toEqual(['! z'])
+    },
+  )
 })
 
 describe('waking', () => {
@@ -292,7 +300,10 @@ describe('what goes wrong', () => {
     const other = tailOf({ everyMs: 20 })
     const own = ear()
     await tail.attach('lost', own.listener)
-    /** Resolves when both have a connection and nothing is under way on it: one that is lost in the middle of something is had again the next time it is looked. */
+    /**
+     * Resolves when both have a connection and nothing is under way on it: one that is lost in the middle of something
+     * is had again the next time it is looked.
+     */
     const quiet = () =>
       vi.waitFor(async () => {
         const both = await sessions()
@@ -330,7 +341,8 @@ describe('what goes wrong', () => {
       for (const _ of numbers(150)) {
         const client = await w.psql.connect()
         await client.query('begin')
-        for (const __ of numbers(1 + Math.floor(Math.random() * 5))) await client.query('select change($1, $2)', [`torn ${i}`, 'torn'])
+        for (const __ of numbers(1 + Math.floor(Math.random() * 5)))
+          await client.query('select change($1, $2)', [`torn ${i}`, 'torn'])
         await client.query('commit')
         client.release()
         tail.ring()
@@ -338,9 +350,12 @@ describe('what goes wrong', () => {
     })
     over = true
     await killing
-    const rows = await w.query<{ id: string; version: number }>(`select id, version from "Thing" where topic = 'torn' order by id`)
+    const rows = await w.query<{ id: string; version: number }>(
+      `select id, version from "Thing" where topic = 'torn' order by id`,
+    )
     await own.until(rows.reduce((sum, { version }) => sum + version, 0))
-    for (const { id, version } of rows) expect(own.heard.filter((each) => each.id === id).map((each) => each.version)).toEqual(numbers(version))
+    for (const { id, version } of rows)
+      expect(own.heard.filter((each) => each.id === id).map((each) => each.version)).toEqual(numbers(version))
     console.log(`lost ${lost} times; ${own.heard.length} events`)
     expect(lost).toBeGreaterThan(3)
   })
@@ -362,7 +377,9 @@ describe('what goes wrong', () => {
     tail.ring()
     await own.until(8_000, 25_000)
     for (const n of numbers(10, 0))
-      expect(own.heard.filter(({ id }) => id === `large ${String(n).padStart(3, '0')}`).map(({ version }) => version)).toEqual(numbers(800))
+      expect(
+        own.heard.filter(({ id }) => id === `large ${String(n).padStart(3, '0')}`).map(({ version }) => version),
+      ).toEqual(numbers(800))
     expect(lost).toBeGreaterThan(0)
     expect(own.heard).toHaveLength(8_000)
   })
@@ -382,7 +399,10 @@ describe('what goes wrong', () => {
     await holder.end()
     await own.until(2)
     expect(own.names).toEqual(['late 1 1', 'late 1 2'])
-    const logged = ['The journal cannot be read; trying again every second until it can.', 'The journal is read again; nothing was missed.']
+    const logged = [
+      'The journal cannot be read; trying again every second until it can.',
+      'The journal is read again; nothing was missed.',
+    ]
     await vi.waitFor(() => expect(tail.logged).toEqual(logged), patience) // once, however often it was tried
   })
 
@@ -406,7 +426,9 @@ test('what one transaction wrote, 20,000 events, is told once and in order to wh
   console.log(`20,000 events in ${Math.round(performance.now() - began)} ms, ${read.length} pages`)
   expect(one.heard.map(({ version }) => version)).toEqual(numbers(200))
   for (const n of numbers(100, 0))
-    expect(all.heard.filter(({ id }) => id === `twenty ${String(n).padStart(3, '0')}`).map(({ version }) => version)).toEqual(numbers(200))
+    expect(
+      all.heard.filter(({ id }) => id === `twenty ${String(n).padStart(3, '0')}`).map(({ version }) => version),
+    ).toEqual(numbers(200))
   expect(Math.max(...read)).toBe(1_000)
   expect(new Set(all.heard.map(({ window }) => window)).size).toBe(1)
 })

@@ -11,7 +11,9 @@ const { commit } = w.process()
 const { person, course } = academy(commit)
 const api = await serve(w)
 
-const OwnContents = graphql(`query OwnContents($id: ID!) { node(id: $id) { ... on Lesson { contents { id completedAt } } } }`)
+const OwnContents = graphql(
+  `query OwnContents($id: ID!) { node(id: $id) { ... on Lesson { contents { id completedAt } } } }`,
+)
 
 async function enrolled(lessons: number, requires: Record<number, readonly number[]> = {}) {
   const [learner, taken] = await Promise.all([person(), course(lessons, requires)])
@@ -45,26 +47,36 @@ test('two items of one lesson, each asked five times at one moment: one event ea
     const answers = await race(10, async (i) => payload(await api.content(learner.token, taken.item(1, (i % 2) + 1))))
     expect(answers.filter(({ alreadyCompleted }) => !alreadyCompleted)).toHaveLength(2)
     expect(kinds(await replays(w, id))).toEqual(['enrolled', 'lessonOpened', 'contentCompleted', 'contentCompleted'])
-    expect(await w.query('select count(*)::int as count from "ContentCompletion" where "enrollmentId" = $1', [id])).toEqual([{ count: 2 }])
+    expect(
+      await w.query('select count(*)::int as count from "ContentCompletion" where "enrollmentId" = $1', [id]),
+    ).toEqual([{ count: 2 }])
   }
 })
 
 test('a completed lesson stays completed when its content is completed afterwards', async () => {
   const { learner, taken, id } = await enrolled(1)
   payload(await api.complete(learner.token, taken.lesson(1)))
-  expect(payload(await api.content(learner.token, taken.item(1)))).toMatchObject({ lessonProgress: { status: 'COMPLETED' } })
+  expect(payload(await api.content(learner.token, taken.item(1)))).toMatchObject({
+    lessonProgress: { status: 'COMPLETED' },
+  })
   expect(kinds(await replays(w, id))).toEqual(['enrolled', 'lessonCompleted', 'courseCompleted', 'contentCompleted'])
 })
 
 test('content of a locked lesson is refused, and nothing is recorded', async () => {
   const { learner, taken, id } = await enrolled(2, { 2: [1] })
-  expect(await api.content(learner.token, taken.item(2))).toMatchObject({ __typename: 'PrerequisiteNotMet', code: 'PREREQUISITE_NOT_MET' })
+  expect(await api.content(learner.token, taken.item(2))).toMatchObject({
+    __typename: 'PrerequisiteNotMet',
+    code: 'PREREQUISITE_NOT_MET',
+  })
   expect(await replays(w, id)).toHaveLength(1)
 })
 
 test('content that is not there, of a lesson that is not there, or without an enrollment: each is said', async () => {
   const { learner, taken, id } = await enrolled(2)
-  expect(await api.content(learner.token, taken.item(1, 9))).toMatchObject({ __typename: 'ContentNotFound', code: 'CONTENT_NOT_FOUND' })
+  expect(await api.content(learner.token, taken.item(1, 9))).toMatchObject({
+    __typename: 'ContentNotFound',
+    code: 'CONTENT_NOT_FOUND',
+  })
   expect(await api.content(learner.token, taken.item(9))).toMatchObject({ __typename: 'ContentNotFound' })
   expect(await api.content(learner.token, taken.lesson(1))).toMatchObject({ __typename: 'ContentNotFound' })
   await taken.revise(1)
@@ -75,7 +87,9 @@ test('content that is not there, of a lesson that is not there, or without an en
 
 test('expectedVersion of another version is a conflict', async () => {
   const { learner, taken, id } = await enrolled(1)
-  expect(await api.content(learner.token, taken.item(1), { expectedVersion: 2 })).toMatchObject({ __typename: 'VersionConflict' })
+  expect(await api.content(learner.token, taken.item(1), { expectedVersion: 2 })).toMatchObject({
+    __typename: 'VersionConflict',
+  })
   expect(payload(await api.content(learner.token, taken.item(1), { expectedVersion: 1 }))).toMatchObject({ version: 3 })
   await replays(w, id)
 })
@@ -85,7 +99,9 @@ test('content and reset of its lesson at one moment: whichever was first, rows a
     const { learner, taken, id } = await enrolled(1)
     payload(await api.content(learner.token, taken.item(1, 1)))
     await race(4, async (i) =>
-      payload(await (i % 2 ? api.resetLesson(learner.token, taken.lesson(1)) : api.content(learner.token, taken.item(1, 2)))),
+      payload(
+        await (i % 2 ? api.resetLesson(learner.token, taken.lesson(1)) : api.content(learner.token, taken.item(1, 2))),
+      ),
     )
     await replays(w, id)
   }

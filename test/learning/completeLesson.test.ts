@@ -29,8 +29,10 @@ async function enrollIn(taken: TestCourse, learner: Person) {
   payload(await api.enroll(learner.token, taken.id))
   return enrollmentOf(learner.id, taken.id)
 }
-const complete = async ({ token }: Person, taken: TestCourse, n: number, more = {}) => payload(await api.complete(token, taken.lesson(n), more))
-const look = async ({ token }: Person, id: string) => (await api.get(Look, { id: globalId('Enrollment', id) }, token)).enrollment!
+const complete = async ({ token }: Person, taken: TestCourse, n: number, more = {}) =>
+  payload(await api.complete(token, taken.lesson(n), more))
+const look = async ({ token }: Person, id: string) =>
+  (await api.get(Look, { id: globalId('Enrollment', id) }, token)).enrollment!
 const caughtUp = (courseId: string) => catchUpAll({ db, commit, courseId })
 
 describe('one lesson', () => {
@@ -42,14 +44,18 @@ describe('one lesson', () => {
       expect(new Set(answers.map(({ version }) => version))).toEqual(new Set([2]))
       expect(new Set(answers.map(({ lessonProgress }) => lessonProgress.completedAt)).size).toBe(1)
       expect(kinds(await replays(w, id))).toEqual(['enrolled', 'lessonCompleted'])
-      expect(await w.query('select status from "LessonProgress" where "enrollmentId" = $1', [id])).toEqual([{ status: 'COMPLETED' }])
+      expect(await w.query('select status from "LessonProgress" where "enrollmentId" = $1', [id])).toEqual([
+        { status: 'COMPLETED' },
+      ])
     }
   })
 
   test('five requests to two servers at one database: still one event and one row (D2, D4)', async () => {
     for (let round = 0; round < 10; round++) {
       const { learner, taken, id } = await enrolled(2)
-      const answers = await race(6, async (i) => payload(await (i % 2 ? api : other).complete(learner.token, taken.lesson(1))))
+      const answers = await race(6, async (i) =>
+        payload(await (i % 2 ? api : other).complete(learner.token, taken.lesson(1))),
+      )
       expect(answers.filter(({ alreadyCompleted }) => !alreadyCompleted)).toHaveLength(1)
       expect(kinds(await replays(w, id))).toEqual(['enrolled', 'lessonCompleted'])
     }
@@ -74,10 +80,15 @@ describe('one lesson', () => {
   test('the answer is the committed row (A15)', async () => {
     const { learner, taken, id } = await enrolled(1)
     const { lessonProgress, enrollment } = await complete(learner, taken, 1)
-    const [row] = await w.query<{ status: string; openedAt: Date; completedAt: Date }>('select * from "LessonProgress" where "enrollmentId" = $1', [
-      id,
-    ])
-    expect(lessonProgress).toMatchObject({ status: row!.status, openedAt: row!.openedAt.toISOString(), completedAt: row!.completedAt.toISOString() })
+    const [row] = await w.query<{ status: string; openedAt: Date; completedAt: Date }>(
+      'select * from "LessonProgress" where "enrollmentId" = $1',
+      [id],
+    )
+    expect(lessonProgress).toMatchObject({
+      status: row!.status,
+      openedAt: row!.openedAt.toISOString(),
+      completedAt: row!.completedAt.toISOString(),
+    })
     const { id: shownId, version, completed, total, percent, attempt, completedAt } = await look(learner, id)
     expect(enrollment).toEqual({ id: shownId, version, completed, total, percent, attempt, completedAt })
   })
@@ -104,7 +115,10 @@ describe('one lesson', () => {
     const { learner, taken, id } = await enrolled(2)
     const [a, b] = [1, 2].map((n) => ({ lessonId: globalId('Lesson', taken.lesson(n)) }))
     const answer = await api.get(TwoCompletions, { a: a!, b: b! }, learner.token)
-    expect(answer).toMatchObject({ a: { version: 2, courseCompleted: false }, b: { version: 4, courseCompleted: true } })
+    expect(answer).toMatchObject({
+      a: { version: 2, courseCompleted: false },
+      b: { version: 4, courseCompleted: true },
+    })
     expect(kinds(await replays(w, id))).toEqual(['enrolled', 'lessonCompleted', 'lessonCompleted', 'courseCompleted'])
   })
 
@@ -113,7 +127,10 @@ describe('one lesson', () => {
     await complete(learner, taken, 1)
     await taken.revise(3, {}, [1, 2])
     await caughtUp(taken.id)
-    expect(await api.complete(learner.token, taken.lesson(2))).toMatchObject({ __typename: 'LessonNotFound', code: 'LESSON_NOT_FOUND' })
+    expect(await api.complete(learner.token, taken.lesson(2))).toMatchObject({
+      __typename: 'LessonNotFound',
+      code: 'LESSON_NOT_FOUND',
+    })
     expect(await api.complete(learner.token, taken.lesson(1))).toMatchObject({ __typename: 'LessonNotFound' })
     const seen = await look(learner, id)
     expect(seen).toMatchObject({ completed: 0, total: 1, percent: 0, completedAt: null })
@@ -126,7 +143,10 @@ describe('one lesson', () => {
 
   test('only those who are enrolled complete it; who is not is told which course to enroll in', async () => {
     const [learner, taken] = [await person(), await course(1)]
-    expect(await api.complete(learner.token, taken.lesson(1))).toMatchObject({ __typename: 'NotEnrolled', code: 'NOT_ENROLLED' })
+    expect(await api.complete(learner.token, taken.lesson(1))).toMatchObject({
+      __typename: 'NotEnrolled',
+      code: 'NOT_ENROLLED',
+    })
     expect(await w.query('select * from "Enrollment" where "learnerId" = $1', [learner.id])).toEqual([])
   })
 })
@@ -137,10 +157,17 @@ describe('the course', () => {
     for (let round = 0; round < 12; round++) {
       const learners = await Promise.all(Array.from({ length: 5 }, () => person()))
       const ids = await Promise.all(learners.map((learner) => enrollIn(taken, learner)))
-      const answers = await race(10, async (i) => payload(await (i & 1 ? api : other).complete(learners[i >> 1]!.token, taken.lesson((i & 1) + 1))))
+      const answers = await race(10, async (i) =>
+        payload(await (i & 1 ? api : other).complete(learners[i >> 1]!.token, taken.lesson((i & 1) + 1))),
+      )
       for (const [i, id] of ids.entries()) {
         expect([answers[2 * i]!.courseCompleted, answers[2 * i + 1]!.courseCompleted].sort()).toEqual([false, true])
-        expect(kinds(await replays(w, id))).toEqual(['enrolled', 'lessonCompleted', 'lessonCompleted', 'courseCompleted'])
+        expect(kinds(await replays(w, id))).toEqual([
+          'enrolled',
+          'lessonCompleted',
+          'lessonCompleted',
+          'courseCompleted',
+        ])
       }
     }
   })
@@ -173,11 +200,18 @@ describe('the course', () => {
 
   test('all lessons at once complete it exactly once', async () => {
     const { learner, taken, id } = await enrolled(20)
-    const answers = await race(40, async (i) => payload(await (i % 3 ? api : other).complete(learner.token, taken.lesson((i % 20) + 1))))
+    const answers = await race(40, async (i) =>
+      payload(await (i % 3 ? api : other).complete(learner.token, taken.lesson((i % 20) + 1))),
+    )
     expect(answers.filter(({ courseCompleted }) => courseCompleted)).toHaveLength(1)
     expect(answers.filter(({ alreadyCompleted }) => alreadyCompleted)).toHaveLength(20)
     expect((await replays(w, id)).filter(({ kind }) => kind === 'courseCompleted')).toHaveLength(1)
-    expect(await look(learner, id)).toMatchObject({ completed: 20, percent: 100, attempt: 1, completions: [{ attempt: 1 }] })
+    expect(await look(learner, id)).toMatchObject({
+      completed: 20,
+      percent: 100,
+      attempt: 1,
+      completions: [{ attempt: 1 }],
+    })
   })
 
   test('courseCompleted is true for exactly one key and its replays, for no other request', async () => {
@@ -187,7 +221,10 @@ describe('the course', () => {
     expect(answers.filter(({ courseCompleted }) => courseCompleted)).toHaveLength(1)
     const winner = answers.findIndex(({ courseCompleted }) => courseCompleted)
     for (let i = 0; i < 5; i++)
-      expect(await complete(learner, taken, 2, { idempotencyKey: `key ${i}` })).toMatchObject({ replayed: true, courseCompleted: i === winner })
+      expect(await complete(learner, taken, 2, { idempotencyKey: `key ${i}` })).toMatchObject({
+        replayed: true,
+        courseCompleted: i === winner,
+      })
     expect(await complete(learner, taken, 2)).toMatchObject({ courseCompleted: false, alreadyCompleted: true })
   })
 
@@ -195,13 +232,20 @@ describe('the course', () => {
     const { learner, taken, id } = await enrolled(2)
     for (const n of [1, 2]) await complete(learner, taken, n)
     payload(await api.resetLesson(learner.token, taken.lesson(1)))
-    expect(await look(learner, id)).toMatchObject({ attempt: 2, percent: 50, completedAt: null, completions: [{ attempt: 1 }] })
-    expect(await complete(learner, taken, 1)).toMatchObject({ courseCompleted: true, enrollment: { attempt: 2, percent: 100 } })
+    expect(await look(learner, id)).toMatchObject({
+      attempt: 2,
+      percent: 50,
+      completedAt: null,
+      completions: [{ attempt: 1 }],
+    })
+    expect(await complete(learner, taken, 1)).toMatchObject({
+      courseCompleted: true,
+      enrollment: { attempt: 2, percent: 100 },
+    })
     expect(await look(learner, id)).toMatchObject({ attempt: 2, completions: [{ attempt: 1 }, { attempt: 2 }] })
-    expect((await replays(w, id)).filter(({ kind }) => kind === 'courseCompleted').map(({ data }) => data)).toMatchObject([
-      { attempt: 1 },
-      { attempt: 2 },
-    ])
+    expect(
+      (await replays(w, id)).filter(({ kind }) => kind === 'courseCompleted').map(({ data }) => data),
+    ).toMatchObject([{ attempt: 1 }, { attempt: 2 }])
   })
 
   test('stays completed when a lesson is added later: the percentage falls, the completion does not', async () => {
@@ -220,8 +264,14 @@ describe('the course', () => {
       completions,
       addedSinceCompletion: 2,
     })
-    expect(await complete(learner, taken, 3)).toMatchObject({ courseCompleted: false, enrollment: { percent: 75, completedAt } })
-    expect(await complete(learner, taken, 4)).toMatchObject({ courseCompleted: false, enrollment: { percent: 100, completedAt } })
+    expect(await complete(learner, taken, 3)).toMatchObject({
+      courseCompleted: false,
+      enrollment: { percent: 75, completedAt },
+    })
+    expect(await complete(learner, taken, 4)).toMatchObject({
+      courseCompleted: false,
+      enrollment: { percent: 100, completedAt },
+    })
     expect(await look(learner, id)).toMatchObject({ addedSinceCompletion: 0, completions })
     await replays(w, id)
   })
@@ -230,7 +280,14 @@ describe('the course', () => {
     const { learner, taken, id } = await enrolled(1)
     await taken.revise(1, {}, [1])
     await caughtUp(taken.id)
-    expect(await look(learner, id)).toMatchObject({ completed: 0, total: 0, percent: 0, completedAt: null, completions: [], availableLessons: [] })
+    expect(await look(learner, id)).toMatchObject({
+      completed: 0,
+      total: 0,
+      percent: 0,
+      completedAt: null,
+      completions: [],
+      availableLessons: [],
+    })
     await replays(w, id)
   })
 
@@ -238,7 +295,10 @@ describe('the course', () => {
     const { learner, taken, id } = await enrolled(3)
     await complete(learner, taken, 1)
     await taken.revise(3, {}, [3])
-    expect(await complete(learner, taken, 2)).toMatchObject({ courseCompleted: true, enrollment: { completed: 2, total: 2, percent: 100 } })
+    expect(await complete(learner, taken, 2)).toMatchObject({
+      courseCompleted: true,
+      enrollment: { completed: 2, total: 2, percent: 100 },
+    })
     expect(kinds(await replays(w, id)).slice(-3)).toEqual(['courseChanged', 'lessonCompleted', 'courseCompleted'])
   })
 
@@ -250,11 +310,16 @@ describe('the course', () => {
     for (let round = 0; round < 30; round++) {
       const { learner, taken, id } = await enrolled(total)
       await complete(learner, taken, 1)
-      const [answer] = await Promise.all([api.complete(learner.token, taken.lesson(2)), taken.revise(total, {}, [gone])])
+      const [answer] = await Promise.all([
+        api.complete(learner.token, taken.lesson(2)),
+        taken.revise(total, {}, [gone]),
+      ])
       expect(['CompleteLessonPayload', ...(gone === 2 ? ['LessonNotFound'] : [])]).toContain(answer.__typename)
       await caughtUp(taken.id)
       expect((await replays(w, id)).filter(({ kind }) => kind === 'courseCompleted')).toHaveLength(1)
-      expect(await w.query('select attempt from "CourseCompletion" where "enrollmentId" = $1', [id])).toEqual([{ attempt: 1 }])
+      expect(await w.query('select attempt from "CourseCompletion" where "enrollmentId" = $1', [id])).toEqual([
+        { attempt: 1 },
+      ])
       expect(await look(learner, id)).toMatchObject({ percent: 100, total: gone - 1 })
     }
   })
@@ -288,8 +353,14 @@ describe('the course', () => {
         )
         const [done, active] = [Number(sets!.done), Number(sets!.active)]
         const seen = await look(learner, id)
-        expect(seen).toMatchObject({ completed: done, total: active, percent: active ? Math.floor((100 * done) / active) : 0 })
-        expect(seen.completions!.map(({ attempt }) => attempt)).toEqual([...new Set(seen.completions!.map(({ attempt }) => attempt))].sort())
+        expect(seen).toMatchObject({
+          completed: done,
+          total: active,
+          percent: active ? Math.floor((100 * done) / active) : 0,
+        })
+        expect(seen.completions!.map(({ attempt }) => attempt)).toEqual(
+          [...new Set(seen.completions!.map(({ attempt }) => attempt))].sort(),
+        )
         if (active && done === active) expect(seen.completedAt).not.toBeNull()
         await replays(w, id)
       }),
@@ -303,7 +374,11 @@ describe('prerequisites', () => {
     const { learner, taken, id } = await enrolled(4, { 4: [3, 2, 1] })
     await complete(learner, taken, 2)
     expect(await api.complete(learner.token, taken.lesson(4))).toMatchObject({
-      ...{ __typename: 'PrerequisiteNotMet', code: 'PREREQUISITE_NOT_MET', message: '2 other lessons must be completed first.' },
+      ...{
+        __typename: 'PrerequisiteNotMet',
+        code: 'PREREQUISITE_NOT_MET',
+        message: '2 other lessons must be completed first.',
+      },
       lessons: [{ id: globalId('Lesson', taken.lesson(1)) }, { id: globalId('Lesson', taken.lesson(3)) }],
     })
     for (const n of [1, 3]) await complete(learner, taken, n)
@@ -331,12 +406,14 @@ describe('prerequisites', () => {
   test('raced with its prerequisite, a lesson is never completed before it', async () => {
     for (let round = 0; round < 20; round++) {
       const { learner, taken, id } = await enrolled(2, { 2: [1] })
-      const [, dependent] = await race(2, (i) => api.complete(learner.token, taken.lesson(round % 2 ? i + 1 : 2 - i)).then((answer) => answer)).then(
-        (both) => (round % 2 ? both : both.reverse()),
-      )
+      const [, dependent] = await race(2, (i) =>
+        api.complete(learner.token, taken.lesson(round % 2 ? i + 1 : 2 - i)).then((answer) => answer),
+      ).then((both) => (round % 2 ? both : both.reverse()))
       expect(['CompleteLessonPayload', 'PrerequisiteNotMet']).toContain(dependent!.__typename)
       const completed = (await replays(w, id)).flatMap(({ data }) => ('lessonId' in data ? [data.lessonId] : []))
-      expect(completed).toEqual(dependent!.__typename === 'PrerequisiteNotMet' ? [taken.lesson(1)] : [taken.lesson(1), taken.lesson(2)])
+      expect(completed).toEqual(
+        dependent!.__typename === 'PrerequisiteNotMet' ? [taken.lesson(1)] : [taken.lesson(1), taken.lesson(2)],
+      )
     }
   })
 })
@@ -360,7 +437,10 @@ describe('expectedVersion', () => {
   test('of five who saw the same version, one goes on and four are told', async () => {
     const { learner, taken, id } = await enrolled(5)
     const answers = await race(5, (i) => api.complete(learner.token, taken.lesson(i + 1), { expectedVersion: 1 }))
-    expect(answers.map(({ __typename }) => __typename).sort()).toEqual(['CompleteLessonPayload', ...Array(4).fill('VersionConflict')])
+    expect(answers.map(({ __typename }) => __typename).sort()).toEqual([
+      'CompleteLessonPayload',
+      ...Array(4).fill('VersionConflict'),
+    ])
     expect(await replays(w, id)).toHaveLength(2)
   })
 })
@@ -368,7 +448,16 @@ describe('expectedVersion', () => {
 test('a learner without any progress has an enrollment that can be looked at: nothing done, and what can be done now (A33)', async () => {
   const { learner, taken, id } = await enrolled(3, { 3: [1, 2] })
   expect(await look(learner, id)).toMatchObject({
-    ...{ version: 1, completed: 0, total: 3, percent: 0, attempt: 1, completedAt: null, addedSinceCompletion: 0, completions: [] },
+    ...{
+      version: 1,
+      completed: 0,
+      total: 3,
+      percent: 0,
+      attempt: 1,
+      completedAt: null,
+      addedSinceCompletion: 0,
+      completions: [],
+    },
     availableLessons: [{ id: globalId('Lesson', taken.lesson(1)) }, { id: globalId('Lesson', taken.lesson(2)) }],
     progress: { totalCount: 0, edges: [] },
   })

@@ -43,7 +43,9 @@ test('however many enroll one learner at one moment, there is one enrollment, an
     const [learner, taken] = [await person(), await course(1)]
     const answers = await race(8, () => api.enroll(learner.token, taken.id).then(payload))
     expect(new Set(answers.map(({ version }) => version))).toEqual(new Set([1]))
-    expect(await w.query('select version from "Enrollment" where "learnerId" = $1', [learner.id])).toEqual([{ version: 1 }])
+    expect(await w.query('select version from "Enrollment" where "learnerId" = $1', [learner.id])).toEqual([
+      { version: 1 },
+    ])
     expect(await replays(w, enrollmentOf(learner.id, taken.id))).toHaveLength(1)
   }
 })
@@ -62,7 +64,11 @@ test('enrolling again changes nothing and forgets nothing', async () => {
   const [learner, taken] = [await person(), await course(2)]
   payload(await api.enroll(learner.token, taken.id))
   payload(await api.complete(learner.token, taken.lesson(1)))
-  expect(payload(await api.enroll(learner.token, taken.id))).toMatchObject({ version: 2, replayed: false, enrollment: { completed: 1, percent: 50 } })
+  expect(payload(await api.enroll(learner.token, taken.id))).toMatchObject({
+    version: 2,
+    replayed: false,
+    enrollment: { completed: 1, percent: 50 },
+  })
   expect(await replays(w, enrollmentOf(learner.id, taken.id))).toHaveLength(2)
 })
 
@@ -70,7 +76,9 @@ test('many learners enroll in one course at one moment, each once', async () => 
   const taken = await course(2)
   const learners = await Promise.all(Array.from({ length: 30 }, () => person()))
   await race(60, (i) => api.enroll(learners[i >> 1]!.token, taken.id).then(payload))
-  expect(await w.query('select count(*)::int as count from "Enrollment" where "courseId" = $1', [taken.id])).toEqual([{ count: 30 }])
+  expect(await w.query('select count(*)::int as count from "Enrollment" where "courseId" = $1', [taken.id])).toEqual([
+    { count: 30 },
+  ])
   for (const learner of learners) await replays(w, enrollmentOf(learner.id, taken.id))
 })
 
@@ -108,7 +116,11 @@ test('expectedVersion of an enrollment that is there is compared, and a conflict
 
 test('expectedVersion of an enrollment that is not there: a conflict with nothing, which is version 0', async () => {
   const [learner, taken] = [await person(), await course(1)]
-  const { enroll } = await api.get(EnrollAnew, { input: { courseId: globalId('Course', taken.id), expectedVersion: 1 } }, learner.token)
+  const { enroll } = await api.get(
+    EnrollAnew,
+    { input: { courseId: globalId('Course', taken.id), expectedVersion: 1 } },
+    learner.token,
+  )
   expect(enroll).toMatchObject({ __typename: 'VersionConflict', expectedVersion: 1, currentVersion: 0, current: null })
   expect(await w.query('select id from "Enrollment" where "learnerId" = $1', [learner.id])).toEqual([])
   expect(payload(await api.enroll(learner.token, taken.id, { expectedVersion: 0 }))).toMatchObject({ version: 1 })

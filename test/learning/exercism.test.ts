@@ -1,9 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { idOf } from '../../src/learning/id.ts'
+import { idOf } from '../../src/commit/derivedId.ts'
 import { largestTrack, readTrack } from '../../src/learning/exercism.ts'
-import { type FileProblem, InvalidFile } from '../../src/learning/jsonFile.ts'
+import { type FileProblem, InvalidFile } from '../../src/operator/jsonFile.ts'
 import { problemsIn } from '../../src/learning/lessonGraph.ts'
 import type { CourseDefinition } from '../../src/learning/reviseCourse.ts'
 import { concept, knots, practice, type TrackFile, track, uuidOf } from './track.ts'
@@ -29,7 +29,8 @@ function changed(change: (file: TrackFile) => void): TrackFile {
 }
 
 const inOrder = ({ lessons }: CourseDefinition) => Object.values(lessons).sort((a, b) => a.position - b.position)
-const bySlug = ({ lessons }: CourseDefinition) => new Map(Object.entries(lessons).map(([id, lesson]) => [lesson.slug, { id, ...lesson }]))
+const bySlug = ({ lessons }: CourseDefinition) =>
+  new Map(Object.entries(lessons).map(([id, lesson]) => [lesson.slug, { id, ...lesson }]))
 const requiredBy = (definition: CourseDefinition, slug: string) =>
   bySlug(definition)
     .get(slug)!
@@ -40,7 +41,12 @@ describe('a track', () => {
   const knot = read(knots())
 
   test('is a course', () => {
-    expect(knot).toMatchObject({ courseId: idOf('exercism/knots'), slug: 'knots', title: 'Knots', description: 'Knots is made up.' })
+    expect(knot).toMatchObject({
+      courseId: idOf('exercism/knots'),
+      slug: 'knots',
+      title: 'Knots',
+      description: 'Knots is made up.',
+    })
     expect(problemsIn(knot.courseId, knot.lessons)).toEqual([])
   })
 
@@ -54,7 +60,17 @@ describe('a track', () => {
 
   test('puts each lesson after those that it requires, and practice where it is unlocked', () => {
     expect(inOrder(knot).map(({ slug }) => slug)).toEqual([
-      ...['hello-rope', 'first-bend', 'two-ropes', 'loops', 'shoe-lace', 'climbing', 'rescue-knot', 'macrame', 'old-splice'],
+      ...[
+        'hello-rope',
+        'first-bend',
+        'two-ropes',
+        'loops',
+        'shoe-lace',
+        'climbing',
+        'rescue-knot',
+        'macrame',
+        'old-splice',
+      ],
     ])
     expect(inOrder(knot).map(({ position }) => position)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9])
   })
@@ -88,7 +104,10 @@ describe('a track', () => {
       [`${id}.${idOf('Introduction')}`]: { position: 1, title: 'Introduction', kind: 'TEXT', active: true },
       [`${id}.${idOf('Exercise')}`]: { position: 2, title: 'Exercise', kind: 'EXERCISE', active: true },
     })
-    expect(Object.values(bySlug(knot).get('shoe-lace')!.contents).map(({ title }) => title)).toEqual(['Instructions', 'Exercise'])
+    expect(Object.values(bySlug(knot).get('shoe-lace')!.contents).map(({ title }) => title)).toEqual([
+      'Instructions',
+      'Exercise',
+    ])
   })
 
   test('may have an unfinished exercise that needs or teaches what is not there yet', () => {
@@ -123,9 +142,11 @@ describe('a track', () => {
   test('may begin with a byte order mark, and be without what has a default', () => {
     expect(readTrack(Buffer.concat([Buffer.from([0xef, 0xbb, 0xbf]), bytes(knots())]))).toEqual(knot)
     const { exercises, ...rest } = track('bare', [], [practice('one')])
-    expect(inOrder(read({ ...rest, exercises: { practice: exercises.practice.map(({ prerequisites: _, ...one }) => one) } }))).toMatchObject([
-      { slug: 'one', active: true, requires: [] },
-    ])
+    expect(
+      inOrder(
+        read({ ...rest, exercises: { practice: exercises.practice.map(({ prerequisites: _, ...one }) => one) } }),
+      ),
+    ).toMatchObject([{ slug: 'one', active: true, requires: [] }])
   })
 
   test('may have a description of several lines, which is one here', () => {
@@ -177,7 +198,10 @@ describe('a file is refused', () => {
     [
       'with a prerequisite that is no concept',
       ({ exercises }) => exercises.practice[1]!.prerequisites.push('glue'),
-      { where: 'exercises.practice[1].prerequisites[1]', why: 'shoe-lace needs "glue", which is not among the concepts' },
+      {
+        where: 'exercises.practice[1].prerequisites[1]',
+        why: 'shoe-lace needs "glue", which is not among the concepts',
+      },
     ],
     [
       'with a prerequisite that no exercise teaches',
@@ -200,7 +224,10 @@ describe('a file is refused', () => {
     [
       'with a uuid that comes twice',
       ({ exercises }) => (exercises.practice[0]!.uuid = exercises.concept[0]!.uuid),
-      { where: 'exercises.practice[0].uuid', why: `"${uuidOf('first-bend')}" is also the uuid of exercises.concept[0] (first-bend)` },
+      {
+        where: 'exercises.practice[0].uuid',
+        why: `"${uuidOf('first-bend')}" is also the uuid of exercises.concept[0] (first-bend)`,
+      },
     ],
     [
       'with a slug that is none',
@@ -212,7 +239,11 @@ describe('a file is refused', () => {
       ({ exercises }) => (exercises.practice[1]!.uuid = '7'),
       { where: 'exercises.practice[1].uuid', why: 'must be a UUID in lower case, and is "7"' },
     ],
-    ['with a blank name', ({ exercises }) => (exercises.practice[1]!.name = ' '), { where: 'exercises.practice[1].name', why: 'must not be blank' }],
+    [
+      'with a blank name',
+      ({ exercises }) => (exercises.practice[1]!.name = ' '),
+      { where: 'exercises.practice[1].name', why: 'must not be blank' },
+    ],
     [
       'with a name that is too long',
       ({ exercises }) => (exercises.practice[1]!.name = 'x'.repeat(256)),
@@ -223,13 +254,21 @@ describe('a file is refused', () => {
       ({ exercises }) => (exercises.practice[1]!.name = 'a\0b'),
       { where: 'exercises.practice[1].name', why: 'has a control character, U+0000' },
     ],
-    ['that would steer a terminal', (file) => (file.language = 'a\x1b[2Jb'), { where: 'language', why: 'has a control character, U+001B' }],
+    [
+      'that would steer a terminal',
+      (file) => (file.language = 'a\x1b[2Jb'),
+      { where: 'language', why: 'has a control character, U+001B' },
+    ],
     [
       'that would steer it by one character',
       ({ exercises }) => (exercises.concept[0]!.name = 'a\x9b2Jb'),
       { where: 'exercises.concept[0].name', why: 'has a control character, U+009B' },
     ],
-    ['with such a description', (file) => (file.blurb = 'a\x1bb'), { where: 'blurb', why: 'has a control character, U+001B' }],
+    [
+      'with such a description',
+      (file) => (file.blurb = 'a\x1bb'),
+      { where: 'blurb', why: 'has a control character, U+001B' },
+    ],
     [
       'with a name of two lines',
       ({ exercises }) => (exercises.practice[1]!.name = 'a\nb'),
@@ -248,10 +287,17 @@ describe('a file is refused', () => {
     [
       'with a status that is none',
       ({ exercises }) => (exercises.practice[1]!.status = 'done'),
-      { where: 'exercises.practice[1].status', why: 'must be "wip" or "beta" or "active" or "deprecated", and is "done"' },
+      {
+        where: 'exercises.practice[1].status',
+        why: 'must be "wip" or "beta" or "active" or "deprecated", and is "done"',
+      },
     ],
     ['of another version', (file) => (file.version = 2), { where: 'version', why: 'must be 3, and is 2' }],
-    ['without concepts', (file) => delete (file as Partial<TrackFile>).concepts, { where: 'concepts', why: 'is missing' }],
+    [
+      'without concepts',
+      (file) => delete (file as Partial<TrackFile>).concepts,
+      { where: 'concepts', why: 'is missing' },
+    ],
     [
       'with an object for a list',
       ({ exercises }) => (exercises.practice = {} as never),
@@ -275,7 +321,12 @@ describe('a file is refused', () => {
         file.exercises.concept[1]!.prerequisites = 'basics' as never
       }),
     )
-    expect(shape.map(({ where }) => where)).toEqual(['language', 'slug', 'exercises.concept[1].prerequisites', 'exercises.practice[0].uuid'])
+    expect(shape.map(({ where }) => where)).toEqual([
+      'language',
+      'slug',
+      'exercises.concept[1].prerequisites',
+      'exercises.practice[0].uuid',
+    ])
     const meaning = problems(
       changed(({ exercises }) => {
         exercises.practice[1]!.slug = 'hello-rope'
@@ -295,23 +346,36 @@ describe('a file is refused', () => {
     expect(problems(text.subarray(0, text.lastIndexOf('"concepts"') + 15))).toEqual([
       { where: expect.stringMatching(/^line \d+, column \d+$/), why: 'The file ends in the middle: it was cut short' },
     ])
-    for (let length = 1; length < text.length; length += 7) expect(problems(text.subarray(0, length))[0]!.where).toMatch(/^line \d+, column \d+$/)
+    for (let length = 1; length < text.length; length += 7)
+      expect(problems(text.subarray(0, length))[0]!.where).toMatch(/^line \d+, column \d+$/)
   })
 
   test('that is not JSON, with the place', () => {
-    expect(problems('{\n  "exercises": [1;]\n}')).toEqual([{ where: 'line 2, column 18', why: 'The file is not JSON: ";" cannot be here' }])
-    expect(problems('<!doctype html>')).toEqual([{ where: 'line 1, column 1', why: 'The file is not JSON: "<" cannot be here' }])
+    expect(problems('{\n  "exercises": [1;]\n}')).toEqual([
+      { where: 'line 2, column 18', why: 'The file is not JSON: ";" cannot be here' },
+    ])
+    expect(problems('<!doctype html>')).toEqual([
+      { where: 'line 1, column 1', why: 'The file is not JSON: "<" cannot be here' },
+    ])
   })
 
-  test.each([['{"authors": ["somebody"], "files": {}}'], ['[]'], ['null'], ['"exercises"'], ['42'], ['{"name": "lockstep", "version": "1.0.0"}']])(
-    'that is other JSON: %s',
-    (text) => expect(problems(text)).toMatchObject([{ where: '', why: expect.stringContaining("not a track's config.json") }]),
+  test.each([
+    ['{"authors": ["somebody"], "files": {}}'],
+    ['[]'],
+    ['null'],
+    ['"exercises"'],
+    ['42'],
+    ['{"name": "lockstep", "version": "1.0.0"}'],
+  ])('that is other JSON: %s', (text) =>
+    expect(problems(text)).toMatchObject([{ where: '', why: expect.stringContaining("not a track's config.json") }]),
   )
 
   test('that is not UTF-8, with the place', () => {
     const text = Buffer.from(JSON.stringify({ ...knots(), blurb: 'Seile und Kn\u00e4uel' }, null, 2), 'latin1')
     expect(problems(text)).toEqual([{ where: 'line 5, column 25', why: 'The file is not UTF-8' }])
-    expect(problems(Buffer.from(`\ufeff${JSON.stringify(knots())}`, 'utf16le'))).toMatchObject([{ where: 'line 1, column 1' }])
+    expect(problems(Buffer.from(`\ufeff${JSON.stringify(knots())}`, 'utf16le'))).toMatchObject([
+      { where: 'line 1, column 1' },
+    ])
   })
 
   test('that is empty', () => {

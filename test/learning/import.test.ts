@@ -5,10 +5,11 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { importFile } from '../../src/command/import.ts'
-import type { Commit } from '../../src/commit.ts'
+import type { Commit } from '../../src/commit/commit.ts'
 import { inSession } from '../../src/database/session.ts'
 import { type CourseState, courses } from '../../src/learning/courseAggregate.ts'
-import { enrollmentOf, idOf } from '../../src/learning/id.ts'
+import { idOf } from '../../src/commit/derivedId.ts'
+import { enrollmentOf } from '../../src/learning/id.ts'
 import { importCourse } from '../../src/learning/courseImport.ts'
 import { completeLesson } from '../../src/learning/completeLesson.ts'
 import { enroll } from '../../src/learning/enroll.ts'
@@ -42,8 +43,11 @@ interface Answer {
 function lockstep(parameters: string[], environment: Record<string, string | undefined> = { DATABASE_URL: w.url }) {
   return new Promise<{ code: number; output: string; errors: string }>((resolve) => {
     const options = { cwd: project, env: { PATH: process.env.PATH, ...environment } }
-    execFile(process.execPath, ['--import', 'tsx', 'src/main.ts', 'import', ...parameters], options, (error, output, errors) =>
-      resolve({ code: error ? Number(error.code) : 0, output, errors }),
+    execFile(
+      process.execPath,
+      ['--import', 'tsx', 'src/main.ts', 'import', ...parameters],
+      options,
+      (error, output, errors) => resolve({ code: error ? Number(error.code) : 0, output, errors }),
     )
   })
 }
@@ -93,7 +97,10 @@ async function everything() {
   )
   return Object.fromEntries(
     await Promise.all(
-      tables.map(async ({ name }) => [name, (await w.query(`select md5(string_agg(t::text, '|' order by t::text)) as rows from "${name}" t`))[0]]),
+      tables.map(async ({ name }) => [
+        name,
+        (await w.query(`select md5(string_agg(t::text, '|' order by t::text)) as rows from "${name}" t`))[0],
+      ]),
     ),
   )
 }
@@ -106,7 +113,10 @@ async function learners(commit: Commit, file: TrackFile, count: number, done: st
       const learner = await person()
       await commit(enroll, { actor: learner.actor, input: { learnerId: learner.id, courseId: courseOf(file) } })
       for (const slug of done)
-        await commit(completeLesson, { actor: learner.actor, input: { learnerId: learner.id, lessonId: lessonOf(file, slug) } })
+        await commit(completeLesson, {
+          actor: learner.actor,
+          input: { learnerId: learner.id, lessonId: lessonOf(file, slug) },
+        })
       return learner
     }),
   )
@@ -207,7 +217,9 @@ describe('importing a track', () => {
     expect(await kinds(half!)).toEqual(['lessonCompleted', 'courseChanged'])
     expect((await imported(next)).enrollments.reevaluated).toBe(0)
     expect(
-      await w.query('select count(*)::int as n from "CourseCompletion" where "enrollmentId" = $1', [enrollmentOf(nearly!.id, courseOf(file))]),
+      await w.query('select count(*)::int as n from "CourseCompletion" where "enrollmentId" = $1', [
+        enrollmentOf(nearly!.id, courseOf(file)),
+      ]),
     ).toEqual([{ n: 1 }])
   })
 
@@ -243,7 +255,10 @@ describe('importing a track', () => {
     )
 
     const folder = path.join(scratch, 'data')
-    expect(await lockstep(['exercism', file, '--dry-run', '--json'], { LOCKSTEP_DATA: folder })).toEqual({ ...told, errors: '' })
+    expect(await lockstep(['exercism', file, '--dry-run', '--json'], { LOCKSTEP_DATA: folder })).toEqual({
+      ...told,
+      errors: '',
+    })
     expect(existsSync(folder)).toBe(false)
 
     // and without it, migrates
@@ -283,7 +298,15 @@ describe('importing a track', () => {
           '  Lessons      1 changed, 1 deactivated',
           '  Unlocking    6 active lessons (3 inactive), 6 requirements, 2 open from the start',
         ],
-        ...['  Enrollments  0 to be evaluated anew', '', '  ~ hello-rope: title', '  - shoe-lace', '', 'A dry run: nothing was changed.', ''],
+        ...[
+          '  Enrollments  0 to be evaluated anew',
+          '',
+          '  ~ hello-rope: title',
+          '  - shoe-lace',
+          '',
+          'A dry run: nothing was changed.',
+          '',
+        ],
       ].join('\n'),
     )
     expect((await lockstep(['exercism', name])).output).toMatch(/^People is as the file says\.\n/)
@@ -298,7 +321,9 @@ test('the file in examples is one that can be imported', async () => {
     difference: { state: 'created' },
     graph: { active: 10, inactive: 2, requirements: 11, open: 3 },
   })
-  expect((await lockstep(['exercism', 'examples/kitchen.config.json'])).output).toMatch(/^Kitchen is as the file says\.\n/)
+  expect((await lockstep(['exercism', 'examples/kitchen.config.json'])).output).toMatch(
+    /^Kitchen is as the file says\.\n/,
+  )
 })
 
 describe('what cannot be imported is refused whole, and nothing is changed', () => {
@@ -329,7 +354,12 @@ describe('what cannot be imported is refused whole, and nothing is changed', () 
   })
 
   test.each<[string, () => string[], number, RegExp]>([
-    ['a file that is not there', () => ['exercism', path.join(scratch, 'none.json')], 66, /^There is no file .+none\.json\.\n$/],
+    [
+      'a file that is not there',
+      () => ['exercism', path.join(scratch, 'none.json')],
+      66,
+      /^There is no file .+none\.json\.\n$/,
+    ],
     ['a folder', () => ['exercism', scratch], 65, /is a folder/],
     ['a file without end', () => ['exercism', '/dev/zero'], 65, /larger than 4 MiB/],
     [
@@ -402,7 +432,8 @@ describe('at the same time', () => {
     const all = ['hello-rope', 'first-bend', 'two-ropes', 'loops', 'shoe-lace', 'climbing']
     await Promise.all([
       ...people.map(async ({ id, actor }) => {
-        for (const slug of all) await one.commit(completeLesson, { actor, input: { learnerId: id, lessonId: lessonOf(file, slug) } })
+        for (const slug of all)
+          await one.commit(completeLesson, { actor, input: { learnerId: id, lessonId: lessonOf(file, slug) } })
       }),
       (async () => {
         for (const definition of [short, long, short, long, short]) {
@@ -421,7 +452,8 @@ describe('at the same time', () => {
       [long.courseId],
     )
     expect(rows).toHaveLength(40)
-    for (const row of rows) expect(row).toEqual({ completed: 6, total: 6, done: true, courseVersion: 6, counted: 6, completions: 1 })
+    for (const row of rows)
+      expect(row).toEqual({ completed: 6, total: 6, done: true, courseVersion: 6, counted: 6, completions: 1 })
   })
 })
 
@@ -442,7 +474,12 @@ describe('enrollments that are behind their course', () => {
       expect(total).toBe(200)
       if (told.push(done) === 50) interrupted.abort()
     }
-    const { reevaluated } = await catchUpAll({ ...one, courseId: courseOf(file), onProgress, signal: interrupted.signal })
+    const { reevaluated } = await catchUpAll({
+      ...one,
+      courseId: courseOf(file),
+      onProgress,
+      signal: interrupted.signal,
+    })
     expect(told).toEqual(Array.from({ length: reevaluated }, (_, i) => i + 1))
     expect(reevaluated).toBeGreaterThanOrEqual(50)
     expect(reevaluated).toBeLessThan(200)
@@ -506,7 +543,10 @@ describe('enrollments that are behind their course', () => {
     const name = new URL(w.url).pathname.slice(1)
     const elsewhere = Object.assign(new URL(w.url), { pathname: '/postgres' }).href
     const told: string[] = []
-    const log = { info: (_: object, message: string) => void told.push(message), warn: (_: object, message: string) => void told.push(message) }
+    const log = {
+      info: (_: object, message: string) => void told.push(message),
+      warn: (_: object, message: string) => void told.push(message),
+    }
     let failed = 0
     const { db } = w.process()
     // the driver's own error, counted: the loop itself tells only of the first

@@ -17,7 +17,8 @@ async function graduate(taken: TestCourse, lessons: number): Promise<Person & { 
   const { id: learnerId, actor } = learner
   await commit(enroll, { actor, input: { learnerId, courseId: taken.id }, key: 'enroll' })
   await commit(completeContent, { actor, input: { learnerId, contentItemId: taken.item(1) } })
-  for (let n = 1; n <= lessons; n++) await commit(completeLesson, { actor, input: { learnerId, lessonId: taken.lesson(n) }, key: `complete ${n}` })
+  for (let n = 1; n <= lessons; n++)
+    await commit(completeLesson, { actor, input: { learnerId, lessonId: taken.lesson(n) }, key: `complete ${n}` })
   return { ...learner, enrollmentId: enrollmentOf(learnerId, taken.id) }
 }
 
@@ -42,7 +43,10 @@ describe('the database itself refuses', () => {
     ['CourseCompletion', 'CourseCompletion_pkey', '{}'],
     ['ContentCompletion', 'ContentCompletion_pkey', '{}'],
   ])('a second row of %s for the same thing (A29, A36, D4, D7)', async (table, constraint, changes) => {
-    expect(await refusal(copyOf(table, `"enrollmentId" = '${learner.enrollmentId}'`, changes))).toEqual({ code: '23505', constraint })
+    expect(await refusal(copyOf(table, `"enrollmentId" = '${learner.enrollmentId}'`, changes))).toEqual({
+      code: '23505',
+      constraint,
+    })
   })
 
   test('a second enrollment of a learner in a course, whatever its id (A36, D7)', async () => {
@@ -57,7 +61,10 @@ describe('the database itself refuses', () => {
   test('a second event of the same version of a root, and one without a version', async () => {
     const where = `"rootId" = '${learner.enrollmentId}' and version = 1`
     expect(await refusal(copyOf('Event', where))).toEqual({ code: '23505', constraint: 'Event_pkey' })
-    expect(await refusal(copyOf('Event', where, '{"version": 0}'))).toEqual({ code: '23514', constraint: 'Event_version_check' })
+    expect(await refusal(copyOf('Event', where, '{"version": 0}'))).toEqual({
+      code: '23514',
+      constraint: 'Event_version_check',
+    })
   })
 
   test('a second use of an idempotency key by one person', async () => {
@@ -69,7 +76,9 @@ describe('the database itself refuses', () => {
 
   test('more lessons completed than there are, and fewer than none', async () => {
     for (const completed of [3, -1])
-      expect(await refusal('update "Enrollment" set completed = $1 where id = $2', [completed, learner.enrollmentId])).toEqual({
+      expect(
+        await refusal('update "Enrollment" set completed = $1 where id = $2', [completed, learner.enrollmentId]),
+      ).toEqual({
         code: '23514',
         constraint: 'Enrollment_completed_within_total',
       })
@@ -92,7 +101,10 @@ describe('the database itself refuses', () => {
       code: '23505',
       constraint: 'Lesson_courseId_slug_key',
     })
-    expect(await refusal(copyOf('Course', `id = '${taken.id}'`, '{"id": "another"}'))).toEqual({ code: '23505', constraint: 'Course_slug_key' })
+    expect(await refusal(copyOf('Course', `id = '${taken.id}'`, '{"id": "another"}'))).toEqual({
+      code: '23505',
+      constraint: 'Course_slug_key',
+    })
     expect(await refusal(copyOf('Session', `"userId" = '${learner.id}'`, '{"id": "another"}'))).toEqual({
       code: '23505',
       constraint: 'Session_tokenHash_key',
@@ -101,8 +113,14 @@ describe('the database itself refuses', () => {
 
   test('progress of nobody, in no lesson', async () => {
     const where = `"enrollmentId" = '${learner.enrollmentId}'`
-    expect(await refusal(copyOf('LessonProgress', where, '{"enrollmentId": "nobody"}'))).toMatchObject({ code: expect.stringMatching(/^235/) })
-    expect(await refusal(`insert into "LessonProgress" values ($1, 'none', 'NOT_STARTED', null, null, 0)`, [learner.enrollmentId])).toEqual({
+    expect(await refusal(copyOf('LessonProgress', where, '{"enrollmentId": "nobody"}'))).toMatchObject({
+      code: expect.stringMatching(/^235/),
+    })
+    expect(
+      await refusal(`insert into "LessonProgress" values ($1, 'none', 'NOT_STARTED', null, null, 0)`, [
+        learner.enrollmentId,
+      ]),
+    ).toEqual({
       code: '23503',
       constraint: 'LessonProgress_lessonId_fkey',
     })
@@ -116,7 +134,10 @@ async function mentions(text: string) {
   )
   const found: Record<string, number> = {}
   for (const { table } of tables) {
-    const [row] = await w.query<{ count: number }>(`select count(*)::int as count from "${table}" t where strpos(to_jsonb(t)::text, $1) > 0`, [text])
+    const [row] = await w.query<{ count: number }>(
+      `select count(*)::int as count from "${table}" t where strpos(to_jsonb(t)::text, $1) > 0`,
+      [text],
+    )
     if (row!.count) found[table] = row!.count
   }
   return found
@@ -160,7 +181,10 @@ describe('what goes with what (A30)', () => {
     await w.query('delete from "Enrollment" where id = $1', [learner.enrollmentId])
     expect(await w.history('Enrollment', learner.enrollmentId)).toEqual([])
     expect(await mentions(learner.enrollmentId)).toEqual({})
-    const { version } = await commit(enroll, { actor: learner.actor, input: { learnerId: learner.id, courseId: taken.id } })
+    const { version } = await commit(enroll, {
+      actor: learner.actor,
+      input: { learnerId: learner.id, courseId: taken.id },
+    })
     expect(version).toBe(1)
     expect(await replays(w, learner.enrollmentId)).toHaveLength(1)
   })
@@ -168,7 +192,10 @@ describe('what goes with what (A30)', () => {
   test('a course with enrollments is not deleted', async () => {
     const taken = await course(1)
     const learner = await graduate(taken, 1)
-    expect(await refusal('delete from "Course" where id = $1', [taken.id])).toEqual({ code: restricted, constraint: 'Enrollment_courseId_fkey' })
+    expect(await refusal('delete from "Course" where id = $1', [taken.id])).toEqual({
+      code: restricted,
+      constraint: 'Enrollment_courseId_fkey',
+    })
     expect(await replays(w, learner.enrollmentId)).toHaveLength(5)
   })
 
@@ -176,7 +203,14 @@ describe('what goes with what (A30)', () => {
     const [taken, stays] = [await course(3, { 3: [1, 2] }), await course(2, { 2: [1] })]
     await teach(taken.id, await person('INSTRUCTOR'))
     const others = await mentions(stays.id)
-    expect(await mentions(taken.id)).toEqual({ Course: 1, Lesson: 3, ContentItem: 6, LessonPrerequisite: 2, CourseInstructor: 1, Event: 2 })
+    expect(await mentions(taken.id)).toEqual({
+      Course: 1,
+      Lesson: 3,
+      ContentItem: 6,
+      LessonPrerequisite: 2,
+      CourseInstructor: 1,
+      Event: 2,
+    })
     await w.query('delete from "Course" where id = $1', [taken.id])
     expect(await mentions(taken.id)).toEqual({})
     expect(await mentions(stays.id)).toEqual(others)

@@ -15,20 +15,42 @@ const lesson = (slug: string, requires: string[] = [], more: Partial<LessonState
 
 describe('the lessons of a course', () => {
   test('may require each other as long as there is a way in', () => {
-    expect(problemsIn('c', { 'c.a': lesson('a'), 'c.b': lesson('b', ['c.a']), 'c.d': lesson('d', ['c.a', 'c.b']) })).toEqual([])
+    expect(
+      problemsIn('c', { 'c.a': lesson('a'), 'c.b': lesson('b', ['c.a']), 'c.d': lesson('d', ['c.a', 'c.b']) }),
+    ).toEqual([])
     expect(problemsIn('c', {})).toEqual([])
   })
 
   test.each<[string, Record<string, LessonState>, string]>([
     ['share a slug', { 'c.a': lesson('a'), 'c.b': lesson('a') }, 'Two lessons have the slug "a": c.a and c.b.'],
     ['require themselves', { 'c.a': lesson('a', ['c.a']) }, 'The lesson "a" requires itself.'],
-    ['require what is not there', { 'c.a': lesson('a', ['c.b']) }, 'The lesson "a" requires c.b, which the course does not have.'],
-    ["require another course's", { 'c.a': lesson('a', ['d.a']) }, 'The lesson "a" requires d.a, which is of another course.'],
-    ['require the same twice', { 'c.a': lesson('a', ['c.b', 'c.b']), 'c.b': lesson('b') }, 'The lesson "a" requires "b" twice.'],
+    [
+      'require what is not there',
+      { 'c.a': lesson('a', ['c.b']) },
+      'The lesson "a" requires c.b, which the course does not have.',
+    ],
+    [
+      "require another course's",
+      { 'c.a': lesson('a', ['d.a']) },
+      'The lesson "a" requires d.a, which is of another course.',
+    ],
+    [
+      'require the same twice',
+      { 'c.a': lesson('a', ['c.b', 'c.b']), 'c.b': lesson('b') },
+      'The lesson "a" requires "b" twice.',
+    ],
     ['have a blank title', { 'c.a': lesson('a', [], { title: ' ' }) }, 'The lesson "a" has no title.'],
     ['have an empty slug', { 'c.a': lesson('', [], { title: 'A' }) }, 'The lesson c.a has no slug.'],
-    ["have another course's id", { 'd.a': lesson('a') }, 'The lesson "a" has the id d.a, which is none of the course c.'],
-    ["have a content item's id", { 'c.a.b': lesson('a') }, 'The lesson "a" has the id c.a.b, which is none of the course c.'],
+    [
+      "have another course's id",
+      { 'd.a': lesson('a') },
+      'The lesson "a" has the id d.a, which is none of the course c.',
+    ],
+    [
+      "have a content item's id",
+      { 'c.a.b': lesson('a') },
+      'The lesson "a" has the id c.a.b, which is none of the course c.',
+    ],
     [
       "have another lesson's content",
       { 'c.a': lesson('a', [], { contents: { 'c.b.x': { position: 1, title: 'X', kind: 'TEXT', active: true } } }) },
@@ -36,7 +58,12 @@ describe('the lessons of a course', () => {
     ],
     [
       'go round in a circle',
-      { 'c.a': lesson('a'), 'c.b': lesson('b', ['c.a', 'c.e']), 'c.d': lesson('d', ['c.b']), 'c.e': lesson('e', ['c.d']) },
+      {
+        'c.a': lesson('a'),
+        'c.b': lesson('b', ['c.a', 'c.e']),
+        'c.d': lesson('d', ['c.b']),
+        'c.e': lesson('e', ['c.d']),
+      },
       'Lessons require each other in a circle: "b" requires "e" requires "d" requires "b".',
     ],
   ])('may not %s', (_, lessons, problem) => expect(problemsIn('c', lessons)).toEqual([problem]))
@@ -87,7 +114,8 @@ describe('the order in which lessons can be done', () => {
         expect(cycles).toEqual([])
         expect([...order].sort()).toEqual([...graph.keys()].sort())
         const place = new Map(order.map((id, place) => [id, place]))
-        for (const [id, requires] of graph) for (const required of requires) expect(place.get(required)).toBeLessThan(place.get(id)!)
+        for (const [id, requires] of graph)
+          for (const required of requires) expect(place.get(required)).toBeLessThan(place.get(id)!)
         expect(problemsIn('c', lessonsOf(graph))).toEqual([])
       }),
     )
@@ -128,7 +156,10 @@ describe('the order in which lessons can be done', () => {
   })
 
   test('is found for a chain that is longer than the call stack is deep', () => {
-    const chain = new Map(Array.from({ length: 100_000 }, (_, i) => [`${i}`, [`${i + 1}`]] as const)).set('100000', [] as never)
+    const chain = new Map(Array.from({ length: 100_000 }, (_, i) => [`${i}`, [`${i + 1}`]] as const)).set(
+      '100000',
+      [] as never,
+    )
     expect(unlockOrder(chain).order[0]).toBe('100000')
     expect(unlockOrder(new Map(chain).set('100000', ['0'])).cycles[0]).toHaveLength(100_002)
   })

@@ -11,7 +11,9 @@ const { commit } = w.process()
 const { person, course } = academy(commit)
 const api = await serve(w)
 
-const OwnLesson = graphql(`query OwnLesson($id: ID!) { node(id: $id) { ... on Lesson { title progress { status openedAt } } } }`)
+const OwnLesson = graphql(
+  `query OwnLesson($id: ID!) { node(id: $id) { ... on Lesson { title progress { status openedAt } } } }`,
+)
 
 async function enrolled(lessons: number, requires: Record<number, readonly number[]> = {}) {
   const [learner, taken] = await Promise.all([person(), course(lessons, requires)])
@@ -32,16 +34,21 @@ test('fifty learners open one lesson at one moment: each is shown it and has one
       lessonProgress: { status: 'IN_PROGRESS', completedAt: null, resets: 0 },
     })
   expect(
-    await w.query('select count(*)::int as rows, count(distinct "enrollmentId")::int as learners from "LessonProgress" where "lessonId" = $1', [
-      taken.lesson(1),
-    ]),
+    await w.query(
+      'select count(*)::int as rows, count(distinct "enrollmentId")::int as learners from "LessonProgress" where "lessonId" = $1',
+      [taken.lesson(1)],
+    ),
   ).toEqual([{ rows: 50, learners: 50 }])
-  for (const learner of learners) expect(kinds(await replays(w, enrollmentOf(learner.id, taken.id)))).toEqual(['enrolled', 'lessonOpened'])
+  for (const learner of learners)
+    expect(kinds(await replays(w, enrollmentOf(learner.id, taken.id)))).toEqual(['enrolled', 'lessonOpened'])
 })
 
 test('opening begins a lesson once: a second time changes nothing and keeps the first time', async () => {
   const { learner, taken, id } = await enrolled(1)
-  expect((await api.get(OwnLesson, { id: globalId('Lesson', taken.lesson(1)) }, learner.token)).node).toEqual({ title: 'Lesson 1', progress: null })
+  expect((await api.get(OwnLesson, { id: globalId('Lesson', taken.lesson(1)) }, learner.token)).node).toEqual({
+    title: 'Lesson 1',
+    progress: null,
+  })
   const first = payload(await api.open(learner.token, taken.lesson(1)))
   expect(payload(await api.open(learner.token, taken.lesson(1)))).toEqual(first)
   expect((await api.get(OwnLesson, { id: globalId('Lesson', taken.lesson(1)) }, learner.token)).node).toEqual({
@@ -54,8 +61,12 @@ test('opening begins a lesson once: a second time changes nothing and keeps the 
 test('a completed lesson can be opened and stays completed, also when both are asked at one moment (A5)', async () => {
   for (let round = 0; round < 15; round++) {
     const { learner, taken, id } = await enrolled(1)
-    await race(6, async (i) => payload(await (i % 2 ? api.open(learner.token, taken.lesson(1)) : api.complete(learner.token, taken.lesson(1)))))
-    expect(payload(await api.open(learner.token, taken.lesson(1)))).toMatchObject({ lessonProgress: { status: 'COMPLETED' } })
+    await race(6, async (i) =>
+      payload(await (i % 2 ? api.open(learner.token, taken.lesson(1)) : api.complete(learner.token, taken.lesson(1)))),
+    )
+    expect(payload(await api.open(learner.token, taken.lesson(1)))).toMatchObject({
+      lessonProgress: { status: 'COMPLETED' },
+    })
     const told = kinds(await replays(w, id))
     expect([
       ['enrolled', 'lessonOpened', 'lessonCompleted', 'courseCompleted'],
@@ -72,7 +83,9 @@ test('a locked lesson is not opened: what must be completed first is named, and 
   })
   expect(await replays(w, id)).toHaveLength(1)
   for (const n of [1, 2]) payload(await api.complete(learner.token, taken.lesson(n)))
-  expect(payload(await api.open(learner.token, taken.lesson(3)))).toMatchObject({ lessonProgress: { status: 'IN_PROGRESS' } })
+  expect(payload(await api.open(learner.token, taken.lesson(3)))).toMatchObject({
+    lessonProgress: { status: 'IN_PROGRESS' },
+  })
 })
 
 test('a lesson that was begun can be opened also after a prerequisite was reset', async () => {
@@ -80,7 +93,10 @@ test('a lesson that was begun can be opened also after a prerequisite was reset'
   payload(await api.complete(learner.token, taken.lesson(1)))
   const { version } = payload(await api.open(learner.token, taken.lesson(2)))
   payload(await api.resetLesson(learner.token, taken.lesson(1)))
-  expect(payload(await api.open(learner.token, taken.lesson(2)))).toMatchObject({ version: version + 1, lessonProgress: { status: 'IN_PROGRESS' } })
+  expect(payload(await api.open(learner.token, taken.lesson(2)))).toMatchObject({
+    version: version + 1,
+    lessonProgress: { status: 'IN_PROGRESS' },
+  })
   await replays(w, id)
 })
 

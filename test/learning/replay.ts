@@ -18,7 +18,10 @@ export const Look = graphql(`
   }
 `)
 
-/** Expects that an enrollment's history amounts to its rows and its last view, without a gap, and that its counters are what its rows say; answers with that history. */
+/**
+ * Expects that an enrollment's history amounts to its rows and its last view, without a gap, and that its counters are
+ * what its rows say; answers with that history.
+ */
 export async function replays({ query, history }: World, enrollmentId: string): Promise<Journaled[]> {
   const told = await history('Enrollment', enrollmentId)
   expect(told.map(({ version }) => version)).toEqual(told.map((_, i) => i + 1))
@@ -26,7 +29,10 @@ export async function replays({ query, history }: World, enrollmentId: string): 
   const state = fold<Learning>(enrollments, enrollmentId, told)
   const rows = enrollments.rows(state)
   const where = Object.fromEntries(
-    Object.keys(rows).map((table) => [table, [table === 'Enrollment' ? 'id' : 'enrollmentId', enrollmentId] as [string, string]]),
+    Object.keys(rows).map((table) => [
+      table,
+      [table === 'Enrollment' ? 'id' : 'enrollmentId', enrollmentId] as [string, string],
+    ]),
   )
   expect(await stored(query, enrollments, rows, where)).toEqual({ aggregate: 'Enrollment', ...sorted(rows) })
   if (told.length) expect(told.at(-1)!.view).toMatchObject(enrollments.view(state))
@@ -37,7 +43,8 @@ export async function replays({ query, history }: World, enrollmentId: string): 
      left join "LessonProgress" p on p."enrollmentId" = e.id and p."lessonId" = l.id where e.id = $1 group by e.id, c.id`,
     [enrollmentId],
   )
-  if (counted?.caughtUp) expect(counted).toMatchObject({ completed: counted.completedLessons, total: counted.activeLessons })
+  if (counted?.caughtUp)
+    expect(counted).toMatchObject({ completed: counted.completedLessons, total: counted.activeLessons })
   return told
 }
 

@@ -15,8 +15,10 @@ async function enrolled(lessons: number, requires: Record<number, readonly numbe
   payload(await api.enroll(learner.token, taken.id))
   return { learner, taken, id: enrollmentOf(learner.id, taken.id) }
 }
-const complete = async ({ token }: Person, taken: TestCourse, n: number, more = {}) => payload(await api.complete(token, taken.lesson(n), more))
-const look = async ({ token }: Person, id: string) => (await api.get(Look, { id: globalId('Enrollment', id) }, token)).enrollment!
+const complete = async ({ token }: Person, taken: TestCourse, n: number, more = {}) =>
+  payload(await api.complete(token, taken.lesson(n), more))
+const look = async ({ token }: Person, id: string) =>
+  (await api.get(Look, { id: globalId('Enrollment', id) }, token)).enrollment!
 
 describe('a lesson', () => {
   test('with progress is reset, and a sentence says so (A2, A16, A32)', async () => {
@@ -39,7 +41,12 @@ describe('a lesson', () => {
 
   test('without progress is no error: a sentence says that there was none, and nothing is appended (A17, A33)', async () => {
     const { learner, taken, id } = await enrolled(2)
-    const none = { reset: false, message: 'No progress found for this lesson.', version: 1, lessonProgress: { status: 'NOT_STARTED', resets: 0 } }
+    const none = {
+      reset: false,
+      message: 'No progress found for this lesson.',
+      version: 1,
+      lessonProgress: { status: 'NOT_STARTED', resets: 0 },
+    }
     expect(payload(await api.resetLesson(learner.token, taken.lesson(1)))).toMatchObject(none)
     expect(await replays(w, id)).toHaveLength(1)
   })
@@ -59,10 +66,13 @@ describe('a lesson', () => {
     for (const n of [1, 2]) await complete(learner, taken, n)
     payload(await api.content(learner.token, taken.item(2)))
     payload(await api.resetLesson(learner.token, taken.lesson(1)))
-    expect((await look(learner, id)).progress!.edges.map(({ node: { status } }) => status)).toEqual(['NOT_STARTED', 'COMPLETED'])
-    expect(await w.query('select "contentItemId" as item from "ContentCompletion" where "enrollmentId" = $1', [id])).toEqual([
-      { item: taken.item(2) },
+    expect((await look(learner, id)).progress!.edges.map(({ node: { status } }) => status)).toEqual([
+      'NOT_STARTED',
+      'COMPLETED',
     ])
+    expect(
+      await w.query('select "contentItemId" as item from "ContentCompletion" where "enrollmentId" = $1', [id]),
+    ).toEqual([{ item: taken.item(2) }])
   })
 
   test('that is no longer part of the course can be reset without changing what is counted', async () => {
@@ -92,13 +102,21 @@ describe('a whole enrollment', () => {
     })
     expect(await look(learner, id)).toMatchObject({ completions: [{ attempt: 1 }], progress: { totalCount: 2 } })
     for (const n of [1, 2]) await complete(learner, taken, n)
-    expect(await look(learner, id)).toMatchObject({ percent: 100, attempt: 2, completions: [{ attempt: 1 }, { attempt: 2 }] })
+    expect(await look(learner, id)).toMatchObject({
+      percent: 100,
+      attempt: 2,
+      completions: [{ attempt: 1 }, { attempt: 2 }],
+    })
     await replays(w, id)
   })
 
   test('without progress says so', async () => {
     const { learner, id } = await enrolled(2)
-    expect(payload(await api.reset(learner.token, id))).toMatchObject({ reset: false, message: 'No progress found for this course.', version: 1 })
+    expect(payload(await api.reset(learner.token, id))).toMatchObject({
+      reset: false,
+      message: 'No progress found for this course.',
+      version: 1,
+    })
     expect(await replays(w, id)).toHaveLength(1)
   })
 
@@ -107,7 +125,8 @@ describe('a whole enrollment', () => {
     const [admin, instructor, stranger] = [await person('ADMIN'), await person('INSTRUCTOR'), await person()]
     await teach(taken.id, instructor)
     await complete(learner, taken, 1)
-    for (const { token } of [instructor, stranger]) expect(await api.reset(token, id)).toMatchObject({ __typename: 'Forbidden', code: 'FORBIDDEN' })
+    for (const { token } of [instructor, stranger])
+      expect(await api.reset(token, id)).toMatchObject({ __typename: 'Forbidden', code: 'FORBIDDEN' })
     expect(await replays(w, id)).toHaveLength(3)
     expect(payload(await api.reset(admin.token, id))).toMatchObject({ reset: true, enrollment: { percent: 0 } })
     expect((await replays(w, id)).at(-1)).toMatchObject({ kind: 'enrollmentReset', actor: admin.id })
@@ -115,8 +134,12 @@ describe('a whole enrollment', () => {
 
   test('that is not there: the learner is told to enroll', async () => {
     const [learner, taken] = [await person(), await course(1)]
-    expect(await api.reset(learner.token, enrollmentOf(learner.id, taken.id))).toMatchObject({ __typename: 'NotEnrolled' })
-    expect(await api.reset(learner.token, enrollmentOf(learner.id, 'nowhere'))).toMatchObject({ __typename: 'CourseNotFound' })
+    expect(await api.reset(learner.token, enrollmentOf(learner.id, taken.id))).toMatchObject({
+      __typename: 'NotEnrolled',
+    })
+    expect(await api.reset(learner.token, enrollmentOf(learner.id, 'nowhere'))).toMatchObject({
+      __typename: 'CourseNotFound',
+    })
   })
 })
 
@@ -155,7 +178,10 @@ test('a late retry of an old reset does not undo the completion that came after 
   await complete(learner, taken, 1)
   const first = payload(await api.resetLesson(learner.token, taken.lesson(1), { idempotencyKey: 'reset' }))
   await complete(learner, taken, 1)
-  expect(payload(await api.resetLesson(learner.token, taken.lesson(1), { idempotencyKey: 'reset' }))).toEqual({ ...first, replayed: true })
+  expect(payload(await api.resetLesson(learner.token, taken.lesson(1), { idempotencyKey: 'reset' }))).toEqual({
+    ...first,
+    replayed: true,
+  })
   expect(await look(learner, id)).toMatchObject({ completed: 1, percent: 50 })
   await replays(w, id)
 })
@@ -163,7 +189,9 @@ test('a late retry of an old reset does not undo the completion that came after 
 test('expectedVersion: a learner who saw an older version does not reset what came since', async () => {
   const { learner, taken, id } = await enrolled(2)
   await complete(learner, taken, 1)
-  expect(await api.resetLesson(learner.token, taken.lesson(1), { expectedVersion: 1 })).toMatchObject({ __typename: 'VersionConflict' })
+  expect(await api.resetLesson(learner.token, taken.lesson(1), { expectedVersion: 1 })).toMatchObject({
+    __typename: 'VersionConflict',
+  })
   expect(await api.reset(learner.token, id, { expectedVersion: 1 })).toMatchObject({ __typename: 'VersionConflict' })
   expect(payload(await api.reset(learner.token, id, { expectedVersion: 2 }))).toMatchObject({ version: 3 })
 })

@@ -31,10 +31,16 @@ export function uuidOf(name: string): string {
   return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-4${hex.slice(13, 16)}-8${hex.slice(17, 20)}-${hex.slice(20, 32)}`
 }
 
-const named = (slug: string) => slug.replace(/(^|-)(.)/g, (_, dash: string, letter: string) => `${dash && ' '}${letter.toUpperCase()}`)
+const named = (slug: string) =>
+  slug.replace(/(^|-)(.)/g, (_, dash: string, letter: string) => `${dash && ' '}${letter.toUpperCase()}`)
 
 /** An exercise that teaches something. */
-export const concept = (slug: string, concepts: string[], prerequisites: string[] = [], status?: string): TrackExercise => ({
+export const concept = (
+  slug: string,
+  concepts: string[],
+  prerequisites: string[] = [],
+  status?: string,
+): TrackExercise => ({
   ...{ slug, name: named(slug), uuid: uuidOf(slug), concepts, prerequisites },
   ...(status && { status }),
 })
@@ -47,7 +53,11 @@ export const practice = (slug: string, prerequisites: string[] = [], status?: st
 
 /** A small track of our own in Exercism's format; its concepts are those that anything names. */
 export function track(slug: string, concepts: TrackExercise[], practices: TrackExercise[]): TrackFile {
-  const known = [...new Set([...concepts, ...practices].flatMap(({ concepts = [], prerequisites }) => [...concepts, ...prerequisites]))]
+  const known = [
+    ...new Set(
+      [...concepts, ...practices].flatMap(({ concepts = [], prerequisites }) => [...concepts, ...prerequisites]),
+    ),
+  ]
   return {
     ...{ language: named(slug), slug, active: true, blurb: `${named(slug)} is made up.`, version: 3 },
     status: { concept_exercises: true, test_runner: false, representer: false, analyzer: false },
@@ -57,7 +67,10 @@ export function track(slug: string, concepts: TrackExercise[], practices: TrackE
   }
 }
 
-/** Nine exercises: two begin, `basics` unlocks two, two of those unlock another; one is new, one not ready, one no longer shown. */
+/**
+ * Nine exercises: two begin, `basics` unlocks two, two of those unlock another; one is new, one not ready, one no
+ * longer shown.
+ */
 export const knots = (slug = 'knots') =>
   track(
     slug,

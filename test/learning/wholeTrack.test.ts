@@ -59,7 +59,11 @@ test(`${LEARNERS} learners go through the whole track at once, each request sent
           .filter(([lesson, needs]) => !done.has(lesson) && needs.every((needed) => done.has(needed)))
           .map(([lesson]) => lesson)
         if (i < 3 && done.size % 40 === 0) {
-          const { enrollment } = await api.get(Left, { id: globalId('Enrollment', enrollmentOf(id, definition.courseId)) }, token)
+          const { enrollment } = await api.get(
+            Left,
+            { id: globalId('Enrollment', enrollmentOf(id, definition.courseId)) },
+            token,
+          )
           expect(new Set(enrollment!.availableLessons!.map((lesson) => lesson.id))).toEqual(new Set(open))
         }
         const lesson = open[(i * 31 + done.size * 7) % open.length]! // each learner takes a way of their own
@@ -92,7 +96,11 @@ test(`${LEARNERS} learners go through the whole track at once, each request sent
       completions: [{ attempt: 1 }],
     })
     const history = await replays(w, enrollmentId)
-    expect(history.map(({ kind }) => kind)).toEqual(['enrolled', ...Array(requires.size).fill('lessonCompleted'), 'courseCompleted'])
+    expect(history.map(({ kind }) => kind)).toEqual([
+      'enrolled',
+      ...Array(requires.size).fill('lessonCompleted'),
+      'courseCompleted',
+    ])
   }
 }, 240_000)
 
@@ -100,7 +108,11 @@ test(`${LEARNERS} learners go through the whole track at once, each request sent
 async function graph(token: string): Promise<Map<string, string[]>> {
   const found = new Map<string, string[]>()
   for (let after: string | null = null; ; ) {
-    const { course }: { course?: { lessons: Page } | null } = await api.get(Graph, { slug: definition.slug, after }, token)
+    const { course }: { course?: { lessons: Page } | null } = await api.get(
+      Graph,
+      { slug: definition.slug, after },
+      token,
+    )
     for (const { node } of course!.lessons.edges)
       found.set(
         node.id,
@@ -112,7 +124,9 @@ async function graph(token: string): Promise<Map<string, string[]>> {
 }
 interface Page {
   readonly pageInfo: { readonly hasNextPage: boolean; readonly endCursor?: string | null }
-  readonly edges: readonly { readonly node: { readonly id: string; readonly requires: readonly { readonly id: string }[] } }[]
+  readonly edges: readonly {
+    readonly node: { readonly id: string; readonly requires: readonly { readonly id: string }[] }
+  }[]
 }
 
 interface Stepped {
@@ -127,26 +141,43 @@ async function twiceAtWorst(token: string, lesson: string, key: string, dropped:
   const body = JSON.stringify({ query: step, variables: { input: { lessonId: lesson, idempotencyKey: key } } })
   if (dropped) await post(token, body, true)
   const text = (await post(token, body, false))!
-  const { data, errors } = JSON.parse(text) as { data?: { completeLesson: Stepped & { __typename: string } }; errors?: unknown }
-  if (data?.completeLesson.__typename !== 'CompleteLessonPayload') throw new Error(`${localIdOf(lesson)}: ${JSON.stringify(data ?? errors)}`)
+  const { data, errors } = JSON.parse(text) as {
+    data?: { completeLesson: Stepped & { __typename: string } }
+    errors?: unknown
+  }
+  if (data?.completeLesson.__typename !== 'CompleteLessonPayload')
+    throw new Error(`${localIdOf(lesson)}: ${JSON.stringify(data ?? errors)}`)
   return data.completeLesson
 }
 
-/** Posts; dropped, the connection is torn as soon as an answer begins to arrive. A kept connection that was closed just then is no answer: it is asked again, under the same key. */
+/**
+ * Posts; dropped, the connection is torn as soon as an answer begins to arrive. A kept connection that was closed just
+ * then is no answer: it is asked again, under the same key.
+ */
 function post(token: string, body: string, dropped: boolean): Promise<string | undefined> {
   return new Promise((resolve, reject) => {
-    const headers = { 'content-type': 'application/json', authorization: `Bearer ${token}`, 'content-length': Buffer.byteLength(body) }
-    const request = http.request(`${api.url}/graphql`, { method: 'POST', headers, agent: dropped ? false : agent }, (response) => {
-      if (dropped) {
-        response.destroy()
-        return resolve(undefined)
-      }
-      let text = ''
-      response.setEncoding('utf8')
-      response.on('data', (part) => (text += part))
-      response.on('end', () => resolve(text))
-    })
-    request.on('error', (error) => (dropped ? resolve(undefined) : request.reusedSocket ? resolve(post(token, body, false)) : reject(error)))
+    const headers = {
+      'content-type': 'application/json',
+      authorization: `Bearer ${token}`,
+      'content-length': Buffer.byteLength(body),
+    }
+    const request = http.request(
+      `${api.url}/graphql`,
+      { method: 'POST', headers, agent: dropped ? false : agent },
+      (response) => {
+        if (dropped) {
+          response.destroy()
+          return resolve(undefined)
+        }
+        let text = ''
+        response.setEncoding('utf8')
+        response.on('data', (part) => (text += part))
+        response.on('end', () => resolve(text))
+      },
+    )
+    request.on('error', (error) =>
+      dropped ? resolve(undefined) : request.reusedSocket ? resolve(post(token, body, false)) : reject(error),
+    )
     request.end(body)
   })
 }

@@ -9,7 +9,12 @@ const w = await world()
 const { commit } = w.process()
 const { person } = academy(commit)
 const api = await serve(w)
-const [learner, other, instructor, admin] = await Promise.all([person(), person(), person('INSTRUCTOR'), person('ADMIN')])
+const [learner, other, instructor, admin] = await Promise.all([
+  person(),
+  person(),
+  person('INSTRUCTOR'),
+  person('ADMIN'),
+])
 payload(await about(api, instructor, learner.id).up(300))
 const userId = globalId('User', learner.id)
 
@@ -33,18 +38,23 @@ const OwnStandings = graphql(`
 
 /** What one gets to see of the learner's standing, on every way there. */
 async function seen({ token }: Person) {
-  const ids = { progressId: globalId('SpecializationProgress', `${learner.id}.PLAYER`), licenseId: globalId('License', `${learner.id}.PLAYER`) }
+  const ids = {
+    progressId: globalId('SpecializationProgress', `${learner.id}.PLAYER`),
+    licenseId: globalId('License', `${learner.id}.PLAYER`),
+  }
   const { specializationProgress, license, progress, issued } = await api.get(Standing, { userId, ...ids }, token)
   return [specializationProgress?.currentLevel, license?.currentLevel, progress?.__typename, issued?.__typename]
 }
 
 test('a standing is seen by the person, by instructors and by admins, and by nobody else', async () => {
-  for (const viewer of [learner, instructor, admin]) expect(await seen(viewer)).toEqual([3, 3, 'SpecializationProgress', 'License'])
+  for (const viewer of [learner, instructor, admin])
+    expect(await seen(viewer)).toEqual([3, 3, 'SpecializationProgress', 'License'])
   expect(await seen(other)).toEqual([undefined, undefined, undefined, undefined])
 })
 
 test('consistency is asked about oneself, or by instructors and admins; desyncs by admins', async () => {
-  for (const viewer of [learner, instructor, admin]) expect(await about(api, viewer, learner.id).consistency()).toMatchObject({ consistent: true })
+  for (const viewer of [learner, instructor, admin])
+    expect(await about(api, viewer, learner.id).consistency()).toMatchObject({ consistent: true })
   expect(await api.ask(ConsistencyOf, { userId, specialization: 'PLAYER' }, other.token)).toMatchObject({
     errors: [{ extensions: { code: 'FORBIDDEN' } }],
   })
@@ -53,7 +63,9 @@ test('consistency is asked about oneself, or by instructors and admins; desyncs 
   })
   expect((await api.ask(Desyncs, { first: null, after: null }, admin.token)).errors).toBeUndefined()
   for (const viewer of [learner, instructor])
-    expect(await api.ask(Desyncs, { first: null, after: null }, viewer.token)).toMatchObject({ errors: [{ extensions: { code: 'FORBIDDEN' } }] })
+    expect(await api.ask(Desyncs, { first: null, after: null }, viewer.token)).toMatchObject({
+      errors: [{ extensions: { code: 'FORBIDDEN' } }],
+    })
 })
 
 test('levels are changed by instructors and admins, records mended by admins; nobody learns from a refusal who is there', async () => {
@@ -71,7 +83,10 @@ test('levels are changed by instructors and admins, records mended by admins; no
 
 test('one sees one’s own standings, and what there is to specialize in', async () => {
   const { viewer, specializations } = await api.get(OwnStandings, {}, learner.token)
-  expect(viewer!.specializationProgress).toEqual({ totalCount: 1, edges: [{ node: { currentLevel: 3, specialization: { code: 'PLAYER' } } }] })
+  expect(viewer!.specializationProgress).toEqual({
+    totalCount: 1,
+    edges: [{ node: { currentLevel: 3, specialization: { code: 'PLAYER' } } }],
+  })
   expect(viewer!.licenses).toEqual({ totalCount: 1, edges: [{ node: { currentLevel: 3, maxAchievedLevel: 3 } }] })
   expect(specializations).toMatchObject([
     { code: 'COACH', maxLevel: 8, countsHours: true },

@@ -4,7 +4,7 @@ import { evolved } from '../../src/journal/fold.ts'
 import { levelUp } from '../../src/licensing/levelUp.ts'
 import { standings } from '../../src/licensing/standingAggregate.ts'
 import { updateLevel } from '../../src/licensing/updateLevel.ts'
-import type { Aggregate, Shape } from '../../src/aggregate.ts'
+import type { Aggregate, Shape } from '../../src/commit/aggregate.ts'
 import { academy, system } from '../academy.ts'
 import { sorted, stored, world } from '../world.ts'
 
@@ -16,9 +16,16 @@ const aggregates = [standings] as unknown as readonly Aggregate<Shape>[]
 /** What its history amounts to is what is stored; answers with the kinds of that history. */
 async function expectFold(id: string) {
   const history = await w.history('SpecializationProgress', id)
-  const state = history.reduce((state, event) => evolved(standings, state, { ...event, rootId: id, at: event.at.toISOString() }), standings.blank(id))
+  const state = history.reduce(
+    (state, event) => evolved(standings, state, { ...event, rootId: id, at: event.at.toISOString() }),
+    standings.blank(id),
+  )
   const rows = standings.rows(state)
-  const where = { SpecializationProgress: ['id', id], License: ['id', id], LicenseProgression: ['licenseId', id] } as Record<string, [string, string]>
+  const where = {
+    SpecializationProgress: ['id', id],
+    License: ['id', id],
+    LicenseProgression: ['licenseId', id],
+  } as Record<string, [string, string]>
   const { aggregate: _, ...now } = await stored((text, values) => w.query(text, values), standings, rows, where)
   expect(now).toEqual(sorted(rows))
   return history.map(({ kind }) => kind)
@@ -35,13 +42,19 @@ test('pruned, the history of a standing folds to the rows, its story included, a
   expect(await expectFold(id)).toEqual(['genesis'])
   await commit(updateLevel, { actor: system, input: { ...input, ...update, userId, newLevel: 6 } })
   expect(await expectFold(id)).toEqual(['genesis', 'levelUpdated'])
-  expect(await w.query('select count(*)::int as count from "LicenseProgression" where "licenseId" = $1', [id])).toEqual([{ count: 5 }])
+  expect(await w.query('select count(*)::int as count from "LicenseProgression" where "licenseId" = $1', [id])).toEqual(
+    [{ count: 5 }],
+  )
 })
 
 test('a standing that came from elsewhere, whole, is given a history that it can be folded from', async () => {
   const { id: userId } = await person()
   const id = `${userId}.COACH`
-  await w.query('insert into "SpecializationProgress" values ($1, 7, $2, $3, 4, 1200, 30, 12.25, 8.5)', [id, userId, 'COACH'])
+  await w.query('insert into "SpecializationProgress" values ($1, 7, $2, $3, 4, 1200, 30, 12.25, 8.5)', [
+    id,
+    userId,
+    'COACH',
+  ])
   await w.query('insert into "License" values ($1, $2, $3, 4, 5, now())', [id, userId, 'COACH'])
   await w.query(
     `insert into "LicenseProgression" values ($1, now() - interval '1 day', 5, 3, 5, $2, 'system', 'elsewhere'), ($1, now(), 7, 5, 4, $2, 'system', 'elsewhere')`,

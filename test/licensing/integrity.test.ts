@@ -39,8 +39,13 @@ describe('the database itself refuses', () => {
   test('one of each for a person and specialization, by a key of its own', async () => {
     for (const table of ['SpecializationProgress', 'License']) {
       await w.query(`alter table "${table}" drop constraint "${table}_id_is_its_key"`)
-      expect(await refusal(copyOf(table, `"userId" = '${id}'`, { id: 'x' }))).toEqual({ code: '23505', constraint: `${table}_userId_code_key` })
-      await w.query(`alter table "${table}" add constraint "${table}_id_is_its_key" check (id = "userId" || '.' || code)`)
+      expect(await refusal(copyOf(table, `"userId" = '${id}'`, { id: 'x' }))).toEqual({
+        code: '23505',
+        constraint: `${table}_userId_code_key`,
+      })
+      await w.query(
+        `alter table "${table}" add constraint "${table}_id_is_its_key" check (id = "userId" || '.' || code)`,
+      )
     }
   })
 
@@ -74,7 +79,9 @@ describe('the database itself refuses', () => {
   })
 
   test('to delete a specialization that somebody has begun', async () => {
-    expect(await refusal(`delete from "Specialization" where code = 'PLAYER'`)).toMatchObject({ code: expect.stringMatching(/^(23001|23503)$/) })
+    expect(await refusal(`delete from "Specialization" where code = 'PLAYER'`)).toMatchObject({
+      code: expect.stringMatching(/^(23001|23503)$/),
+    })
     await w.query(`insert into "Specialization" values ('REFEREE', 'Referee', 3, false)`)
     await w.query(`insert into "SpecializationLevel" values ('REFEREE', 1, 0), ('REFEREE', 2, 50), ('REFEREE', 3, 80)`)
     expect(await refusal(`delete from "Specialization" where code = 'REFEREE'`)).toBeUndefined()
@@ -84,7 +91,9 @@ describe('the database itself refuses', () => {
 
 test('a specialization is data: a new one needs no deployment', async () => {
   await w.query(`insert into "Specialization" values ('GOALKEEPER', 'Goalkeeper', 3, false)`)
-  await w.query(`insert into "SpecializationLevel" values ('GOALKEEPER', 1, 0), ('GOALKEEPER', 2, 50), ('GOALKEEPER', 3, 80), ('GOALKEEPER', 4, 90)`)
+  await w.query(
+    `insert into "SpecializationLevel" values ('GOALKEEPER', 1, 0), ('GOALKEEPER', 2, 50), ('GOALKEEPER', 3, 80), ('GOALKEEPER', 4, 90)`,
+  )
   const { view } = await commit(levelUp, {
     actor: system,
     input: { userId: other, specialization: 'GOALKEEPER', xpGained: 95, sessionsCompleted: 0, reason: 'a test' },

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import type { Commit, Committed } from '../../src/commit.ts'
-import { DomainError } from '../../src/errors.ts'
+import type { Commit, Committed } from '../../src/commit/commit.ts'
+import { DomainError } from '../../src/commit/errors.ts'
 import { levelUp } from '../../src/licensing/levelUp.ts'
 import type { StandingView } from '../../src/licensing/standingState.ts'
 import { syncRecords } from '../../src/licensing/syncRecords.ts'
@@ -19,18 +19,29 @@ const hours = fc.integer({ min: -150, max: 300 }).map((hundredths) => hundredths
 const step = fc.oneof(
   {
     weight: 4,
-    arbitrary: fc.record({ verb: fc.constant('levelUp' as const), xpGained: fc.integer({ min: -5, max: 900 }), sessionsCompleted: fc.nat(3) }),
+    arbitrary: fc.record({
+      verb: fc.constant('levelUp' as const),
+      xpGained: fc.integer({ min: -5, max: 900 }),
+      sessionsCompleted: fc.nat(3),
+    }),
   },
   {
     weight: 4,
     arbitrary: fc.record({
-      ...{ verb: fc.constant('updateLevel' as const), newLevel: fc.integer({ min: 0, max: 9 }), xpChange: fc.integer({ min: -600, max: 600 }) },
+      ...{
+        verb: fc.constant('updateLevel' as const),
+        newLevel: fc.integer({ min: 0, max: 9 }),
+        xpChange: fc.integer({ min: -600, max: 600 }),
+      },
       ...{ sessionsChange: fc.integer({ min: -3, max: 3 }), theoryHoursChange: hours, practiceHoursChange: hours },
     }),
   },
   {
     weight: 1,
-    arbitrary: fc.record({ verb: fc.constant('syncRecords' as const), source: fc.constantFrom('PROGRESS' as const, 'LICENSE' as const) }),
+    arbitrary: fc.record({
+      verb: fc.constant('syncRecords' as const),
+      source: fc.constantFrom('PROGRESS' as const, 'LICENSE' as const),
+    }),
   },
 )
 const asked = fc.record({
@@ -43,12 +54,25 @@ const asked = fc.record({
 })
 type Asked = typeof asked extends fc.Arbitrary<infer T> ? T : never
 
-const expected = ['LEVEL_OUT_OF_RANGE', 'TOTAL_OUT_OF_RANGE', 'INVALID_INPUT', 'IDEMPOTENCY_KEY_REUSED', 'RECORD_NOT_FOUND']
+const expected = [
+  'LEVEL_OUT_OF_RANGE',
+  'TOTAL_OUT_OF_RANGE',
+  'INVALID_INPUT',
+  'IDEMPOTENCY_KEY_REUSED',
+  'RECORD_NOT_FOUND',
+]
 
-function ask(commit: Commit, userId: string, { step: { verb, ...input } }: Asked, key: string | undefined): Promise<Committed<StandingView, object>> {
+function ask(
+  commit: Commit,
+  userId: string,
+  { step: { verb, ...input } }: Asked,
+  key: string | undefined,
+): Promise<Committed<StandingView, object>> {
   const more = { userId, specialization: 'COACH', reason: verb }
-  if (verb === 'levelUp') return commit(levelUp, { actor: system, key, input: { ...more, ...(input as never as Omit<Gain, 'verb'>) } })
-  if (verb === 'updateLevel') return commit(updateLevel, { actor: system, key, input: { ...more, ...(input as never as Omit<Update, 'verb'>) } })
+  if (verb === 'levelUp')
+    return commit(levelUp, { actor: system, key, input: { ...more, ...(input as never as Omit<Gain, 'verb'>) } })
+  if (verb === 'updateLevel')
+    return commit(updateLevel, { actor: system, key, input: { ...more, ...(input as never as Omit<Update, 'verb'>) } })
   return commit(syncRecords, { actor: system, key, input: { ...more, ...(input as never as Pick<Sync, 'source'>) } })
 }
 type Gain = Extract<Asked['step'], { verb: 'levelUp' }>
@@ -62,12 +86,22 @@ test('whatever is asked at once in two processes: the two records have one level
       const run = randomUUID()
       const flying: Promise<Committed<StandingView, object> | Error>[] = []
       for (const each of steps) {
-        flying.push(outcome(ask(processes[each.by]!.commit, people[each.who]!.id, each, each.key === null ? undefined : `${run} ${each.key}`)))
+        flying.push(
+          outcome(
+            ask(
+              processes[each.by]!.commit,
+              people[each.who]!.id,
+              each,
+              each.key === null ? undefined : `${run} ${each.key}`,
+            ),
+          ),
+        )
         if (each.pause === 'turn') await new Promise(setImmediate)
         if (each.pause === 'answer') await flying.at(-1)
       }
       const answers = await Promise.all(flying)
-      for (const answer of answers) if (answer instanceof Error) expect(answer instanceof DomainError ? answer.code : answer).toBeOneOf(expected)
+      for (const answer of answers)
+        if (answer instanceof Error) expect(answer instanceof DomainError ? answer.code : answer).toBeOneOf(expected)
 
       for (const [n, { id }] of people.entries()) {
         const history = await expectSound(w, id, 'COACH')
@@ -109,7 +143,10 @@ test('whatever is asked at once in two processes: the two records have one level
           'select "from", "to" from "LicenseProgression" where "licenseId" = $1 order by at, version, "from"',
           [`${id}.COACH`],
         )
-        expect([1, ...story.map(({ to }) => to)], 'each change begins where the one before ended').toEqual([...story.map(({ from }) => from), level])
+        expect([1, ...story.map(({ to }) => to)], 'each change begins where the one before ended').toEqual([
+          ...story.map(({ from }) => from),
+          level,
+        ])
       }
     }),
     { numRuns: 40, endOnFailure: true },

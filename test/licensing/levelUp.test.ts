@@ -52,7 +52,10 @@ describe('levelUp', () => {
       ],
     })
     expect(payload(await up(1_000_000))).toMatchObject({ progress: { currentLevel: 8 } })
-    expect((await expectSound(w, id)).map(({ kind }) => kind)).toEqual(['standingBegun', ...Array.from({ length: 4 }, () => 'experienceGained')])
+    expect((await expectSound(w, id)).map(({ kind }) => kind)).toEqual([
+      'standingBegun',
+      ...Array.from({ length: 4 }, () => 'experienceGained'),
+    ])
   })
 
   test('begins at level 1 with nothing gained; again that is no change', async () => {
@@ -79,9 +82,14 @@ describe('levelUp', () => {
       const { up, update } = about(api, admin, id)
       payload(await up(120)) // 2
       payload(await update({ newLevel: 5 }))
-      expect(payload(await up(400))).toMatchObject({ leveledUp: false, progress: { currentLevel: 5, totalXp: 520 } }) // would be 4
-      expect(payload(await up(400))).toMatchObject({ leveledUp: false, progress: { currentLevel: 5, totalXp: 920 } }) // would be 5
-      expect(payload(await up(600))).toMatchObject({ progressions: [{ from: 5, to: 6 }], progress: { currentLevel: 6, totalXp: 1_520 } })
+      // would be 4
+      expect(payload(await up(400))).toMatchObject({ leveledUp: false, progress: { currentLevel: 5, totalXp: 520 } })
+      // would be 5
+      expect(payload(await up(400))).toMatchObject({ leveledUp: false, progress: { currentLevel: 5, totalXp: 920 } })
+      expect(payload(await up(600))).toMatchObject({
+        progressions: [{ from: 5, to: 6 }],
+        progress: { currentLevel: 6, totalXp: 1_520 },
+      })
       await expectSound(w, id)
     })
 
@@ -103,7 +111,8 @@ describe('levelUp', () => {
       const { up, update } = about(api, admin, id)
       payload(await up(950)) // 5
       payload(await update({ newLevel: 5, xpChange: -900 }))
-      expect(payload(await up(500))).toMatchObject({ leveledUp: false, progress: { currentLevel: 5, totalXp: 550 } }) // thresholds 2, 3 and 4 again
+      // thresholds 2, 3 and 4 again
+      expect(payload(await up(500))).toMatchObject({ leveledUp: false, progress: { currentLevel: 5, totalXp: 550 } })
       await expectSound(w, id)
     })
   })
@@ -120,7 +129,9 @@ describe('levelUp', () => {
       progress: { totalXp: 130, currentLevel: 2 },
       progressions: [{ from: 1, to: 2 }],
     })
-    expect(await w.query('select "totalXp" from "SpecializationProgress" where "userId" = $1', [id])).toEqual([{ totalXp: 1_130 }])
+    expect(await w.query('select "totalXp" from "SpecializationProgress" where "userId" = $1', [id])).toEqual([
+      { totalXp: 1_130 },
+    ])
     await expectSound(w, id)
   })
 
@@ -150,7 +161,9 @@ describe('levelUp', () => {
     const { id } = await person()
     const { up } = about(api, instructor, id)
     const answers = (await race(100, () => up(10, { sessionsCompleted: 1 }))).map(payload)
-    expect(answers.map(({ version }) => version).sort((a, b) => a - b)).toEqual(Array.from({ length: 100 }, (_, i) => i + 2))
+    expect(answers.map(({ version }) => version).sort((a, b) => a - b)).toEqual(
+      Array.from({ length: 100 }, (_, i) => i + 2),
+    )
     for (const { version, progress } of answers)
       expect(progress).toMatchObject({ version, totalXp: (version - 1) * 10, completedSessions: version - 1 })
     await expectSound(w, id)
@@ -163,7 +176,8 @@ test('a license tells its story, page by page, and what its levels take', async 
   payload(await up(1_000, { reason: 'a good season' }))
   payload(await update({ newLevel: 1, reason: 'a bad one' }))
   const userId = globalId('User', learner.id)
-  const page = async (after?: string) => (await api.get(LicenseStory, { userId, first: 2, after: after ?? null }, learner.token)).license!
+  const page = async (after?: string) =>
+    (await api.get(LicenseStory, { userId, first: 2, after: after ?? null }, learner.token)).license!
   const first = await page()
   expect(first).toMatchObject({
     currentLevel: 1,
@@ -173,7 +187,8 @@ test('a license tells its story, page by page, and what its levels take', async 
   })
   expect(first.specialization!.levels[1]).toEqual({ level: 2, xp: 100 })
   const pages = [first]
-  while (pages.at(-1)!.progressions!.pageInfo.hasNextPage) pages.push(await page(pages.at(-1)!.progressions!.pageInfo.endCursor!))
+  while (pages.at(-1)!.progressions!.pageInfo.hasNextPage)
+    pages.push(await page(pages.at(-1)!.progressions!.pageInfo.endCursor!))
   const story = pages.flatMap(({ progressions }) => progressions!.edges.map(({ node }) => node))
   expect(first.progressions!.totalCount).toBe(5)
   expect(story.map(({ from, to, reason }) => `${from} → ${to} ${reason}`)).toEqual([
@@ -188,7 +203,9 @@ test('a failure of any step leaves nothing behind (E4, E17)', async () => {
   const { up } = about(api, instructor, id)
   payload(await up(50))
   const before = await everything(w, id)
-  await w.query(`create function broken() returns trigger language plpgsql as $$ begin raise exception 'broken' using errcode = 'ZZ001'; end $$`)
+  await w.query(
+    `create function broken() returns trigger language plpgsql as $$ begin raise exception 'broken' using errcode = 'ZZ001'; end $$`,
+  )
   for (const table of ['SpecializationProgress', 'License', 'LicenseProgression', 'Event', 'IdempotencyKey']) {
     const statement = `after insert or update on "${table}" for each statement execute function broken()`
     await w.query(`create trigger broken ${statement}`)

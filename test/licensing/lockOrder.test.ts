@@ -13,7 +13,11 @@ const { commit, record } = recorded(w)
 const { person } = academy(commit)
 
 const up = (userId: string, xpGained: number, key?: string) =>
-  commit(levelUp, { actor: system, key, input: { userId, specialization: 'PLAYER', xpGained, sessionsCompleted: 1, reason: 'a test' } })
+  commit(levelUp, {
+    actor: system,
+    key,
+    input: { userId, specialization: 'PLAYER', xpGained, sessionsCompleted: 1, reason: 'a test' },
+  })
 
 /** Somebody who has begun. */
 async function begun() {
@@ -44,7 +48,11 @@ describe('the progress is locked first, and the license after it (E18)', () => {
     await untilBlocked()
     const looking = await outsider()
     expect(
-      ((await outcome(looking.query('select from "SpecializationProgress" where id = $1 for update nowait', [standing]))) as { code?: string }).code,
+      (
+        (await outcome(
+          looking.query('select from "SpecializationProgress" where id = $1 for update nowait', [standing]),
+        )) as { code?: string }
+      ).code,
     ).toBe('55P03')
     await looking.end()
     await holder.end('commit')
@@ -53,20 +61,25 @@ describe('the progress is locked first, and the license after it (E18)', () => {
   })
 
   test('an outsider who locks them the other way round makes a deadlock, which PostgreSQL ends and we do again', async () => {
-    // who has waited for a second when the other begins to wait has looked for a deadlock already, and won't again: whom PostgreSQL ends is the machine's doing
+    // who has waited for a second when the other begins to wait has looked for a deadlock already, and won't again:
+    // whom PostgreSQL ends is the machine's doing
     for (let isOurs = false; !isOurs; ) {
       const { id, standing } = await begun()
       const holder = await outsider()
       await holder.query('select from "License" where id = $1 for update', [standing])
       const waiting = up(id, 100, `once ${id}`)
       await untilBlocked()
-      const theirs = await outcome(holder.query('select from "SpecializationProgress" where id = $1 for update', [standing]))
+      const theirs = await outcome(
+        holder.query('select from "SpecializationProgress" where id = $1 for update', [standing]),
+      )
       isOurs = !(theirs instanceof Error)
       if (isOurs) await holder.query('update "License" set "issuedAt" = "issuedAt" where id = $1', [standing])
       else expect(theirs).toMatchObject({ code: '40P01' })
       await holder.end('commit')
       expect(await waiting).toMatchObject({ version: 3, replayed: false })
-      expect(record.met.retry ?? []).toEqual(isOurs ? [expect.objectContaining({ error: expect.stringContaining('deadlock') })] : [])
+      expect(record.met.retry ?? []).toEqual(
+        isOurs ? [expect.objectContaining({ error: expect.stringContaining('deadlock') })] : [],
+      )
       await expectSound(w, id)
     }
   })
@@ -77,7 +90,10 @@ describe('the progress is locked first, and the license after it (E18)', () => {
     await holder.query('select from "SpecializationProgress" where id = $1 for update', [standing])
     const waiting = up(id, 100)
     await untilBlocked()
-    await commit(levelUp, { actor: system, input: { userId: id, specialization: 'COACH', xpGained: 250, sessionsCompleted: 1, reason: 'a test' } })
+    await commit(levelUp, {
+      actor: system,
+      input: { userId: id, specialization: 'COACH', xpGained: 250, sessionsCompleted: 1, reason: 'a test' },
+    })
     await expectSound(w, id, 'COACH')
     await holder.end('commit')
     await waiting

@@ -110,18 +110,25 @@ export function about(api: Api, { token }: Person, userId: string, specializatio
   const key = () => ({ idempotencyKey: randomUUID() })
   return {
     update: (input: Partial<UpdateLevelInput>) =>
-      api.get(UpdateLevel, { input: { ...who, newLevel: 1, reason: 'a test', ...key(), ...input } }, token).then(({ updateLevel }) => updateLevel),
+      api
+        .get(UpdateLevel, { input: { ...who, newLevel: 1, reason: 'a test', ...key(), ...input } }, token)
+        .then(({ updateLevel }) => updateLevel),
     up: (xpGained: number, input: Partial<LevelUpInput> = {}) =>
-      api.get(LevelUp, { input: { ...who, xpGained, reason: 'a test', ...key(), ...input } }, token).then(({ levelUp }) => levelUp),
+      api
+        .get(LevelUp, { input: { ...who, xpGained, reason: 'a test', ...key(), ...input } }, token)
+        .then(({ levelUp }) => levelUp),
     sync: (source: SyncRecordsInput['source'], input: Partial<SyncRecordsInput> = {}) =>
-      api.get(SyncRecords, { input: { ...who, source, reason: 'mended', ...input } }, token).then(({ syncRecords }) => syncRecords),
+      api
+        .get(SyncRecords, { input: { ...who, source, reason: 'mended', ...input } }, token)
+        .then(({ syncRecords }) => syncRecords),
     consistency: () => api.get(ConsistencyOf, who, token).then(({ consistency }) => consistency),
   }
 }
 
 /**
- * Fails unless all holds that must hold of a standing, whatever happened to it: its versions are dense, its history folds to its rows, each event shows what it
- * then was, progress and license have one level, the highest that it ever had is kept, and each change of level is told once. Answers with its history.
+ * Fails unless all holds that must hold of a standing, whatever happened to it: its versions are dense, its history
+ * folds to its rows, each event shows what it then was, progress and license have one level, the highest that it ever
+ * had is kept, and each change of level is told once. Answers with its history.
  */
 export async function expectSound(w: World, userId: string, code = 'PLAYER'): Promise<Journaled[]> {
   const id = standingOf(userId, code)
@@ -142,7 +149,8 @@ export async function expectSound(w: World, userId: string, code = 'PLAYER'): Pr
     expect(state.progress!.currentLevel, `one level at version ${version}`).toBe(state.license!.currentLevel)
     highest.push(state.license!.maxAchievedLevel)
     const after = state.license!.currentLevel
-    if (kind === 'experienceGained') for (let level = before!; level < after; level++) changes.push(`${version}: ${level} → ${level + 1}`)
+    if (kind === 'experienceGained')
+      for (let level = before!; level < after; level++) changes.push(`${version}: ${level} → ${level + 1}`)
     else if (kind === 'levelUpdated' && before !== after) changes.push(`${version}: ${before} → ${after}`)
     else if (kind === 'recordsSynced' && 'from' in event && event.from !== null && event.from !== after)
       changes.push(`${version}: ${event.from} → ${after}`)
@@ -150,11 +158,17 @@ export async function expectSound(w: World, userId: string, code = 'PLAYER'): Pr
   expect(highest, 'the highest level never falls').toEqual([...highest].sort((a, b) => a - b))
   expect(state, 'the fold of the history').toEqual(fold<Standings>(standings, id, history))
   expect(
-    state.progressions.slice(-changes.length || state.progressions.length).map(({ version, from, to }) => `${version}: ${from} → ${to}`),
+    state.progressions
+      .slice(-changes.length || state.progressions.length)
+      .map(({ version, from, to }) => `${version}: ${from} → ${to}`),
   ).toEqual(changes)
 
   const rows = standings.rows(state)
-  const where = { SpecializationProgress: ['id', id], License: ['id', id], LicenseProgression: ['licenseId', id] } as Record<string, [string, string]>
+  const where = {
+    SpecializationProgress: ['id', id],
+    License: ['id', id],
+    LicenseProgression: ['licenseId', id],
+  } as Record<string, [string, string]>
   const { aggregate: _, ...now } = await stored((text, values) => w.query(text, values), standings, rows, where)
   expect(now, 'history folds to the rows').toEqual(sorted(rows))
   return history

@@ -17,14 +17,29 @@ const admin = await person('ADMIN')
 /** What only somebody at a SQL prompt can do. */
 const byHand = {
   license: (id: string, level: number) =>
-    w.query('update "License" set "currentLevel" = $2, "maxAchievedLevel" = greatest("maxAchievedLevel", $2) where "userId" = $1', [id, level]),
-  progress: (id: string, level: number) => w.query('update "SpecializationProgress" set "currentLevel" = $2 where "userId" = $1', [id, level]),
+    w.query(
+      'update "License" set "currentLevel" = $2, "maxAchievedLevel" = greatest("maxAchievedLevel", $2) where "userId" = $1',
+      [id, level],
+    ),
+  progress: (id: string, level: number) =>
+    w.query('update "SpecializationProgress" set "currentLevel" = $2 where "userId" = $1', [id, level]),
   noLicense: (id: string) => w.query('delete from "License" where "userId" = $1', [id]),
   noProgress: (id: string) => w.query('delete from "SpecializationProgress" where "userId" = $1', [id]),
   onlyLicense: (id: string, level: number) =>
-    w.query('insert into "License" values ($1, $2, $3, $4, $4, $5)', [`${id}.PLAYER`, id, 'PLAYER', level, '2020-02-02T00:00:00Z']),
+    w.query('insert into "License" values ($1, $2, $3, $4, $4, $5)', [
+      `${id}.PLAYER`,
+      id,
+      'PLAYER',
+      level,
+      '2020-02-02T00:00:00Z',
+    ]),
   onlyProgress: (id: string, level: number) =>
-    w.query('insert into "SpecializationProgress" values ($1, 1, $2, $3, $4, 700, 9, 0, 0)', [`${id}.PLAYER`, id, 'PLAYER', level]),
+    w.query('insert into "SpecializationProgress" values ($1, 1, $2, $3, $4, 700, 9, 0, 0)', [
+      `${id}.PLAYER`,
+      id,
+      'PLAYER',
+      level,
+    ]),
 }
 
 /** Somebody at a level by XP. */
@@ -35,7 +50,13 @@ async function at(level: number): Promise<Person> {
 }
 
 const agree = (level: number | null) => ({
-  ...{ consistent: true, progressExists: level !== null, licenseExists: level !== null, progressLevel: level, licenseLevel: level },
+  ...{
+    consistent: true,
+    progressExists: level !== null,
+    licenseExists: level !== null,
+    progressLevel: level,
+    licenseLevel: level,
+  },
   ...{ difference: level === null ? null : 0, recommendedAction: 'NONE' },
 })
 
@@ -51,7 +72,10 @@ async function refusesToGoOn(id: string, recommendedAction: string) {
 async function goesOn(id: string, level: number) {
   expect(await about(api, admin, id).consistency()).toMatchObject(agree(level))
   expect(await found(id)).toEqual([])
-  expect(payload(await about(api, admin, id).up(1))).toMatchObject({ progress: { currentLevel: level }, license: { currentLevel: level } })
+  expect(payload(await about(api, admin, id).up(1))).toMatchObject({
+    progress: { currentLevel: level },
+    license: { currentLevel: level },
+  })
   payload(await about(api, admin, id).update({ newLevel: 8 }))
 }
 
@@ -65,11 +89,18 @@ describe('test_sync_edge_cases: what cannot happen, made by hand, is found, refu
     const { id } = await at(5)
     await byHand.license(id, 3)
     const told = {
-      ...{ consistent: false, message: 'Desync detected: Progress=5, License=3', progressExists: true, licenseExists: true },
+      ...{
+        consistent: false,
+        message: 'Desync detected: Progress=5, License=3',
+        progressExists: true,
+        licenseExists: true,
+      },
       ...{ progressLevel: 5, licenseLevel: 3, difference: 2, recommendedAction: 'SYNC_TO_HIGHER_LEVEL' },
     }
     expect(await about(api, admin, id).consistency()).toEqual(told)
-    expect(await found(id)).toEqual([{ specialization: 'PLAYER', consistency: { message: told.message, recommendedAction: 'SYNC_TO_HIGHER_LEVEL' } }])
+    expect(await found(id)).toEqual([
+      { specialization: 'PLAYER', consistency: { message: told.message, recommendedAction: 'SYNC_TO_HIGHER_LEVEL' } },
+    ])
     await refusesToGoOn(id, 'SYNC_TO_HIGHER_LEVEL')
     expect(payload(await about(api, admin, id).sync('PROGRESS'))).toMatchObject({
       version: 3,
@@ -85,7 +116,10 @@ describe('test_sync_edge_cases: what cannot happen, made by hand, is found, refu
   test('the license higher: the progress follows it, and keeps its totals', async () => {
     const { id } = await at(2)
     await byHand.license(id, 6)
-    expect(await about(api, admin, id).consistency()).toMatchObject({ message: 'Desync detected: Progress=2, License=6', difference: 4 })
+    expect(await about(api, admin, id).consistency()).toMatchObject({
+      message: 'Desync detected: Progress=2, License=6',
+      difference: 4,
+    })
     await refusesToGoOn(id, 'SYNC_TO_HIGHER_LEVEL')
     expect(payload(await about(api, admin, id).sync('LICENSE'))).toMatchObject({
       synced: true,
@@ -101,9 +135,9 @@ describe('test_sync_edge_cases: what cannot happen, made by hand, is found, refu
     const { id } = await at(5)
     await byHand.progress(id, 4)
     payload(await about(api, admin, id).sync('PROGRESS'))
-    expect(await w.query('select "currentLevel", "maxAchievedLevel" from "License" where "userId" = $1', [id])).toEqual([
-      { currentLevel: 4, maxAchievedLevel: 5 },
-    ])
+    expect(await w.query('select "currentLevel", "maxAchievedLevel" from "License" where "userId" = $1', [id])).toEqual(
+      [{ currentLevel: 4, maxAchievedLevel: 5 }],
+    )
     await goesOn(id, 4)
     await expectSound(w, id)
   })
@@ -112,13 +146,24 @@ describe('test_sync_edge_cases: what cannot happen, made by hand, is found, refu
     const { id } = await at(4)
     await byHand.noLicense(id)
     expect(await about(api, admin, id).consistency()).toEqual({
-      ...{ consistent: false, message: 'Desync detected: Progress=4, License=none', progressExists: true, licenseExists: false },
+      ...{
+        consistent: false,
+        message: 'Desync detected: Progress=4, License=none',
+        progressExists: true,
+        licenseExists: false,
+      },
       ...{ progressLevel: 4, licenseLevel: null, difference: null, recommendedAction: 'CREATE_LICENSE' },
     })
     expect(await found(id)).toHaveLength(1)
     await refusesToGoOn(id, 'CREATE_LICENSE')
-    expect(await about(api, admin, id).sync('LICENSE')).toMatchObject({ __typename: 'RecordNotFound', record: 'LICENSE' })
-    expect(payload(await about(api, admin, id).sync('PROGRESS'))).toMatchObject({ synced: true, license: { currentLevel: 4, maxAchievedLevel: 4 } })
+    expect(await about(api, admin, id).sync('LICENSE')).toMatchObject({
+      __typename: 'RecordNotFound',
+      record: 'LICENSE',
+    })
+    expect(payload(await about(api, admin, id).sync('PROGRESS'))).toMatchObject({
+      synced: true,
+      license: { currentLevel: 4, maxAchievedLevel: 4 },
+    })
     await goesOn(id, 4)
     await expectSound(w, id)
   })
@@ -139,18 +184,28 @@ describe('test_sync_edge_cases: what cannot happen, made by hand, is found, refu
     const { id } = await person()
     await byHand.onlyLicense(id, 5)
     expect(await about(api, admin, id).consistency()).toEqual({
-      ...{ consistent: false, message: 'Desync detected: Progress=none, License=5', progressExists: false, licenseExists: true },
+      ...{
+        consistent: false,
+        message: 'Desync detected: Progress=none, License=5',
+        progressExists: false,
+        licenseExists: true,
+      },
       ...{ progressLevel: null, licenseLevel: 5, difference: null, recommendedAction: 'CREATE_PROGRESS' },
     })
     expect(await found(id)).toHaveLength(1)
     await refusesToGoOn(id, 'CREATE_PROGRESS')
-    expect(await about(api, admin, id).sync('PROGRESS')).toMatchObject({ __typename: 'RecordNotFound', record: 'PROGRESS' })
+    expect(await about(api, admin, id).sync('PROGRESS')).toMatchObject({
+      __typename: 'RecordNotFound',
+      record: 'PROGRESS',
+    })
     expect(payload(await about(api, admin, id).sync('LICENSE'))).toMatchObject({
       version: 1,
       synced: true,
       progress: { currentLevel: 5, totalXp: 0 },
     })
-    expect(await w.query('select "issuedAt" from "License" where "userId" = $1', [id])).toEqual([{ issuedAt: new Date('2020-02-02T00:00:00Z') }])
+    expect(await w.query('select "issuedAt" from "License" where "userId" = $1', [id])).toEqual([
+      { issuedAt: new Date('2020-02-02T00:00:00Z') },
+    ])
     await goesOn(id, 5)
     await expectSound(w, id)
   })
@@ -161,19 +216,31 @@ describe('test_sync_edge_cases: what cannot happen, made by hand, is found, refu
     await byHand.noProgress(id)
     await refusesToGoOn(id, 'CREATE_PROGRESS')
     payload(await about(api, admin, id).sync('LICENSE'))
-    for (const newLevel of [3, 4, 1]) payload(await about(api, admin, id).update({ newLevel })) // versions 2 to 4, as before
+    // versions 2 to 4, as before
+    for (const newLevel of [3, 4, 1]) payload(await about(api, admin, id).update({ newLevel }))
     expect(payload(await about(api, admin, id).up(100))).toMatchObject({ progress: { currentLevel: 2 } })
     const story = await w.query<{ change: string }>(
       `select version || ': ' || "from" || ' → ' || "to" as change from "LicenseProgression" where "userId" = $1 order by at, version, "from"`,
       [id],
     )
-    expect(story.map(({ change }) => change)).toEqual(['2: 1 → 2', '2: 2 → 3', '3: 3 → 4', '2: 4 → 3', '3: 3 → 4', '4: 4 → 1', '5: 1 → 2'])
+    expect(story.map(({ change }) => change)).toEqual([
+      '2: 1 → 2',
+      '2: 2 → 3',
+      '3: 3 → 4',
+      '2: 4 → 3',
+      '3: 3 → 4',
+      '4: 4 → 1',
+      '5: 1 → 2',
+    ])
     await expectSound(w, id)
   })
 
   test('neither: that is consistent, and whoever begins goes on', async () => {
     const { id } = await person()
-    expect(await about(api, admin, id).consistency()).toEqual({ ...agree(null), message: 'Neither progress nor license exists.' })
+    expect(await about(api, admin, id).consistency()).toEqual({
+      ...agree(null),
+      message: 'Neither progress nor license exists.',
+    })
     expect(await found(id)).toEqual([])
     for (const source of ['PROGRESS', 'LICENSE'] as const)
       expect(await about(api, admin, id).sync(source)).toMatchObject({ __typename: 'RecordNotFound', record: source })
@@ -186,16 +253,25 @@ describe('test_sync_edge_cases: what cannot happen, made by hand, is found, refu
     await byHand.noLicense(id)
     await byHand.noProgress(id)
     payload(await about(api, admin, id).up(100))
-    expect(await w.query('select count(*)::int as count from "LicenseProgression" where "userId" = $1', [id])).toEqual([{ count: 3 }])
+    expect(await w.query('select count(*)::int as count from "LicenseProgression" where "userId" = $1', [id])).toEqual([
+      { count: 3 },
+    ])
     await expectSound(w, id)
   })
 
   test('both, at one level: syncing changes nothing and appends nothing', async () => {
     const { id } = await at(5)
-    expect(await about(api, admin, id).consistency()).toEqual({ ...agree(5), message: 'Progress and license agree: level 5.' })
+    expect(await about(api, admin, id).consistency()).toEqual({
+      ...agree(5),
+      message: 'Progress and license agree: level 5.',
+    })
     const before = await everything(w, id)
     for (const source of ['PROGRESS', 'LICENSE'] as const)
-      expect(payload(await about(api, admin, id).sync(source))).toMatchObject({ version: 2, synced: false, progressions: [] })
+      expect(payload(await about(api, admin, id).sync(source))).toMatchObject({
+        version: 2,
+        synced: false,
+        progressions: [],
+      })
     expect(await everything(w, id)).toEqual(before)
   })
 
@@ -235,9 +311,13 @@ test('the way in knows what hangs below a root that is not there yet: it is told
   )
   for (const table of ['License', 'SpecializationProgress'])
     await w.query(`create trigger note after insert or update on "${table}" for each row execute function note()`)
-  await commit(syncRecords, { actor: system, input: { userId: id, specialization: 'PLAYER', source: 'LICENSE', reason: 'from elsewhere' } })
+  await commit(syncRecords, {
+    actor: system,
+    input: { userId: id, specialization: 'PLAYER', source: 'LICENSE', reason: 'from elsewhere' },
+  })
   await w.query('drop function note cascade')
-  expect(await w.query('select what from written')).toEqual([{ what: 'INSERT SpecializationProgress' }]) // the license is as it was
+  // the license is as it was
+  expect(await w.query('select what from written')).toEqual([{ what: 'INSERT SpecializationProgress' }])
 })
 
 test('desyncs come page by page, in order, and only those', async () => {
@@ -248,11 +328,12 @@ test('desyncs come page by page, in order, and only those', async () => {
   do {
     const {
       desyncs,
-    }: { desyncs: { pageInfo: { hasNextPage: boolean; endCursor?: string | null }; edges: readonly { node: { userId: string } }[] } } = await api.get(
-      Desyncs,
-      { first: 2, after },
-      admin.token,
-    )
+    }: {
+      desyncs: {
+        pageInfo: { hasNextPage: boolean; endCursor?: string | null }
+        edges: readonly { node: { userId: string } }[]
+      }
+    } = await api.get(Desyncs, { first: 2, after }, admin.token)
     all.push(...desyncs.edges.map(({ node }) => Buffer.from(node.userId, 'base64').toString().slice(5)))
     after = desyncs.pageInfo.hasNextPage ? desyncs.pageInfo.endCursor! : null
   } while (after)
@@ -282,7 +363,13 @@ test('no desync lasts: of all that the verbs did here, none is left between two 
     outcome(
       commit(levelUp, {
         actor: system,
-        input: { userId: people[i % 20]!.id, specialization: 'PLAYER', xpGained: 60, sessionsCompleted: 1, reason: 'race' },
+        input: {
+          userId: people[i % 20]!.id,
+          specialization: 'PLAYER',
+          xpGained: 60,
+          sessionsCompleted: 1,
+          reason: 'race',
+        },
       }),
     ),
   )

@@ -15,20 +15,28 @@ describe('updateLevel', () => {
   test('sets the level of both records, adds to the totals and tells the change, all in one (E5, E7, E13, E16)', async () => {
     const { id } = await person()
     const { update } = about(api, instructor, id)
-    expect(payload(await update({ newLevel: 3, xpChange: 260, sessionsChange: 4, reason: 'came from another club' }))).toMatchObject({
+    expect(
+      payload(await update({ newLevel: 3, xpChange: 260, sessionsChange: 4, reason: 'came from another club' })),
+    ).toMatchObject({
       version: 2, // 1 is its beginning
       replayed: false,
       message: 'Level 1 → 3.',
       progress: { version: 2, currentLevel: 3, totalXp: 260, completedSessions: 4, theoryHours: 0, practiceHours: 0 },
       license: { currentLevel: 3, maxAchievedLevel: 3 },
-      progressions: [{ version: 2, from: 1, to: 3, advancedBy: globalId('User', instructor.id), reason: 'came from another club' }],
+      progressions: [
+        { version: 2, from: 1, to: 3, advancedBy: globalId('User', instructor.id), reason: 'came from another club' },
+      ],
     })
     expect(payload(await update({ newLevel: 3, xpChange: 40, sessionsChange: 1 }))).toMatchObject({
       version: 3,
       progress: { currentLevel: 3, totalXp: 300, completedSessions: 5 },
       progressions: [],
     })
-    expect((await expectSound(w, id)).map(({ kind }) => kind)).toEqual(['standingBegun', 'levelUpdated', 'levelUpdated'])
+    expect((await expectSound(w, id)).map(({ kind }) => kind)).toEqual([
+      'standingBegun',
+      'levelUpdated',
+      'levelUpdated',
+    ])
   })
 
   test('counts hours of theory and practice for a coach, exactly (E8)', async () => {
@@ -40,9 +48,10 @@ describe('updateLevel', () => {
       progressions: [{ advancedBy: globalId('User', admin.id) }],
     })
     expect(
-      await w.query('select "theoryHours"::text as theory, "practiceHours"::text as practice from "SpecializationProgress" where "userId" = $1', [
-        id,
-      ]),
+      await w.query(
+        'select "theoryHours"::text as theory, "practiceHours"::text as practice from "SpecializationProgress" where "userId" = $1',
+        [id],
+      ),
     ).toEqual([{ theory: '3.00', practice: '12.90' }])
     await expectSound(w, id, 'COACH')
   })
@@ -88,9 +97,14 @@ describe('updateLevel', () => {
       [{ xpChange: 2_000_000_000 }, { total: 'XP', most: 2_000_000_000 }],
       [{ theoryHoursChange: 1e12 }, { total: 'THEORY_HOURS', most: 9_999_999 }],
     ] as const
-    for (const [change, told] of refused) expect(await update({ newLevel: 4, ...change })).toMatchObject({ __typename: 'TotalOutOfRange', ...told })
+    for (const [change, told] of refused)
+      expect(await update({ newLevel: 4, ...change })).toMatchObject({ __typename: 'TotalOutOfRange', ...told })
     expect(await everything(w, id)).toEqual(before)
-    expect(payload(await update({ xpChange: -100, sessionsChange: -2, theoryHoursChange: -1.5, practiceHoursChange: -0.25 }))).toMatchObject({
+    expect(
+      payload(
+        await update({ xpChange: -100, sessionsChange: -2, theoryHoursChange: -1.5, practiceHoursChange: -0.25 }),
+      ),
+    ).toMatchObject({
       progress: { totalXp: 0, completedSessions: 0, theoryHours: 0, practiceHours: 0 },
     })
     await expectSound(w, id, 'COACH')
@@ -123,10 +137,19 @@ describe('updateLevel', () => {
 
   test('knows no specialization and nobody by a made-up name', async () => {
     const { id } = await person()
-    expect(await about(api, admin, id, 'REFEREE').update({})).toMatchObject({ __typename: 'SpecializationNotFound', specialization: 'REFEREE' })
-    expect(await about(api, admin, 'nobody').update({})).toMatchObject({ __typename: 'UserNotFound', userId: globalId('User', 'nobody') })
+    expect(await about(api, admin, id, 'REFEREE').update({})).toMatchObject({
+      __typename: 'SpecializationNotFound',
+      specialization: 'REFEREE',
+    })
+    expect(await about(api, admin, 'nobody').update({})).toMatchObject({
+      __typename: 'UserNotFound',
+      userId: globalId('User', 'nobody'),
+    })
     for (const code of ['player', 'PLAYER.COACH', '', 'Ä', 'P'.repeat(41)])
-      expect(await about(api, admin, id, code).update({})).toMatchObject({ __typename: 'InvalidInput', field: 'input.specialization' })
+      expect(await about(api, admin, id, code).update({})).toMatchObject({
+        __typename: 'InvalidInput',
+        field: 'input.specialization',
+      })
     for (const reason of ['', ' ', 'a\nb', 'a'.repeat(501)])
       expect(await about(api, admin, id).update({ reason })).toMatchObject({ field: 'input.reason' })
     expect(await everything(w, id)).toMatchObject({ progress: [], license: [], events: [{ count: 0 }] })
@@ -165,9 +188,9 @@ describe('updateLevel', () => {
     })
     expect(await update({ ...once, xpChange: 71 })).toMatchObject({ __typename: 'IdempotencyKeyReused' })
     expect((await about(api, admin, id).up(0)).__typename).toBe('LevelUpPayload')
-    expect(await w.query('select "totalXp", "currentLevel" from "SpecializationProgress" where "userId" = $1', [id])).toEqual([
-      { totalXp: 75, currentLevel: 2 },
-    ])
+    expect(
+      await w.query('select "totalXp", "currentLevel" from "SpecializationProgress" where "userId" = $1', [id]),
+    ).toEqual([{ totalXp: 75, currentLevel: 2 }])
     await expectSound(w, id)
   })
 })
@@ -181,7 +204,11 @@ describe('updateLevels', () => {
   test('does many, and one that cannot be done fails alone (E22)', async () => {
     const people = await Promise.all(Array.from({ length: 6 }, () => person()))
     const items = people.map(({ id }, i) => item(id, i === 2 ? 999 : 3, i === 4 ? { specialization: 'REFEREE' } : {}))
-    const { updateLevels } = await api.get(UpdateLevels, { input: { items: [...items, item(people[0]!.id, 4), items[1]!] } }, instructor.token)
+    const { updateLevels } = await api.get(
+      UpdateLevels,
+      { input: { items: [...items, item(people[0]!.id, 4), items[1]!] } },
+      instructor.token,
+    )
     expect(updateLevels).toMatchObject({ __typename: 'UpdateLevelsPayload', succeeded: 6, failed: 2 })
     if (updateLevels.__typename !== 'UpdateLevelsPayload') throw new Error('not the payload')
     expect(
@@ -208,7 +235,9 @@ describe('updateLevels', () => {
       results: expect.arrayContaining([expect.objectContaining({ replayed: true })]),
     })
     expect(
-      await w.query('select sum("totalXp")::int as xp from "SpecializationProgress" where "userId" = any($1)', [people.map(({ id }) => id)]),
+      await w.query('select sum("totalXp")::int as xp from "SpecializationProgress" where "userId" = any($1)', [
+        people.map(({ id }) => id),
+      ]),
     ).toEqual([{ xp: 50 }])
   })
 
@@ -232,11 +261,14 @@ describe('updateLevels', () => {
     const { updateLevels } = await api.get(UpdateLevels, { input: { items } }, admin.token)
     expect(updateLevels).toMatchObject({ succeeded: 500, failed: 0 })
     expect(
-      await w.query('select sum("totalXp")::int as xp from "SpecializationProgress" where "userId" = any($1)', [people.map(({ id }) => id)]),
+      await w.query('select sum("totalXp")::int as xp from "SpecializationProgress" where "userId" = any($1)', [
+        people.map(({ id }) => id),
+      ]),
     ).toEqual([{ xp: 500 }])
     for (const { id } of people) await expectSound(w, id)
 
-    const refused = async (input: object, token?: string) => (await api.get(UpdateLevels, { input } as never, token)).updateLevels
+    const refused = async (input: object, token?: string) =>
+      (await api.get(UpdateLevels, { input } as never, token)).updateLevels
     expect(await refused({ items: [...items, items[0]!] }, admin.token)).toMatchObject({ __typename: 'InvalidInput' })
     expect(await refused({ items: [] }, admin.token)).toMatchObject({ __typename: 'InvalidInput' })
     expect(await refused({ items: items.slice(0, 1) }, people[0]!.token)).toMatchObject({ __typename: 'Forbidden' })
@@ -252,6 +284,9 @@ test('hours without end are refused, as a literal too', async () => {
       {},
       admin.token,
     )
-    expect({ data, errors }).toEqual({ data: { updateLevel: { __typename: 'InvalidInput', field: 'input.theoryHoursChange' } }, errors: undefined })
+    expect({ data, errors }).toEqual({
+      data: { updateLevel: { __typename: 'InvalidInput', field: 'input.theoryHoursChange' } },
+      errors: undefined,
+    })
   }
 })

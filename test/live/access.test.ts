@@ -27,7 +27,8 @@ async function school(lessons = 6) {
   payload(await api.enroll(learner.token, taken.id))
   return { learner, instructor, taken, id: enrollmentOf(learner.id, taken.id) }
 }
-const dismiss = (courseId: string, { id }: Person, by = commit) => by(dismissInstructor, { actor: system, input: { courseId, userId: id } })
+const dismiss = (courseId: string, { id }: Person, by = commit) =>
+  by(dismissInstructor, { actor: system, input: { courseId, userId: id } })
 const signOut = ({ id, token }: Person, by = commit) =>
   by(endSession, { actor: system, input: { userId: id, sessionId: hashOf(token).slice(0, 16) } })
 /** Another session of the same person. */
@@ -43,7 +44,8 @@ async function anotherSession({ id, actor }: Person, lastsMs = 3_600_000): Promi
 describe.each(transports)('over %s, an enrollment', (over) => {
   test('is watched by its learner, by who teaches its course, and by admins', async () => {
     const { learner, instructor, id } = await school()
-    for (const by of [learner, instructor, await person('ADMIN')]) expect(versions(await enrollment(id, { by, over }).until(1))).toEqual([1])
+    for (const by of [learner, instructor, await person('ADMIN')])
+      expect(versions(await enrollment(id, { by, over }).until(1))).toEqual([1])
   })
 
   test('is as if it did not exist to everybody else, whether it is there or not, and with a cursor as without', async () => {
@@ -72,7 +74,9 @@ describe.each(transports)('over %s, an enrollment', (over) => {
       refusals.push(problems(stream).map(({ message, extensions }) => ({ message, extensions })))
     }
     for (const refusal of refusals)
-      expect(refusal).toEqual([{ message: 'There is no such enrollment, or you may not see it.', extensions: { code: 'NOT_FOUND' } }])
+      expect(refusal).toEqual([
+        { message: 'There is no such enrollment, or you may not see it.', extensions: { code: 'NOT_FOUND' } },
+      ])
   })
 
   test('is not for who is not signed in, or is by a token that nobody has', async () => {
@@ -91,8 +95,15 @@ describe.each(transports)('over %s, an instructor who is dismissed', (over) => {
     const { learner, instructor, taken, id } = await school()
     const colleague = await person('INSTRUCTOR')
     await teach(taken.id, colleague)
-    const [theirs, theirClass] = [enrollment(id, { by: instructor, over }), watchCourse(taken.id, { by: instructor, over })]
-    const others = [enrollment(id, { by: learner, over }), enrollment(id, { by: colleague, over }), watchCourse(taken.id, { by: colleague, over })]
+    const [theirs, theirClass] = [
+      enrollment(id, { by: instructor, over }),
+      watchCourse(taken.id, { by: instructor, over }),
+    ]
+    const others = [
+      enrollment(id, { by: learner, over }),
+      enrollment(id, { by: colleague, over }),
+      watchCourse(taken.id, { by: colleague, over }),
+    ]
     await Promise.all([theirs, theirClass, ...others].map((stream) => stream.until(1)))
     payload(await api.complete(learner.token, taken.lesson(1)))
     await Promise.all([theirs, theirClass].map((stream) => stream.until(2)))
@@ -100,7 +111,9 @@ describe.each(transports)('over %s, an instructor who is dismissed', (over) => {
     await dismiss(taken.id, instructor)
     await Promise.all([theirs.end(), theirClass.end()])
     for (const stream of [theirs, theirClass])
-      expect(problems(stream)).toMatchObject([{ message: 'You may no longer see this.', extensions: { code: 'FORBIDDEN' } }])
+      expect(problems(stream)).toMatchObject([
+        { message: 'You may no longer see this.', extensions: { code: 'FORBIDDEN' } },
+      ])
     expect(await metric('lockstep_live_closed_total{why="refused"}')).toBe(refused + 2)
     payload(await api.complete(learner.token, taken.lesson(2)))
     for (const stream of others) expect(await stream.until(3)).toHaveLength(3)
@@ -123,7 +136,9 @@ describe.each(transports)('over %s, an instructor who is dismissed', (over) => {
       // what comes before may be told or not, and keeps the readers busy
       const before = round % 3 ? complete(1) : undefined
       await dismiss(taken.id, instructor, round % 4 < 2 ? commit : other)
-      const { version } = (await w.query<{ version: number }>('select version from "Enrollment" where id = $1', [id]))[0]!
+      const { version } = (
+        await w.query<{ version: number }>('select version from "Enrollment" where id = $1', [id])
+      )[0]!
       await Promise.all([complete(2), complete(3), before])
       await Promise.all(streams.map((stream) => stream.end()))
       const last = (await w.query<{ version: number }>('select version from "Enrollment" where id = $1', [id]))[0]!
@@ -158,7 +173,11 @@ describe('a session that ends', () => {
     const second = await anotherSession(learner)
     const closes: number[] = []
     const client = connect(learner, { on: { closed: (event) => void closes.push((event as { code: number }).code) } })
-    const ended = [enrollment(id, { client }), enrollment(id, { client }), enrollment(id, { by: learner, over: 'server-sent events' })]
+    const ended = [
+      enrollment(id, { client }),
+      enrollment(id, { client }),
+      enrollment(id, { by: learner, over: 'server-sent events' }),
+    ]
     const goesOn = enrollment(id, { by: second })
     await Promise.all([...ended, goesOn].map((stream) => stream.until(1)))
     await signOut(learner)
@@ -182,7 +201,8 @@ describe('a session that ends', () => {
     const stream = enrollment(id, { by: brief, over })
     await stream.until(1)
     await stream.end()
-    expect(over === 'WebSocket' ? ['UNAUTHENTICATED', 4401] : ['UNAUTHENTICATED']).toContain(codes(stream)[0]) // the connection may be first
+    // the connection may be first
+    expect(over === 'WebSocket' ? ['UNAUTHENTICATED', 4401] : ['UNAUTHENTICATED']).toContain(codes(stream)[0])
   })
 
   test('is told nothing that is committed after it has ended', async () => {
@@ -201,13 +221,22 @@ describe('a session that ends', () => {
   })
 })
 
-test('what the journal tells nothing of, a row that was deleted by hand, is noticed within ten seconds', { timeout: 30_000 }, async () => {
+test('what the journal tells nothing of, a row that was deleted by hand, is noticed within ten seconds', {
+  timeout: 30_000,
+}, async () => {
   const [a, b, c, d] = [await school(), await school(), await school(), await school()]
   const bySession = enrollment(a.id, { by: a.learner })
-  const byCourse = [enrollment(b.id, { by: b.instructor }), watchCourse(b.taken.id, { by: b.instructor, over: 'server-sent events' })]
+  const byCourse = [
+    enrollment(b.id, { by: b.instructor }),
+    watchCourse(b.taken.id, { by: b.instructor, over: 'server-sent events' }),
+  ]
   const byRole = enrollment(c.id, { by: c.instructor })
   const byUser = enrollment(d.id, { by: d.learner })
-  const untouched = [enrollment(b.id, { by: b.learner }), enrollment(c.id, { by: c.learner }), watchCourse(d.taken.id, { by: d.instructor })]
+  const untouched = [
+    enrollment(b.id, { by: b.learner }),
+    enrollment(c.id, { by: c.learner }),
+    watchCourse(d.taken.id, { by: d.instructor }),
+  ]
   await Promise.all([bySession, ...byCourse, byRole, byUser, ...untouched].map((stream) => stream.until(1)))
   const begun = performance.now()
   await w.query('delete from "Session" where "userId" = $1', [a.learner.id])
@@ -225,12 +254,17 @@ test('how often that is looked for can be told, and each look leaves those who m
   const looks: string[] = []
   const { learner, instructor, taken, id } = await school()
   const parts = composed(w, { recheckMs: 50, watch: { closed: (why) => looks.push(why) } })
-  const [theirs, own] = [instructor, learner].map((by) => parts.subscribe(ENROLLMENT, { id: globalId('Enrollment', id) }, by))
+  const [theirs, own] = [instructor, learner].map((by) =>
+    parts.subscribe(ENROLLMENT, { id: globalId('Enrollment', id) }, by),
+  )
   await Promise.all([theirs!.until(1), own!.until(1)])
   await w.query('delete from "CourseInstructor" where "userId" = $1', [instructor.id])
   await theirs!.end(1_000)
   expect(theirs!.items.at(-1)).toMatchObject({ errors: [{ message: 'You may no longer see this.' }] })
-  await parts.commit(completeLesson, { actor: learner.actor, input: { learnerId: learner.id, lessonId: taken.lesson(1) } })
+  await parts.commit(completeLesson, {
+    actor: learner.actor,
+    input: { learnerId: learner.id, lessonId: taken.lesson(1) },
+  })
   expect((await own!.until(2)).map(({ data }) => data!.enrollmentUpdates.version)).toEqual([1, 2])
   expect(looks).toEqual(['refused'])
 })
@@ -254,25 +288,35 @@ test('a look that is under way when the next begins does not decide for it: what
   }
 })
 
-test.each(transports)('over %s: an enrollment that is deleted by hand and made again is told as another: from its present on', async (over) => {
-  const { learner, instructor, taken, id } = await school()
-  for (const n of [1, 2]) payload(await api.complete(learner.token, taken.lesson(n)))
-  const streams = [enrollment(id, { by: instructor, over }), enrollment(id, { by: await person('ADMIN'), over })]
-  await Promise.all(streams.map((stream) => stream.until(1)))
-  await w.query('delete from "User" where id = $1', [learner.id])
-  await w.query('delete from "Event" where "rootId" = any($1)', [[id, learner.id]])
-  await w.query(`insert into "User" (id, version, name, role, "createdAt") values ($1, 1, 'again', 'LEARNER', now())`, [learner.id])
-  await commit(enroll, { actor: learner.actor, input: { learnerId: learner.id, courseId: taken.id } })
-  for (const n of [1, 2, 3]) await commit(completeLesson, { actor: learner.actor, input: { learnerId: learner.id, lessonId: taken.lesson(n) } })
-  for (const stream of streams) {
-    await stream.until((items) => items.at(-1)?.version === 4 && items.length > 1)
-    const [before, snapshot, ...changes] = stream.items
-    expect(before).toMatchObject({ why: 'FIRST', version: 3 })
-    expect(snapshot).toMatchObject({ __typename: 'EnrollmentSnapshot', why: 'OTHER_EPOCH' })
-    expect(versions(changes)).toEqual(range(snapshot!.version + 1, 4))
-    expect(changes.map(({ __typename }) => __typename)).toEqual(changes.map(() => 'EnrollmentChange'))
-  }
-})
+test.each(transports)(
+  'over %s: an enrollment that is deleted by hand and made again is told as another: from its present on',
+  async (over) => {
+    const { learner, instructor, taken, id } = await school()
+    for (const n of [1, 2]) payload(await api.complete(learner.token, taken.lesson(n)))
+    const streams = [enrollment(id, { by: instructor, over }), enrollment(id, { by: await person('ADMIN'), over })]
+    await Promise.all(streams.map((stream) => stream.until(1)))
+    await w.query('delete from "User" where id = $1', [learner.id])
+    await w.query('delete from "Event" where "rootId" = any($1)', [[id, learner.id]])
+    await w.query(
+      `insert into "User" (id, version, name, role, "createdAt") values ($1, 1, 'again', 'LEARNER', now())`,
+      [learner.id],
+    )
+    await commit(enroll, { actor: learner.actor, input: { learnerId: learner.id, courseId: taken.id } })
+    for (const n of [1, 2, 3])
+      await commit(completeLesson, {
+        actor: learner.actor,
+        input: { learnerId: learner.id, lessonId: taken.lesson(n) },
+      })
+    for (const stream of streams) {
+      await stream.until((items) => items.at(-1)?.version === 4 && items.length > 1)
+      const [before, snapshot, ...changes] = stream.items
+      expect(before).toMatchObject({ why: 'FIRST', version: 3 })
+      expect(snapshot).toMatchObject({ __typename: 'EnrollmentSnapshot', why: 'OTHER_EPOCH' })
+      expect(versions(changes)).toEqual(range(snapshot!.version + 1, 4))
+      expect(changes.map(({ __typename }) => __typename)).toEqual(changes.map(() => 'EnrollmentChange'))
+    }
+  },
+)
 
 test('whoever watches what is deleted by hand and does not come again is told nothing, and whoever comes back, that there is nothing', async () => {
   const { learner, instructor, id } = await school()

@@ -3,16 +3,16 @@ import { type Client, createClient } from 'graphql-ws'
 import pino from 'pino'
 import { afterEach } from 'vitest'
 import WebSocket from 'ws'
-import { commits } from '../../src/commit.ts'
-import { createContext } from '../../src/context.ts'
+import { commits } from '../../src/commit/commit.ts'
+import { createContext } from '../../src/api/context.ts'
 import { connect } from '../../src/database/client.ts'
 import { defaultPool } from '../../src/database/pool.ts'
 import { sessions, viewers } from '../../src/identity/viewer.ts'
 import { following } from '../../src/journal/follow.ts'
 import { Tail } from '../../src/journal/tail.ts'
 import { Subscriptions, type SubscriptionsOptions } from '../../src/live/subscriptions.ts'
-import { toSchema } from '../../src/schema.ts'
-import { shownError } from '../../src/shownError.ts'
+import { toSchema } from '../../src/server/schema.ts'
+import { shownError } from '../../src/api/shownError.ts'
 import { globalId } from '../api.ts'
 
 /** What a subscription is told, as it comes. */
@@ -30,7 +30,11 @@ export interface Stream<Data = Record<string, never>> {
 }
 
 /** A client over WebSocket, as an application would have one. */
-export function socketClient(url: string, token?: string, options: Partial<Parameters<typeof createClient>[0]> = {}): Client {
+export function socketClient(
+  url: string,
+  token?: string,
+  options: Partial<Parameters<typeof createClient>[0]> = {},
+): Client {
   return createClient({
     url: `${url.replace('http', 'ws')}/graphql`,
     webSocketImpl: WebSocket,
@@ -42,7 +46,9 @@ export function socketClient(url: string, token?: string, options: Partial<Param
 }
 
 /** Collects what a subscription is told. */
-export function collect<Data>(begin: (sink: { next(value: Data): void; error(error: unknown): void; complete(): void }) => () => void): Stream<Data> {
+export function collect<Data>(
+  begin: (sink: { next(value: Data): void; error(error: unknown): void; complete(): void }) => () => void,
+): Stream<Data> {
   const items: Data[] = []
   const errors: unknown[] = []
   let ended = false
@@ -110,7 +116,12 @@ export const subscribe = <Data>(client: Client, query: string, variables: Record
   )
 
 /** Subscribes over server-sent events. */
-export const subscribeEvents = <Data>(url: string, query: string, variables: Record<string, unknown>, token?: string): Stream<Data> =>
+export const subscribeEvents = <Data>(
+  url: string,
+  query: string,
+  variables: Record<string, unknown>,
+  token?: string,
+): Stream<Data> =>
   collect<Data>((sink) =>
     readEvents<Data>(url, query, variables, token, {
       ...sink,
@@ -146,7 +157,11 @@ export function readEvents<Data>(
   const read = async () => {
     const response = await fetch(`${url}/graphql`, {
       method: 'POST',
-      headers: { 'content-type': 'application/json', accept: 'text/event-stream', ...(token && { authorization: `Bearer ${token}` }) },
+      headers: {
+        'content-type': 'application/json',
+        accept: 'text/event-stream',
+        ...(token && { authorization: `Bearer ${token}` }),
+      },
       body: JSON.stringify({ query, variables }),
       signal: abort.signal,
     })
@@ -183,21 +198,31 @@ export interface Watching {
   readonly client?: Client
 }
 
-/** Watches as applications do, each over a connection of its own, until the test is over at the latest. The items are what the one field of a subscription brings. */
+/**
+ * Watches as applications do, each over a connection of its own, until the test is over at the latest. The items are
+ * what the one field of a subscription brings.
+ */
 export function watching(url: string) {
   const open: (() => unknown)[] = []
   afterEach(async () => {
     for (const close of open.splice(0)) await close()
   })
 
-  function connect(by: { readonly token: string } | undefined, options: Parameters<typeof socketClient>[2] = {}): Client {
+  function connect(
+    by: { readonly token: string } | undefined,
+    options: Parameters<typeof socketClient>[2] = {},
+  ): Client {
     const client = socketClient(url, by?.token, options)
     open.push(() => client.dispose())
     return client
   }
 
   /** Results as they come, errors and all. */
-  function results<Data = Record<string, unknown>>(query: string, variables: Record<string, unknown>, { by, over, client }: Watching = {}) {
+  function results<Data = Record<string, unknown>>(
+    query: string,
+    variables: Record<string, unknown>,
+    { by, over, client }: Watching = {},
+  ) {
     return collect<Result<Data>>((sink) => {
       if (over === 'server-sent events') {
         const stop = readEvents<Data>(url, query, variables, by?.token, sink)
@@ -205,7 +230,10 @@ export function watching(url: string) {
         return stop
       }
       const own = client ?? connect(by)
-      const stop = own.subscribe<Data>({ query, variables }, { ...sink, next: (result) => sink.next(result as Result<Data>) })
+      const stop = own.subscribe<Data>(
+        { query, variables },
+        { ...sink, next: (result) => sink.next(result as Result<Data>) },
+      )
       return () => {
         stop()
         if (!client) void own.dispose()
@@ -216,14 +244,18 @@ export function watching(url: string) {
   /** Items as they come; an error ends it. */
   function items<Item = Told>(query: string, variables: Record<string, unknown>, { by, over, client }: Watching = {}) {
     return collect<Item>((sink) => {
-      const next = ({ data, errors }: Result<Record<string, Item>>) => (errors ? sink.error(errors) : sink.next(Object.values(data!)[0]!))
+      const next = ({ data, errors }: Result<Record<string, Item>>) =>
+        errors ? sink.error(errors) : sink.next(Object.values(data!)[0]!)
       if (over === 'server-sent events') {
         const stop = readEvents<Record<string, Item>>(url, query, variables, by?.token, { ...sink, next })
         open.push(stop)
         return stop
       }
       const own = client ?? connect(by)
-      const stop = own.subscribe<Record<string, Item>>({ query, variables }, { ...sink, next: (result) => next(result as never) })
+      const stop = own.subscribe<Record<string, Item>>(
+        { query, variables },
+        { ...sink, next: (result) => next(result as never) },
+      )
       return () => {
         stop()
         if (!client) void own.dispose()
@@ -246,14 +278,25 @@ export function watching(url: string) {
 }
 
 /** The parts that subscriptions are made of, put together as the server does, to be looked into. */
-export function composed(w: { url: string; onClose(close: () => unknown): unknown }, options: Partial<SubscriptionsOptions> = {}) {
+export function composed(
+  w: { url: string; onClose(close: () => unknown): unknown },
+  options: Partial<SubscriptionsOptions> = {},
+) {
   const db = connect(w.url, { ...defaultPool, size: 2, max: 20 })
   const tail = new Tail({ url: w.url })
   const followed = following({ db, tail })
   const { commit, drained } = commits(db, { watch: { committed: () => tail.ring() } })
   const surroundings = { db, commit, cursorOf: async () => '', log: { warn() {}, error() {} } }
   const subscriptions = new Subscriptions({
-    ...{ surroundings, tail, follow: followed.follow, sessionOf: sessions(db), room: () => true, bufferBytes: 1_000_000, perUser: 1_000 },
+    ...{
+      surroundings,
+      tail,
+      follow: followed.follow,
+      sessionOf: sessions(db),
+      room: () => true,
+      bufferBytes: 1_000_000,
+      perUser: 1_000,
+    },
     shown: (error) => shownError(error, pino({ level: 'silent' })),
     ...options,
   })
@@ -267,7 +310,11 @@ export function composed(w: { url: string; onClose(close: () => unknown): unknow
   })
 
   /** Subscribes within the process. */
-  function subscribe<Data = { enrollmentUpdates: Told; courseUpdates: Told }>(query: string, variableValues: object, { token }: { token: string }) {
+  function subscribe<Data = { enrollmentUpdates: Told; courseUpdates: Told }>(
+    query: string,
+    variableValues: object,
+    { token }: { token: string },
+  ) {
     return collect<Result<Data>>((sink) => {
       let stop = () => {}
       const run = async () => {
@@ -292,11 +339,13 @@ export function composed(w: { url: string; onClose(close: () => unknown): unknow
 export const problems = ({ errors }: Stream<unknown>): Problem[] =>
   errors.flat().flatMap((error) => (error as { errors?: Problem[] }).errors ?? [error as Problem])
 /** Their codes. Of a connection that was closed, the number that it was closed with. */
-export const codes = (stream: Stream<unknown>) => problems(stream).map((problem) => problem.extensions?.code ?? (problem as { code?: number }).code)
+export const codes = (stream: Stream<unknown>) =>
+  problems(stream).map((problem) => problem.extensions?.code ?? (problem as { code?: number }).code)
 
 export const versions = (items: readonly Told[]) => items.map(({ version }) => version)
 /** All whole numbers from one to another. */
-export const range = (from: number, to: number) => Array.from({ length: Math.max(0, to - from + 1) }, (_, i) => from + i)
+export const range = (from: number, to: number) =>
+  Array.from({ length: Math.max(0, to - from + 1) }, (_, i) => from + i)
 
 /** The selection that tests watch with. */
 export const ENROLLMENT = `
@@ -332,7 +381,13 @@ export interface Told {
   readonly learners?: number
   readonly completed?: number
   readonly percent?: number
-  readonly enrollment: { readonly id: string; readonly version: number; readonly completed: number; readonly total: number; readonly percent: number }
+  readonly enrollment: {
+    readonly id: string
+    readonly version: number
+    readonly completed: number
+    readonly total: number
+    readonly percent: number
+  }
   readonly lessons?: readonly { readonly id: string; readonly status: string }[]
   readonly lesson?: { readonly id: string; readonly status: string } | null
 }

@@ -20,7 +20,10 @@ pg.Client.prototype.query = function (this: pg.Client, ...args: unknown[]) {
 afterAll(() => {
   pg.Client.prototype.query = query as never
 })
-/** How many of those so far read the present, or what was missed, of what is followed; and how many ask whose sessions they are. */
+/**
+ * How many of those so far read the present, or what was missed, of what is followed; and how many ask whose sessions
+ * they are.
+ */
 const reads = () => sent.filter((text) => text.includes('pg_current_snapshot()::text as seen')).length
 const looks = () => sent.filter((text) => text.includes('"tokenHash"') && text.startsWith('select')).length
 
@@ -39,9 +42,15 @@ async function school(lessons = 8) {
 }
 
 const nobody = () =>
-  vi.waitFor(async () => expect(await Promise.all(['connections', 'subscriptions'].map((what) => metric(`lockstep_live_${what}`)))).toEqual([0, 0]), {
-    timeout: 25_000,
-  })
+  vi.waitFor(
+    async () =>
+      expect(
+        await Promise.all(['connections', 'subscriptions'].map((what) => metric(`lockstep_live_${what}`))),
+      ).toEqual([0, 0]),
+    {
+      timeout: 25_000,
+    },
+  )
 
 describe('a thousand', () => {
   test('who connect at once, and then ask at once for one enrollment, each have its present and all that follows, for a few readings of it', {
@@ -49,7 +58,10 @@ describe('a thousand', () => {
   }, async () => {
     const { learner, taken, id } = await school()
     const clients = range(1, CROWD).map(() => connect(learner, { lazy: false, retryAttempts: 5 }))
-    await vi.waitUntil(async () => (await metric('lockstep_live_connections')) === CROWD, { timeout: 60_000, interval: 100 })
+    await vi.waitUntil(async () => (await metric('lockstep_live_connections')) === CROWD, {
+      timeout: 60_000,
+      interval: 100,
+    })
     sent.length = 0
     const streams = clients.map((client) => enrollment(id, { client }))
     const change = api.complete(learner.token, taken.lesson(1)).then(payload) // while they come
@@ -75,13 +87,19 @@ describe('a thousand', () => {
     await first.until(1)
     for (const n of range(1, 7)) payload(await api.complete(learner.token, taken.lesson(n)))
     const cursors = (await first.until(8)).map(({ cursor }) => cursor)
-    const streams = range(0, CROWD - 1).map((i) => ({ from: i % 8, stream: enrollment(id, { by: learner, after: cursors[i % 8]! }) }))
+    const streams = range(0, CROWD - 1).map((i) => ({
+      from: i % 8,
+      stream: enrollment(id, { by: learner, after: cursors[i % 8]! }),
+    }))
     const there = () => streams.filter(({ stream }) => stream.items.length).length
     let last = 8
     for (let n = 0; n < 40; n++) {
       const lesson = taken.lesson(1 + ((n >> 1) % 7))
-      last = payload(n % 2 ? await api.complete(learner.token, lesson) : await api.resetLesson(learner.token, lesson)).version
-      await vi.waitUntil(() => there() >= (n * CROWD) / 50, { timeout: 60_000, interval: 10 }) // a change for each so many who have come
+      last = payload(
+        n % 2 ? await api.complete(learner.token, lesson) : await api.resetLesson(learner.token, lesson),
+      ).version
+      // a change for each so many who have come
+      await vi.waitUntil(() => there() >= (n * CROWD) / 50, { timeout: 60_000, interval: 10 })
     }
     await Promise.all(streams.map(({ stream }) => stream.until((items) => items.at(-1)?.version === last, 60_000)))
     for (const { from, stream } of streams) {
@@ -121,7 +139,12 @@ test('whoever goes away leaves nothing behind, however they go: no subscription,
 test('of what subscribers go through nothing stays: feeds, channels and subscriptions are none when the last has left', async () => {
   const { learner, instructor, taken, id } = await school()
   const parts = composed(w)
-  const count = () => [parts.subscriptions.count, parts.subscriptions.streams, parts.followed.feeds, parts.tail.channels]
+  const count = () => [
+    parts.subscriptions.count,
+    parts.subscriptions.streams,
+    parts.followed.feeds,
+    parts.tail.channels,
+  ]
   expect(count()).toEqual([0, 0, 0, 0])
   for (let round = 0; round < 3; round++) {
     const streams = range(1, 40).map((n) =>
@@ -131,7 +154,10 @@ test('of what subscribers go through nothing stays: feeds, channels and subscrip
     )
     await Promise.all(streams.map((stream) => stream.until(1)))
     expect(count()).toEqual([40, 40, 2, 2])
-    await parts.commit(completeLesson, { actor: learner.actor, input: { learnerId: learner.id, lessonId: taken.lesson(round + 1) } })
+    await parts.commit(completeLesson, {
+      actor: learner.actor,
+      input: { learnerId: learner.id, lessonId: taken.lesson(round + 1) },
+    })
     await Promise.all(streams.map((stream) => stream.until(2)))
     for (const { stop } of streams) stop()
     await vi.waitFor(() => expect(count()).toEqual([0, 0, 0, 0]))
@@ -159,8 +185,12 @@ test('what a viewer’s own is thrown away where it was rendered for all: nobody
   const own = `subscription ($id: ID!) { enrollmentUpdates(enrollmentId: $id) { ... on EnrollmentSnapshot { version } ... on EnrollmentChange { version enrollment { availableLessons { progress { status } } } } } }`
   const streams = [learner, instructor].map((by) => parts.subscribe(own, { id: globalId('Enrollment', id) }, by))
   await Promise.all(streams.map((stream) => stream.until(1)))
-  await parts.commit(completeLesson, { actor: learner.actor, input: { learnerId: learner.id, lessonId: taken.lesson(1) } })
-  for (const stream of streams) expect((await stream.until(2))[1]).toMatchObject({ data: { enrollmentUpdates: { version: 2 } } })
+  await parts.commit(completeLesson, {
+    actor: learner.actor,
+    input: { learnerId: learner.id, lessonId: taken.lesson(1) },
+  })
+  for (const stream of streams)
+    expect((await stream.until(2))[1]).toMatchObject({ data: { enrollmentUpdates: { version: 2 } } })
   expect(shown).toEqual([])
 })
 
@@ -178,14 +208,21 @@ test('five rounds of five hundred who come and go hold no memory', { timeout: 12
     return (heapUsed + external) / 1e6
   }
   const round = async (n: number) => {
-    const streams = range(1, 500).map((i) => enrollment(id, { by: learner, over: i % 5 ? 'WebSocket' : 'server-sent events' }))
+    const streams = range(1, 500).map((i) =>
+      enrollment(id, { by: learner, over: i % 5 ? 'WebSocket' : 'server-sent events' }),
+    )
     await Promise.all(streams.map((stream) => stream.until(1, 30_000)))
-    payload(n % 2 ? await api.complete(learner.token, taken.lesson(1)) : await api.resetLesson(learner.token, taken.lesson(1)))
+    payload(
+      n % 2
+        ? await api.complete(learner.token, taken.lesson(1))
+        : await api.resetLesson(learner.token, taken.lesson(1)),
+    )
     await Promise.all(streams.map((stream) => stream.until(2, 30_000)))
     for (const { stop } of streams) stop()
     await nobody()
   }
-  // this client's own memory of them is only let go with the test, so that it is kept out of what is compared: as much before as after
+  // this client's own memory of them is only let go with the test, so that it is kept out of what is compared: as much
+  // before as after
   const sizes: number[] = []
   for (let n = 1; n <= 6; n++) {
     await round(n)

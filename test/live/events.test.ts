@@ -49,7 +49,11 @@ interface Asked {
 }
 
 /** Opens an event stream, and reads it event by event. */
-async function listen(query: string, variables: object, { method = 'POST', token, headers = {}, body, url = api.url }: Asked = {}) {
+async function listen(
+  query: string,
+  variables: object,
+  { method = 'POST', token, headers = {}, body, url = api.url }: Asked = {},
+) {
   const abort = new AbortController()
   open.add(() => abort.abort())
   const search = new URLSearchParams({ query, variables: JSON.stringify(variables) })
@@ -87,7 +91,8 @@ async function listen(query: string, variables: object, { method = 'POST', token
   return {
     ...{ response, results, events, isStream },
     told: () => results.map(({ data }) => data!.enrollmentUpdates),
-    until: (count: number) => until(() => results.length >= count, `${count} results, and there are ${JSON.stringify(results)}`),
+    until: (count: number) =>
+      until(() => results.length >= count, `${count} results, and there are ${JSON.stringify(results)}`),
     end: () => until(() => ended, `the end, after ${JSON.stringify(results)}`),
     leave: () => abort.abort(),
   }
@@ -107,7 +112,10 @@ async function enrolled() {
 async function session(userId: string, ms: number) {
   const token = `token-${randomUUID()}`
   const tokenHash = hashOf(token)
-  await commit(startSession, { actor: system, input: { userId, tokenHash, expiresAt: new Date(Date.now() + ms).toISOString() } })
+  await commit(startSession, {
+    actor: system,
+    input: { userId, tokenHash, expiresAt: new Date(Date.now() + ms).toISOString() },
+  })
   const end = async () => {
     const [found] = await w.query<{ id: string }>('select id from "Session" where "tokenHash" = $1', [tokenHash])
     await commit(endSession, { actor: system, input: { userId, sessionId: found!.id } })
@@ -115,7 +123,8 @@ async function session(userId: string, ms: number) {
   return { token, end }
 }
 
-const insides = /prisma|postgres|sqlstate|select .* from|insert |node_modules|\.ts:|\.js:|at Object|stack|originalError|"http"|Something went wrong/i
+const insides =
+  /prisma|postgres|sqlstate|select .* from|insert |node_modules|\.ts:|\.js:|at Object|stack|originalError|"http"|Something went wrong/i
 
 /** One result, which says why nothing comes, and then the end. */
 async function refused(stream: Awaited<ReturnType<typeof listen>>, code: RegExp | string, before = 0) {
@@ -153,14 +162,26 @@ describe.each(['GET', 'POST'] as const)('by %s', (method) => {
     await again.until(3)
     await change()
     await again.until(4)
-    expect(again.told().map(({ __typename, version }) => [__typename, version])).toEqual([3, 4, 5, 6].map((version) => ['EnrollmentChange', version]))
+    expect(again.told().map(({ __typename, version }) => [__typename, version])).toEqual(
+      [3, 4, 5, 6].map((version) => ['EnrollmentChange', version]),
+    )
     expect(stream.results).toHaveLength(4)
   })
 
-  test.each<[string, RegExp, (own: { id: string; token: string }) => [query: string, variables: object, token: string | undefined]]>([
+  test.each<
+    [
+      string,
+      RegExp,
+      (own: { id: string; token: string }) => [query: string, variables: object, token: string | undefined],
+    ]
+  >([
     ['without a token', /^UNAUTHENTICATED$/, ({ id }) => [ENROLLMENT, { id }, undefined]],
     ['with a token that opens nothing', /^UNAUTHENTICATED$/, ({ id }) => [ENROLLMENT, { id }, 'nonsense']],
-    ['of what is not there', /^NOT_FOUND$/, ({ token }) => [ENROLLMENT, { id: globalId('Enrollment', 'no.thing') }, token]],
+    [
+      'of what is not there',
+      /^NOT_FOUND$/,
+      ({ token }) => [ENROLLMENT, { id: globalId('Enrollment', 'no.thing') }, token],
+    ],
     ['by an id that is none', /^(BAD_REQUEST|INVALID_INPUT)$/, ({ token }) => [ENROLLMENT, { id: 'x' }, token]],
     ['after garbage', /^BAD_REQUEST$/, ({ id, token }) => [ENROLLMENT, { id, after: 'x' }, token]],
     ['that is a syntax error', /./, ({ token }) => ['subscription {', {}, token]],
@@ -169,18 +190,26 @@ describe.each(['GET', 'POST'] as const)('by %s', (method) => {
       'of 40 levels',
       /./,
       ({ id, token }) => [
-        inChange(`enrollment { ${'learner { enrollments(first: 1) { edges { node { '.repeat(9)} id ${'} } } }'.repeat(9)} }`),
+        inChange(
+          `enrollment { ${'learner { enrollments(first: 1) { edges { node { '.repeat(9)} id ${'} } } }'.repeat(9)} }`,
+        ),
         { id },
         token,
       ],
     ],
-    ['of 31 aliases', /./, ({ id, token }) => [inChange(Array.from({ length: 31 }, (_, i) => `a${i}: version`).join(' ')), { id }, token]],
+    [
+      'of 31 aliases',
+      /./,
+      ({ id, token }) => [inChange(Array.from({ length: 31 }, (_, i) => `a${i}: version`).join(' ')), { id }, token],
+    ],
     ['of 2,100 tokens', /./, ({ id, token }) => [inChange(`enrollment { ${'id '.repeat(2_100)} }`), { id }, token]],
     [
       'of pages of pages of pages',
       /^QUERY_TOO_EXPENSIVE$/,
       ({ id, token }) => [
-        inChange('enrollment { course { lessons(first: 100) { edges { node { requires { requires { requires { requires { id } } } } } } } } }'),
+        inChange(
+          'enrollment { course { lessons(first: 100) { edges { node { requires { requires { requires { requires { id } } } } } } } } }',
+        ),
         { id },
         token,
       ],
@@ -228,7 +257,11 @@ describe.each(['GET', 'POST'] as const)('by %s', (method) => {
     expect([...stream.response.headers.keys()].filter((name) => name.startsWith('access-control-'))).toEqual([])
     stream.leave()
     const own = await serve(w, { CORS_ORIGINS: 'https://app.example.com' })
-    const let_ = await listen(ENROLLMENT, { id }, { method, token, url: own.url, headers: { origin: 'https://app.example.com' } })
+    const let_ = await listen(
+      ENROLLMENT,
+      { id },
+      { method, token, url: own.url, headers: { origin: 'https://app.example.com' } },
+    )
     expect(let_.response.headers.get('access-control-allow-origin')).toBe('https://app.example.com')
     const other = await listen(ENROLLMENT, { id }, { method, token, url: own.url, headers: { origin } })
     expect(other.response.headers.get('access-control-allow-origin')).not.toBe(origin)
@@ -236,11 +269,16 @@ describe.each(['GET', 'POST'] as const)('by %s', (method) => {
   })
 })
 
-const inChange = (selection: string) => `subscription($id: ID!) { enrollmentUpdates(enrollmentId: $id) { ... on EnrollmentChange { ${selection} } } }`
+const inChange = (selection: string) =>
+  `subscription($id: ID!) { enrollmentUpdates(enrollmentId: $id) { ... on EnrollmentChange { ${selection} } } }`
 
 test.each<[string, Record<string, string>, (operation: string) => RequestInit['body']]>([
   ['plain text', { 'content-type': 'text/plain' }, (operation) => operation],
-  ['a form', { 'content-type': 'application/x-www-form-urlencoded' }, (operation) => new URLSearchParams(JSON.parse(operation)).toString()],
+  [
+    'a form',
+    { 'content-type': 'application/x-www-form-urlencoded' },
+    (operation) => new URLSearchParams(JSON.parse(operation)).toString(),
+  ],
   [
     'a form with files',
     {},
@@ -253,7 +291,11 @@ test.each<[string, Record<string, string>, (operation: string) => RequestInit['b
   ],
 ])('what another site could send without asking is refused with 415: %s', async (_, headers, body) => {
   const { id, token } = await enrolled()
-  const stream = await listen('', {}, { token, headers, body: body(JSON.stringify({ query: ENROLLMENT, variables: { id } })) })
+  const stream = await listen(
+    '',
+    {},
+    { token, headers, body: body(JSON.stringify({ query: ENROLLMENT, variables: { id } })) },
+  )
   expect(stream.response.status).toBe(415)
   expect(stream.isStream).toBe(false)
 })

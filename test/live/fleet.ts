@@ -48,7 +48,11 @@ export async function launch(databaseUrl: string, environment: Record<string, st
   let [output, errors] = ['', '']
   child.stdout.on('data', (data) => (output += data))
   child.stderr.on('data', (data) => (errors += data))
-  const exit = once(child, 'close').then(([code, signal]) => ({ code: code as number | null, signal: signal as string | null, errors }))
+  const exit = once(child, 'close').then(([code, signal]) => ({
+    code: code as number | null,
+    signal: signal as string | null,
+    errors,
+  }))
   await Promise.race([exit, vi.waitUntil(() => output.includes('\n'), { timeout: 40_000, interval: 10 })])
   if (!output.includes('\n')) throw new Error(`it ended before it was ready: ${errors}`)
   const { graphql } = JSON.parse(output) as { graphql: string }
@@ -140,7 +144,10 @@ export class Follower {
       webSocket.subscribe<Record<Field, Told>>(
         {
           query: field === 'courseUpdates' ? COURSE : ENROLLMENT,
-          variables: { id: globalId(field === 'courseUpdates' ? 'Course' : 'Enrollment', this.id), after: this.#cursor ?? null },
+          variables: {
+            id: globalId(field === 'courseUpdates' ? 'Course' : 'Enrollment', this.id),
+            after: this.#cursor ?? null,
+          },
         },
         {
           next: ({ data, errors }) => {
@@ -154,7 +161,12 @@ export class Follower {
               this.heard?.()
             }
           },
-          error: (error) => end(Array.isArray(error) ? String(error[0].extensions?.code) : `closed ${(error as { code?: number }).code ?? code}`),
+          error: (error) =>
+            end(
+              Array.isArray(error)
+                ? String(error[0].extensions?.code)
+                : `closed ${(error as { code?: number }).code ?? code}`,
+            ),
           complete: () => end('completed'),
         },
       )
@@ -206,7 +218,10 @@ function byRoot(rows: readonly Row[]) {
   return roots
 }
 
-/** In what two accounts of the same roots differ: what is missing, what is too much, and where only the order is another. */
+/**
+ * In what two accounts of the same roots differ: what is missing, what is too much, and where only the order is
+ * another.
+ */
 function differences(told: ReturnType<typeof byRoot>, expected: ReturnType<typeof byRoot>): string[] {
   return [...new Set([...told.keys(), ...expected.keys()])].flatMap((root) => {
     const [heard, due] = [told.get(root) ?? [], expected.get(root) ?? []]
@@ -226,8 +241,15 @@ const journaled = (query: Query, { field, id }: Follower) =>
     [field === 'courseUpdates' ? `Course:${id}` : id],
   )
 
-/** Fails unless each of them comes to hold each event of what it follows once, in order, and as the journal has it. Answers how many each holds. */
-export async function expectExactlyOnce(query: Query, followers: readonly Follower[], timeout = 20_000): Promise<number[]> {
+/**
+ * Fails unless each of them comes to hold each event of what it follows once, in order, and as the journal has it.
+ * Answers how many each holds.
+ */
+export async function expectExactlyOnce(
+  query: Query,
+  followers: readonly Follower[],
+  timeout = 20_000,
+): Promise<number[]> {
   return Promise.all(
     followers.map(async (follower) => {
       const { field, id, snapshots, changes } = follower
@@ -235,8 +257,14 @@ export async function expectExactlyOnce(query: Query, followers: readonly Follow
       const rows = (await journaled(query, follower)).map(({ kind, ...row }) => ({ ...row, kind: inCapitals(kind) }))
       const due = rows.filter(({ version }) => version > from)
       const name = `${field} ${id}, which ended by ${JSON.stringify(follower.ends)}`
-      await vi.waitUntil(() => changes.length >= due.length, { timeout, interval: 20 }).catch(() => {}) // what is missing is told below
-      const told = changes.map(({ version, kind, enrollment }) => ({ ...enrollment, rootId: localIdOf(enrollment.id), version, kind: kind! }))
+      // what is missing is told below
+      await vi.waitUntil(() => changes.length >= due.length, { timeout, interval: 20 }).catch(() => {})
+      const told = changes.map(({ version, kind, enrollment }) => ({
+        ...enrollment,
+        rootId: localIdOf(enrollment.id),
+        version,
+        kind: kind!,
+      }))
       expect(differences(byRoot(told), byRoot(due)), name).toEqual([])
       expect(
         snapshots.map(({ why }) => why),
@@ -283,7 +311,10 @@ export async function write(
     const dice = r.next()
     const [verb, input] =
       dice < 0.5
-        ? ['completeLesson', { lessonId: globalId('Lesson', course.lesson(lesson)), ...(r.next() < 0.1 && { expectedVersion: 1 }) }]
+        ? [
+            'completeLesson',
+            { lessonId: globalId('Lesson', course.lesson(lesson)), ...(r.next() < 0.1 && { expectedVersion: 1 }) },
+          ]
         : dice < 0.7
           ? ['resetProgress', { target: { lessonId: globalId('Lesson', course.lesson(lesson)) } }]
           : dice < 0.8
@@ -295,11 +326,10 @@ export async function write(
     const document = `mutation ($input: ${Verb}Input!) { ${verb}(input: $input) { __typename ... on DomainError { code } ... on ${Verb}Payload { version ${verb === 'completeLesson' ? 'alreadyCompleted' : ''} } } }`
     for (;;) {
       const answer = await server()
-        .ask<Record<string, { __typename: string; code?: string; version: number; alreadyCompleted?: boolean }>, object>(
-          document,
-          { input: { ...(input as object), idempotencyKey } },
-          token,
-        )
+        .ask<
+          Record<string, { __typename: string; code?: string; version: number; alreadyCompleted?: boolean }>,
+          object
+        >(document, { input: { ...(input as object), idempotencyKey } }, token)
         .catch(() => undefined)
       const result = answer?.data?.[verb]
       const code = answer ? (result?.code ?? answer.errors?.[0]?.extensions.code) : undefined
@@ -318,7 +348,10 @@ export async function write(
   }
 }
 
-/** Like a network that forgets connections without telling anybody: those whose first message has `whose` in it and that are used while it is `silent` carry nothing any more, ever. */
+/**
+ * Like a network that forgets connections without telling anybody: those whose first message has `whose` in it and that
+ * are used while it is `silent` carry nothing any more, ever.
+ */
 export async function muffler(target: string, whose: string) {
   const { hostname, port } = new URL(target)
   const sockets = new Set<net.Socket>()
@@ -361,6 +394,9 @@ export async function muffler(target: string, whose: string) {
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
-  m.url = Object.assign(new URL(target), { hostname: '127.0.0.1', port: String((server.address() as net.AddressInfo).port) }).toString()
+  m.url = Object.assign(new URL(target), {
+    hostname: '127.0.0.1',
+    port: String((server.address() as net.AddressInfo).port),
+  }).toString()
   return m
 }

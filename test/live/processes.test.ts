@@ -4,9 +4,9 @@ import os from 'node:os'
 import path from 'node:path'
 import pg from 'pg'
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest'
-import { type Commit, commits } from '../../src/commit.ts'
+import { type Commit, commits } from '../../src/commit/commit.ts'
 import { connect } from '../../src/database/client.ts'
-import { startEmbedded } from '../../src/database/embedded.ts'
+import { startEmbedded } from '../../src/embedded/embedded.ts'
 import { migrate } from '../../src/database/migrate.ts'
 import { defaultPool } from '../../src/database/pool.ts'
 import { completeLesson } from '../../src/learning/completeLesson.ts'
@@ -17,7 +17,18 @@ import { payload } from '../api.ts'
 import { proxy } from '../proxy.ts'
 import { expectWhole } from '../whole.ts'
 import { type Journaled, outcome, world } from '../world.ts'
-import { expectExactlyOnce, Follower, launch, type LiveServer, muffler, type Random, random, RETRYABLE, type Tally, write } from './fleet.ts'
+import {
+  expectExactlyOnce,
+  Follower,
+  launch,
+  type LiveServer,
+  muffler,
+  type Random,
+  random,
+  RETRYABLE,
+  type Tally,
+  write,
+} from './fleet.ts'
 
 const w = await world()
 const { commit } = w.process()
@@ -43,12 +54,18 @@ async function serve(databaseUrl = w.url, environment: Record<string, string> = 
   return server
 }
 
-function follows(field: 'enrollmentUpdates' | 'courseUpdates', id: string, person: Person, server: () => string): Follower {
+function follows(
+  field: 'enrollmentUpdates' | 'courseUpdates',
+  id: string,
+  person: Person,
+  server: () => string,
+): Follower {
   const follower = new Follower(field, id, person, server)
   undo.push(() => follower.stop())
   return follower
 }
-const areThere = (followers: readonly Follower[]) => vi.waitUntil(() => followers.every(({ isThere }) => isThere), patience)
+const areThere = (followers: readonly Follower[]) =>
+  vi.waitUntil(() => followers.every(({ isThere }) => isThere), patience)
 
 const emptyTally = (): Tally => ({ answered: 0, cut: 0, codes: {}, completed: [] })
 const summed = (all: readonly Record<string, number>[]) => {
@@ -59,8 +76,12 @@ const summed = (all: readonly Record<string, number>[]) => {
 
 /** Kills whoever reads the journal in our database just now; answers how many that were. */
 const readersKilled = async () =>
-  (await w.query(`select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1 and datname = current_database()`, [READER]))
-    .length
+  (
+    await w.query(
+      `select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1 and datname = current_database()`,
+      [READER],
+    )
+  ).length
 
 /** What there was, for whoever reads the log. */
 function report({ followers, ...numbers }: { followers: readonly Follower[] } & Record<string, unknown>) {
@@ -68,7 +89,10 @@ function report({ followers, ...numbers }: { followers: readonly Follower[] } & 
   console.log(JSON.stringify({ ...numbers, resumed, ends: summed(followers.map(({ ends }) => ends)) }))
 }
 
-/** Each enrollment changes once more: whatever was told before that has come, and whatever was told twice has been told twice. Answers how many lessons were completed by it. */
+/**
+ * Each enrollment changes once more: whatever was told before that has come, and whatever was told twice has been told
+ * twice. Answers how many lessons were completed by it.
+ */
 async function fence(by: Commit, enrolled: readonly { learner: Person; course: TestCourse }[]): Promise<number> {
   const changes = await Promise.all(
     enrolled.map(async ({ learner, course }) => {
@@ -83,12 +107,13 @@ async function fence(by: Commit, enrolled: readonly { learner: Person; course: T
 
 type Query = <T>(text: string, values?: unknown[]) => Promise<T[]>
 const databaseAt = (psql: pg.Pool) => {
-  const query: Query = async <T>(text: string, values: unknown[] = []): Promise<T[]> => (await psql.query(text, values)).rows
+  const query: Query = async <T>(text: string, values: unknown[] = []): Promise<T[]> =>
+    (await psql.query(text, values)).rows
   const history = (rootType: string, rootId: string) =>
-    query<Journaled>('select version, kind, topic, data, view, actor, at from "Event" where "rootType" = $1 and "rootId" = $2 order by version', [
-      rootType,
-      rootId,
-    ])
+    query<Journaled>(
+      'select version, kind, topic, data, view, actor, at from "Event" where "rootType" = $1 and "rootId" = $2 order by version',
+      [rootType, rootId],
+    )
   return { query, history }
 }
 
@@ -106,9 +131,23 @@ async function apart(psql: pg.Pool, work: (client: pg.PoolClient) => Promise<'co
 }
 
 /** Writes events of a root of its own, in transactions that take their time, commit out of order, and roll back. */
-async function writeBeside(r: Random, psql: pg.Pool, { id: courseId }: TestCourse, slowest: number, enough: () => boolean) {
+async function writeBeside(
+  r: Random,
+  psql: pg.Pool,
+  { id: courseId }: TestCourse,
+  slowest: number,
+  enough: () => boolean,
+) {
   const rootId = `outsider-${randomUUID().slice(0, 8)}.${courseId}`
-  const view = { id: rootId, courseVersion: 1, completed: 0, total: 6, attempt: 1, enrolledAt: new Date().toISOString(), completedAt: null }
+  const view = {
+    id: rootId,
+    courseVersion: 1,
+    completed: 0,
+    total: 6,
+    attempt: 1,
+    enrolledAt: new Date().toISOString(),
+    completedAt: null,
+  }
   const append = `insert into "Event" ("rootType", "rootId", version, topic, kind, data, view, actor, at)
     values ('Enrollment', $1, $2, $3, 'lessonOpened', '{}', $4, 'system', now())`
   let version = 0
@@ -129,7 +168,9 @@ async function writeBeside(r: Random, psql: pg.Pool, { id: courseId }: TestCours
   }
 }
 
-/** Takes the lock of somebody's enrollment as is right, writes what would be their next event, and thinks better of it. */
+/**
+ * Takes the lock of somebody's enrollment as is right, writes what would be their next event, and thinks better of it.
+ */
 async function thinkBetter(r: Random, psql: pg.Pool, enrollmentIds: readonly string[], enough: () => boolean) {
   while (!enough()) {
     await apart(psql, async (client) => {
@@ -162,9 +203,13 @@ describe('three server processes on one database, one of which is killed and sta
     const somewhere = () => whereabouts.one(fleet)
     const url = () => somewhere().url
     // six on the two classes, from before anybody is enrolled
-    const classes = Array.from({ length: 6 }, (_, n) => follows('courseUpdates', courses[n % 2]!.id, n < 3 ? instructor : admin, url))
+    const classes = Array.from({ length: 6 }, (_, n) =>
+      follows('courseUpdates', courses[n % 2]!.id, n < 3 ? instructor : admin, url),
+    )
     await areThere(classes)
-    const enrolled = learners.flatMap((learner, n) => (n < 8 ? courses : [courses[n % 2]!]).map((course) => ({ learner, course })))
+    const enrolled = learners.flatMap((learner, n) =>
+      (n < 8 ? courses : [courses[n % 2]!]).map((course) => ({ learner, course })),
+    )
     await Promise.all(enrolled.map(({ learner, course }) => fleet[0]!.enroll(learner.token, course.id).then(payload)))
     const ids = enrolled.map(({ learner, course }) => enrollmentOf(learner.id, course.id))
     const single = Array.from({ length: 14 }, (_, n) => {
@@ -177,7 +222,8 @@ describe('three server processes on one database, one of which is killed and sta
     const tally = emptyTally()
     let [over, quiet] = [false, false]
     undo.push(() => (over = quiet = true))
-    const stuck = await w.psql.connect() // one that has drawn its number before all others, and lasts longer than they do
+    // one that has drawn its number before all others, and lasts longer than they do
+    const stuck = await w.psql.connect()
     await stuck.query('begin')
     await stuck.query('select pg_current_xact_id()')
     const load = Promise.all([
@@ -185,11 +231,15 @@ describe('three server processes on one database, one of which is killed and sta
         const { learner, course } = enrolled[n % enrolled.length]!
         return write(random(seed + 1_000 + n), `writer-${n}`, somewhere, learner, course, tally, () => over)
       }),
-      ...Array.from({ length: 6 }, (_, n) => writeBeside(random(seed + 2_000 + n), w.psql, courses[n % 2]!, n < 4 ? 300 : 3_000, () => over)),
+      ...Array.from({ length: 6 }, (_, n) =>
+        writeBeside(random(seed + 2_000 + n), w.psql, courses[n % 2]!, n < 4 ? 300 : 3_000, () => over),
+      ),
       thinkBetter(random(seed + 3_000), w.psql, ids, () => over),
       thinkBetter(random(seed + 3_001), w.psql, ids, () => over),
     ])
-    const dropping = Promise.all(followers.map((follower, n) => follower.dropAtRandom(random(seed + 4_000 + n), () => quiet)))
+    const dropping = Promise.all(
+      followers.map((follower, n) => follower.dropAtRandom(random(seed + 4_000 + n), () => quiet)),
+    )
     const begun = performance.now()
     const has = (answers: number) => vi.waitUntil(() => tally.answered >= answers, { timeout: 60_000, interval: 10 })
 
@@ -203,7 +253,10 @@ describe('three server processes on one database, one of which is killed and sta
     fleet[1] = await serve()
     const again = tally.answered
     await Promise.race([load, has(again + 400), has(2_500)])
-    await Promise.race([load, vi.waitUntil(() => performance.now() - begun > 10_000, { timeout: 15_000, interval: 20 })])
+    await Promise.race([
+      load,
+      vi.waitUntil(() => performance.now() - begun > 10_000, { timeout: 15_000, interval: 20 }),
+    ])
     over = true
     await load
     const seconds = (performance.now() - begun) / 1_000
@@ -225,7 +278,8 @@ describe('three server processes on one database, one of which is killed and sta
     report({ seconds, ...tally, completed: count, followers, held })
     expect(tally.cut).toBeGreaterThan(0)
     expect(Object.keys(tally.codes)).toContain('LESSON_NOT_FOUND')
-    for (const how of Object.keys(summed(followers.map(({ ends }) => ends)))) expect(how).toBeOneOf(['dropped', 'closed 1006']) // by themselves, or by the kill
+    for (const how of Object.keys(summed(followers.map(({ ends }) => ends))))
+      expect(how).toBeOneOf(['dropped', 'closed 1006']) // by themselves, or by the kill
     expect(followers.every(({ resumed }) => resumed > 2)).toBe(true)
     for (const server of fleet) expect(await server.stop()).toMatchObject({ code: 0 })
   })
@@ -307,7 +361,9 @@ describe('the database goes away', () => {
       ),
       ...rollingBack,
     ])
-    const dropping = Promise.all(followers.map((follower, n) => n % 2 && follower.dropAtRandom(random(seed + 4_000 + n), () => over)))
+    const dropping = Promise.all(
+      followers.map((follower, n) => n % 2 && follower.dropAtRandom(random(seed + 4_000 + n), () => over)),
+    )
     const more = (answers: number) => {
       const enough = tally.answered + answers
       return Promise.race([load, vi.waitUntil(() => tally.answered >= enough, { timeout: 60_000, interval: 10 })])
@@ -327,7 +383,8 @@ describe('the database goes away', () => {
     )) as [{ count: number }]
     expect(count).toBe(tally.completed.length + completedByFence)
     report({ ...tally, completed: count, followers, held })
-    for (const how of Object.keys(summed(followers.map(({ ends }) => ends)))) expect(how).toBeOneOf(['dropped', ...RETRYABLE])
+    for (const how of Object.keys(summed(followers.map(({ ends }) => ends))))
+      expect(how).toBeOneOf(['dropped', ...RETRYABLE])
     for (const server of fleet) expect(await server.stop()).toMatchObject({ code: 0 })
   })
 
@@ -336,7 +393,8 @@ describe('the database goes away', () => {
   }, async () => {
     const { embedded, commit, query, restart, pool } = await postgres(folders.crashed)
     const superuser = pool('postgres')
-    await superuser.query("alter system set wal_writer_delay = '10s'") // what nobody waits for is not on the disk for so long
+    // what nobody waits for is not on the disk for so long
+    await superuser.query("alter system set wal_writer_delay = '10s'")
     await superuser.query('select pg_reload_conf()')
     const school = academy(commit)
     const server = await serve(embedded.url)
@@ -366,7 +424,10 @@ describe('the database goes away', () => {
     await vi.waitFor(
       async () =>
         expect(
-          await query(`select from pg_stat_activity where application_name = $1 and query_start > $2 and state = 'idle'`, [READER, now]),
+          await query(
+            `select from pg_stat_activity where application_name = $1 and query_start > $2 and state = 'idle'`,
+            [READER, now],
+          ),
         ).toHaveLength(1),
       patience,
     ) // the server has looked, and seen that these are over
@@ -379,8 +440,12 @@ describe('the database goes away', () => {
     away.drop()
     await restart('SIGKILL')
 
-    for (const lesson of [2, 3, 4]) await vi.waitFor(async () => payload(await server.complete(learner.token, course.lesson(lesson))), patience)
-    const again = await query<{ xid: string }>(`select xid::text from "Event" where "rootId" = $1 and version > 2 order by version`, [id])
+    for (const lesson of [2, 3, 4])
+      await vi.waitFor(async () => payload(await server.complete(learner.token, course.lesson(lesson))), patience)
+    const again = await query<{ xid: string }>(
+      `select xid::text from "Event" where "rootId" = $1 and version > 2 order by version`,
+      [id],
+    )
     expect(BigInt(again[0]!.xid), 'a number was given out again').toBeLessThanOrEqual(drawn.at(-1)!)
     isAway = false
     const late = [fresh, away] // they began at version 2
@@ -395,7 +460,9 @@ describe('the database goes away', () => {
 })
 
 describe('the connection that reads the journal', () => {
-  test('is killed again and again under load: it is back each time, and nothing is missed', { timeout: 60_000 }, async () => {
+  test('is killed again and again under load: it is back each time, and nothing is missed', {
+    timeout: 60_000,
+  }, async () => {
     const school = academy(commit)
     const fleet = await Promise.all([serve(), serve()])
     const course = await school.course(6)
@@ -406,7 +473,9 @@ describe('the connection that reads the journal', () => {
     await Promise.all(learners.map(({ token }) => fleet[0]!.enroll(token, course.id).then(payload)))
     const followers = [
       ...classes,
-      ...learners.map((learner, n) => follows('enrollmentUpdates', enrollmentOf(learner.id, course.id), learner, () => fleet[n % 2]!.url)),
+      ...learners.map((learner, n) =>
+        follows('enrollmentUpdates', enrollmentOf(learner.id, course.id), learner, () => fleet[n % 2]!.url),
+      ),
     ]
     await areThere(followers)
     const tally = emptyTally()
@@ -445,7 +514,9 @@ describe('the connection that reads the journal', () => {
     for (const server of fleet) expect(await server.stop()).toMatchObject({ code: 0 })
   })
 
-  test('is killed between the pages of what was committed at once: no page is missed, and none is told twice', { timeout: 90_000 }, async () => {
+  test('is killed between the pages of what was committed at once: no page is missed, and none is told twice', {
+    timeout: 90_000,
+  }, async () => {
     const school = academy(commit)
     const server = await serve()
     const course = await school.course(1)
@@ -455,7 +526,8 @@ describe('the connection that reads the journal', () => {
     const r = random(seed + 7_000)
     let over = false
     undo.push(() => (over = true))
-    for (const follower of followers.slice(0, 2)) follower.heard = () => r.next() < 0.003 && follower.drop() // somewhere within what is told at once
+    // somewhere within what is told at once
+    for (const follower of followers.slice(0, 2)) follower.heard = () => r.next() < 0.003 && follower.drop()
     let [killed, lives] = [0, 0]
     const killing = (async () => {
       while (!over) {
@@ -468,7 +540,9 @@ describe('the connection that reads the journal', () => {
       }
     })()
     const due = () =>
-      w.query<{ n: number }>(`select count(*)::int as n from "Event" where topic = $1 and "rootType" = 'Enrollment'`, [`Course:${course.id}`])
+      w.query<{ n: number }>(`select count(*)::int as n from "Event" where topic = $1 and "rootType" = 'Enrollment'`, [
+        `Course:${course.id}`,
+      ])
     for (let burst = 0; burst < 2; burst++) {
       lives = 8
       await w.query(
@@ -486,7 +560,8 @@ describe('the connection that reads the journal', () => {
     const held = await expectExactlyOnce(w.query, followers)
     report({ killed, held, followers })
     expect(held).toEqual([6_000, 6_000, 6_000, 6_000])
-    for (const how of Object.keys(summed(followers.map(({ ends }) => ends)))) expect(how).toBeOneOf(['dropped', 'lagging'])
+    for (const how of Object.keys(summed(followers.map(({ ends }) => ends))))
+      expect(how).toBeOneOf(['dropped', 'lagging'])
   })
 
   test('hears of a commit in another process long before it would have looked by itself', async () => {
@@ -503,9 +578,9 @@ describe('the connection that reads the journal', () => {
       if (n % 10 < 5) payload(await here!.complete(learner.token, lesson))
       else payload(await here!.resetLesson(learner.token, lesson))
       const answered = performance.now()
-      const [{ version }] = (await w.query<{ version: number }>(`select version from "Enrollment" where id = $1`, [follower.id])) as [
-        { version: number },
-      ]
+      const [{ version }] = (await w.query<{ version: number }>(`select version from "Enrollment" where id = $1`, [
+        follower.id,
+      ])) as [{ version: number }]
       await vi.waitUntil(() => follower.changes.at(-1)?.version === version, { timeout: 5_000, interval: 1 })
       took.push(performance.now() - answered)
     }
@@ -529,10 +604,9 @@ describe('the connection that reads the journal', () => {
     const feed = follows('courseUpdates', course.id, admin, url)
     await areThere([feed])
     payload(await behind!.enroll(learner.token, course.id))
-    const [one, gone] = [learner, admin].map((person) => follows('enrollmentUpdates', enrollmentOf(learner.id, course.id), person, url)) as [
-      Follower,
-      Follower,
-    ]
+    const [one, gone] = [learner, admin].map((person) =>
+      follows('enrollmentUpdates', enrollmentOf(learner.id, course.id), person, url),
+    ) as [Follower, Follower]
     await areThere([one, gone])
     payload(await behind!.complete(learner.token, course.lesson(1)))
     await vi.waitUntil(() => [one, gone].every(({ changes }) => changes.length === 1), patience)
@@ -543,7 +617,10 @@ describe('the connection that reads the journal', () => {
     payload(await beside!.complete(learner.token, course.lesson(2)))
     await course.revise(5) // which looks at once like a change of who may see this
     payload(await beside!.complete(learner.token, course.lesson(3)))
-    await vi.waitUntil(() => Object.entries(gone.ends).some(([how, times]) => how !== 'dropped' && times >= 2), { timeout: 30_000, interval: 20 })
+    await vi.waitUntil(() => Object.entries(gone.ends).some(([how, times]) => how !== 'dropped' && times >= 2), {
+      timeout: 30_000,
+      interval: 20,
+    })
     payload(await beside!.resetLesson(learner.token, course.lesson(1)))
     network.unreachable = false
 
@@ -581,17 +658,29 @@ describe('the connection that reads the journal', () => {
     await vi.waitUntil(() => network.silenced > 0, patience)
     for (const { token } of learners) payload(await beside!.complete(token, course.lesson(3)))
     expect(followers[0]!.changes).toHaveLength(4) // nobody can have told them
-    await vi.waitFor(async () => expect(await behind!.metric('lockstep_journal_lost_total')).toBeGreaterThan(0), { timeout: 20_000, interval: 20 })
+    await vi.waitFor(async () => expect(await behind!.metric('lockstep_journal_lost_total')).toBeGreaterThan(0), {
+      timeout: 20_000,
+      interval: 20,
+    })
     const noticed = performance.now()
     network.silent = false // the network is there again; the connections of before are not
-    const took = vi.waitUntil(() => followers[0]!.changes.length === 8, { timeout: 30_000, interval: 10 }).then(() => performance.now() - noticed)
+    const took = vi
+      .waitUntil(() => followers[0]!.changes.length === 8, { timeout: 30_000, interval: 10 })
+      .then(() => performance.now() - noticed)
     await took
     for (const { token } of learners)
-      await vi.waitFor(async () => payload(await behind!.complete(token, course.lesson(4))), { timeout: 30_000, interval: 50 })
+      await vi.waitFor(async () => payload(await behind!.complete(token, course.lesson(4))), {
+        timeout: 30_000,
+        interval: 50,
+      })
     const after = performance.now() - noticed
     await expectExactlyOnce(w.query, followers)
     console.log(
-      JSON.stringify({ toldAfterMs: Math.round(await took), writesAfterMs: Math.round(after), ends: summed(followers.map(({ ends }) => ends)) }),
+      JSON.stringify({
+        toldAfterMs: Math.round(await took),
+        writesAfterMs: Math.round(after),
+        ends: summed(followers.map(({ ends }) => ends)),
+      }),
     )
   })
 })
@@ -624,12 +713,16 @@ describe('a server that is killed between COMMIT and the push', () => {
       expect(await lost).toBeInstanceOf(Error)
       const version = lesson + 1
       expect(await w.query(`select version from "Enrollment" where id = $1`, [one.id])).toEqual([{ version }])
-      const [wasPushed] = [feed, one].map(({ changes }) => changes.at(-1)?.version === version) // it looked by itself in just that moment: another try
+      // it looked by itself in just that moment: another try
+      const [wasPushed] = [feed, one].map(({ changes }) => changes.at(-1)?.version === version)
       if (!wasPushed) between++
 
       server = await serve(network.url)
       await vi.waitUntil(() => [feed, one].every(({ changes }) => changes.at(-1)?.version === version), patience)
-      expect(payload(await server.complete(learner.token, course.lesson(lesson), { idempotencyKey }))).toMatchObject({ version, replayed: true })
+      expect(payload(await server.complete(learner.token, course.lesson(lesson), { idempotencyKey }))).toMatchObject({
+        version,
+        replayed: true,
+      })
     }
     expect(between).toBe(2)
     await fence(commit, [{ learner, course }])

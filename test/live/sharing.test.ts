@@ -1,7 +1,7 @@
 import { getNamedType, type GraphQLObjectType, isCompositeType, isObjectType, isRequiredArgument } from 'graphql'
 import { expect, test, vi } from 'vitest'
 import { enrollmentOf } from '../../src/learning/id.ts'
-import { toSchema } from '../../src/schema.ts'
+import { toSchema } from '../../src/server/schema.ts'
 import { academy } from '../academy.ts'
 import { globalId, payload, serve } from '../api.ts'
 import { world } from '../world.ts'
@@ -21,7 +21,12 @@ async function rendered() {
 }
 
 async function school(lessons = 6) {
-  const [learner, instructor, admin, taken] = await Promise.all([person(), person('INSTRUCTOR'), person('ADMIN'), course(lessons, { 3: [1] })])
+  const [learner, instructor, admin, taken] = await Promise.all([
+    person(),
+    person('INSTRUCTOR'),
+    person('ADMIN'),
+    course(lessons, { 3: [1] }),
+  ])
   await teach(taken.id, instructor)
   payload(await api.enroll(learner.token, taken.id))
   payload(await api.enroll((await person()).token, taken.id)) // another, of whom the learner is told nothing
@@ -86,7 +91,12 @@ test('whoever comes back with another cursor shares with the others; whoever ask
   payload(await api.complete(learner.token, taken.lesson(5)))
   await Promise.all([first.until(5), ...others.map((stream) => stream.until(2))])
   expect(await since()).toEqual([4, 0])
-  expect(others.map(({ items }) => items[1]!.kind)).toEqual(['LESSON_COMPLETED', undefined, 'LESSON_COMPLETED', 'LESSON_COMPLETED'])
+  expect(others.map(({ items }) => items[1]!.kind)).toEqual([
+    'LESSON_COMPLETED',
+    undefined,
+    'LESSON_COMPLETED',
+    'LESSON_COMPLETED',
+  ])
 })
 
 /** Selections that are another thing to each viewer, and what of it the learner and the instructor are told. */
@@ -107,47 +117,68 @@ const own: [what: string, selection: string, told: { learner: unknown; instructo
     {
       learner: {
         availableLessons: expect.arrayContaining([
-          { title: 'Lesson 2', progress: { status: 'IN_PROGRESS' }, contents: [{ completedAt: expect.any(String) }, { completedAt: null }] },
+          {
+            title: 'Lesson 2',
+            progress: { status: 'IN_PROGRESS' },
+            contents: [{ completedAt: expect.any(String) }, { completedAt: null }],
+          },
         ]),
       },
       instructor: {
-        availableLessons: expect.arrayContaining([{ title: 'Lesson 2', progress: null, contents: [{ completedAt: null }, { completedAt: null }] }]),
+        availableLessons: expect.arrayContaining([
+          { title: 'Lesson 2', progress: null, contents: [{ completedAt: null }, { completedAt: null }] },
+        ]),
       },
     },
   ],
 ]
-test.each(own)('%s: two who ask the same over the same document are told each their own', async (_, selection, expected) => {
-  const { learner, instructor, taken, id } = await school()
-  payload(await api.content(learner.token, taken.item(2)))
-  const query = `subscription ($id: ID!) { enrollmentUpdates(enrollmentId: $id) { __typename ... on EnrollmentSnapshot { version ${selection} } ... on EnrollmentChange { version ${selection} } } }`
-  const viewers = [learner, instructor, learner, instructor]
-  const streams = viewers.map((by) => results<{ enrollmentUpdates: Told }>(query, { id: globalId('Enrollment', id) }, { by }))
-  await Promise.all(streams.map((stream) => stream.until(1)))
-  const since = await rendered()
-  const inVain = await metric('lockstep_live_executed_total{how="in vain"}')
-  payload(await api.complete(learner.token, taken.lesson(1)))
-  for (const [i, stream] of streams.entries()) {
-    const told = viewers[i] === learner ? expected.learner : expected.instructor
-    for (const { data, errors } of await stream.until(2)) {
-      expect(data?.enrollmentUpdates.enrollment).toEqual(told)
-      expect(errors?.map(({ extensions }) => extensions.code) ?? []).toEqual(JSON.stringify(told).includes('"enrollments":null') ? ['FORBIDDEN'] : [])
+test.each(own)(
+  '%s: two who ask the same over the same document are told each their own',
+  async (_, selection, expected) => {
+    const { learner, instructor, taken, id } = await school()
+    payload(await api.content(learner.token, taken.item(2)))
+    const query = `subscription ($id: ID!) { enrollmentUpdates(enrollmentId: $id) { __typename ... on EnrollmentSnapshot { version ${selection} } ... on EnrollmentChange { version ${selection} } } }`
+    const viewers = [learner, instructor, learner, instructor]
+    const streams = viewers.map((by) =>
+      results<{ enrollmentUpdates: Told }>(query, { id: globalId('Enrollment', id) }, { by }),
+    )
+    await Promise.all(streams.map((stream) => stream.until(1)))
+    const since = await rendered()
+    const inVain = await metric('lockstep_live_executed_total{how="in vain"}')
+    payload(await api.complete(learner.token, taken.lesson(1)))
+    for (const [i, stream] of streams.entries()) {
+      const told = viewers[i] === learner ? expected.learner : expected.instructor
+      for (const { data, errors } of await stream.until(2)) {
+        expect(data?.enrollmentUpdates.enrollment).toEqual(told)
+        expect(errors?.map(({ extensions }) => extensions.code) ?? []).toEqual(
+          JSON.stringify(told).includes('"enrollments":null') ? ['FORBIDDEN'] : [],
+        )
+      }
     }
-  }
-  expect(await since()).toEqual([0, 4])
-  expect((await metric('lockstep_live_executed_total{how="in vain"}')) - inVain).toBe(1) // found out once, and not for each
-})
+    expect(await since()).toEqual([0, 4])
+    // found out once, and not for each
+    expect((await metric('lockstep_live_executed_total{how="in vain"}')) - inVain).toBe(1)
+  },
+)
 
 test('what the stream itself bears is granted with it; the same kind of thing elsewhere is not: it is looked at as anywhere', async () => {
   const { learner, instructor, taken, id } = await school()
   const selection = 'lesson { status enrollment { version learner { name } } }'
   const query = `subscription ($id: ID!) { enrollmentUpdates(enrollmentId: $id) { ... on EnrollmentChange { version ${selection} } } }`
-  const streams = [learner, instructor].map((by) => results<{ enrollmentUpdates: Told }>(query, { id: globalId('Enrollment', id) }, { by }))
+  const streams = [learner, instructor].map((by) =>
+    results<{ enrollmentUpdates: Told }>(query, { id: globalId('Enrollment', id) }, { by }),
+  )
   await Promise.all(streams.map((stream) => stream.until(1)))
   const since = await rendered()
   payload(await api.complete(learner.token, taken.lesson(1)))
   for (const stream of streams)
     expect((await stream.until(2))[1]).toEqual({
-      data: { enrollmentUpdates: { version: 2, lesson: { status: 'COMPLETED', enrollment: { version: 2, learner: { name: 'learner' } } } } },
+      data: {
+        enrollmentUpdates: {
+          version: 2,
+          lesson: { status: 'COMPLETED', enrollment: { version: 2, learner: { name: 'learner' } } },
+        },
+      },
     })
   expect(await since()).toEqual([0, 2])
 })
@@ -156,7 +187,10 @@ test('what the stream itself bears is granted with it; the same kind of thing el
 
 const schema = toSchema()
 
-/** Every selection of all the plain fields of a type, and of each type below it, to a depth; of a connection, what is in it is no deeper. */
+/**
+ * Every selection of all the plain fields of a type, and of each type below it, to a depth; of a connection, what is in
+ * it is no deeper.
+ */
 function selections(type: GraphQLObjectType, depth: number): string[] {
   const fields = Object.values(type.getFields()).filter(({ args }) => !args.some(isRequiredArgument))
   const plain = fields.filter(({ type }) => !isCompositeType(getNamedType(type))).map(({ name }) => name)
@@ -171,7 +205,9 @@ function selections(type: GraphQLObjectType, depth: number): string[] {
 const typeNamed = (name: string) => schema.getType(name) as GraphQLObjectType
 /** Below a field of a type. */
 const of = (type: string, field: string, depth: number) =>
-  selections(getNamedType(typeNamed(type).getFields()[field]!.type) as GraphQLObjectType, depth - 1).map((selection) => `${field} { ${selection} }`)
+  selections(getNamedType(typeNamed(type).getFields()[field]!.type) as GraphQLObjectType, depth - 1).map(
+    (selection) => `${field} { ${selection} }`,
+  )
 
 /** What is told, without what stands at another path in another operation. */
 const plainly = (data: unknown, errors: readonly Problem[] = []) => ({
@@ -209,7 +245,8 @@ test('for every field that can be reached from an enrollment’s stream: whoever
   const progressId = globalId('LessonProgress', `${id}~${taken.lesson(1)}`)
   let secrets = 0
   for (const { selection, who, viewer, together, alone } of each) {
-    const told = ({ data, errors }: Result<{ enrollmentUpdates: Record<string, object> }>) => plainly(data?.enrollmentUpdates, errors)
+    const told = ({ data, errors }: Result<{ enrollmentUpdates: Record<string, object> }>) =>
+      plainly(data?.enrollmentUpdates, errors)
     expect([who, selection, together.items.map(told)]).toEqual([who, selection, alone.items.map(told)])
     const [, change] = together.items
     const [field, type, node] = selection.startsWith('lesson ')
@@ -217,7 +254,11 @@ test('for every field that can be reached from an enrollment’s stream: whoever
       : ['enrollment', 'Enrollment', globalId('Enrollment', id)]
     const query = `query ($id: ID!) { node(id: $id) { ... on ${type} ${selection.slice(field.length)} } }`
     const asked = await api.ask<{ node: object }, object>(query, { id: node }, viewer.token)
-    expect([who, selection, told(change!)]).toEqual([who, selection, plainly({ [field]: asked.data.node }, asked.errors as Problem[] | undefined)])
+    expect([who, selection, told(change!)]).toEqual([
+      who,
+      selection,
+      plainly({ [field]: asked.data.node }, asked.errors as Problem[] | undefined),
+    ])
     if (asked.errors) secrets++
   }
   expect(secrets).toBeGreaterThan(5) // or else nothing was asked that not everybody may see
@@ -247,13 +288,18 @@ test('the same of a class’s stream', { timeout: 120_000 }, async () => {
   await Promise.all(all.map((stream) => stream.until(2, 60_000)))
   const progressId = globalId('LessonProgress', `${id}~${taken.lesson(1)}`)
   for (const { selection, who, together, alone } of each) {
-    const told = ({ data, errors }: Result<{ courseUpdates: Record<string, object> }>) => plainly(data?.courseUpdates, errors)
+    const told = ({ data, errors }: Result<{ courseUpdates: Record<string, object> }>) =>
+      plainly(data?.courseUpdates, errors)
     expect([who, selection, together.items.map(told)]).toEqual([who, selection, alone.items.map(told)])
     const [field, type, node] = selection.startsWith('lesson ')
       ? ['lesson', 'LessonProgress', progressId]
       : ['enrollment', 'Enrollment', globalId('Enrollment', id)]
     const query = `query ($id: ID!) { node(id: $id) { ... on ${type} ${selection.slice(field.length)} } }`
-    const asked = await api.ask<{ node: object }, object>(query, { id: node }, viewers[who as keyof typeof viewers].token)
+    const asked = await api.ask<{ node: object }, object>(
+      query,
+      { id: node },
+      viewers[who as keyof typeof viewers].token,
+    )
     expect([who, selection, told(together.items[1]!)]).toEqual([
       who,
       selection,
@@ -272,9 +318,15 @@ test('the plain fields of a stream’s items are shared, all of them', async () 
   const since = await rendered()
   const streams: Stream<Told>[] = [
     ...[learner, instructor].map((by) =>
-      enrollment(id, { by, query: `subscription ($id: ID!) { enrollmentUpdates(enrollmentId: $id) { ${ofEnrollment} } }` }),
+      enrollment(id, {
+        by,
+        query: `subscription ($id: ID!) { enrollmentUpdates(enrollmentId: $id) { ${ofEnrollment} } }`,
+      }),
     ),
-    watchCourse(taken.id, { by: instructor, query: `subscription ($id: ID!) { courseUpdates(courseId: $id) { ${ofClass} } }` }),
+    watchCourse(taken.id, {
+      by: instructor,
+      query: `subscription ($id: ID!) { courseUpdates(courseId: $id) { ${ofClass} } }`,
+    }),
   ]
   await Promise.all(streams.map((stream) => stream.until(1)))
   payload(await api.complete(learner.token, taken.lesson(1)))
@@ -285,7 +337,11 @@ test('the plain fields of a stream’s items are shared, all of them', async () 
 
 test('whoever asks the same over another transport shares, too', async () => {
   const { learner, taken, id } = await school()
-  const streams = [enrollment(id, { by: learner }), enrollment(id, { by: learner, over: 'server-sent events' }), enrollment(id, { by: learner })]
+  const streams = [
+    enrollment(id, { by: learner }),
+    enrollment(id, { by: learner, over: 'server-sent events' }),
+    enrollment(id, { by: learner }),
+  ]
   await Promise.all(streams.map((stream) => stream.until(1)))
   const since = await rendered()
   payload(await api.complete(learner.token, taken.lesson(1)))

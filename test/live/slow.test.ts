@@ -27,9 +27,22 @@ async function enrolled(lessons = 2, letters = 0) {
   if (letters) {
     const states = range(1, lessons).map((n): [string, LessonState] => [
       taken.lesson(n),
-      { slug: `lesson-${n}`, position: n, title: `${n}`.padEnd(letters, '.'), active: true, requires: [], contents: {} },
+      {
+        slug: `lesson-${n}`,
+        position: n,
+        title: `${n}`.padEnd(letters, '.'),
+        active: true,
+        requires: [],
+        contents: {},
+      },
     ])
-    const input = { courseId: taken.id, slug: taken.slug, title: taken.slug, description: '', lessons: Object.fromEntries(states) }
+    const input = {
+      courseId: taken.id,
+      slug: taken.slug,
+      title: taken.slug,
+      description: '',
+      lessons: Object.fromEntries(states),
+    }
     await commit(reviseCourse, { actor: system, input })
   }
   payload(await api.enroll(learner.token, taken.id))
@@ -38,11 +51,16 @@ async function enrolled(lessons = 2, letters = 0) {
 /** Brings as much as the titles have letters. */
 const LARGE = ENROLLMENT.replaceAll('enrollment { id', 'enrollment { availableLessons { title } id')
 
-/** One change after the other, so many of them, or until it is enough; lesson 1 is completed and begun again. Answers the last version. */
+/**
+ * One change after the other, so many of them, or until it is enough; lesson 1 is completed and begun again. Answers
+ * the last version.
+ */
 async function fire({ token }: Person, taken: TestCourse, enough: (changes: number) => boolean, by = api) {
   let version = 0
   for (let n = 0; !enough(n); n++)
-    version = payload(n % 2 ? await by.resetLesson(token, taken.lesson(1)) : await by.complete(token, taken.lesson(1))).version
+    version = payload(
+      n % 2 ? await by.resetLesson(token, taken.lesson(1)) : await by.complete(token, taken.lesson(1)),
+    ).version
   return version
 }
 
@@ -50,15 +68,25 @@ async function fire({ token }: Person, taken: TestCourse, enough: (changes: numb
 function pausable(through: typeof watch, by: Person, id: string, query = ENROLLMENT) {
   let socket: WebSocket | undefined
   const client = through.connect(by, { on: { opened: (opened) => (socket = opened as WebSocket) } })
-  return { stream: through.enrollment(id, { client, query }), pause: () => socket!.pause(), resume: () => socket!.resume(), client }
+  return {
+    stream: through.enrollment(id, { client, query }),
+    pause: () => socket!.pause(),
+    resume: () => socket!.resume(),
+    client,
+  }
 }
 
-/** All that somebody is told up to a version who goes on as they are told to when they lag. Answers how often they did. */
+/**
+ * All that somebody is told up to a version who goes on as they are told to when they lag. Answers how often they did.
+ */
 async function whole(through: typeof watch, by: Person, id: string, first: Stream<Told>, upTo: number) {
   const told: Told[] = []
   let lagged = 0
   for (let stream = first; ; ) {
-    await stream.until((items) => items.at(-1)?.__typename === 'StreamLagging' || items.at(-1)?.version === upTo, 20_000)
+    await stream.until(
+      (items) => items.at(-1)?.__typename === 'StreamLagging' || items.at(-1)?.version === upTo,
+      20_000,
+    )
     const last = stream.items.at(-1)!
     if (last.__typename !== 'StreamLagging') {
       told.push(...stream.items)
@@ -85,7 +113,9 @@ async function held() {
   return heapUsed + external
 }
 
-test('who does not read for ten seconds under fire misses nothing, and holds nobody up', { timeout: 60_000 }, async () => {
+test('who does not read for ten seconds under fire misses nothing, and holds nobody up', {
+  timeout: 60_000,
+}, async () => {
   const { learner, taken, id } = await enrolled()
   const slow = pausable(watchUsual, learner, id)
   const fast = watchUsual.enrollment(id, { by: learner })
@@ -103,10 +133,15 @@ test('who does not read for ten seconds under fire misses nothing, and holds nob
   expect(last).toBeGreaterThan(50)
 })
 
-test('who is too slow is told from where to go on, and with that misses nothing; the others have all of it before', { timeout: 60_000 }, async () => {
+test('who is too slow is told from where to go on, and with that misses nothing; the others have all of it before', {
+  timeout: 60_000,
+}, async () => {
   const { learner, taken, id } = await enrolled(2, 25_000)
   const slow = pausable(watch, learner, id, LARGE)
-  const fast = [watch.enrollment(id, { by: learner, query: LARGE }), watch.enrollment(id, { by: learner, query: LARGE, over: 'server-sent events' })]
+  const fast = [
+    watch.enrollment(id, { by: learner, query: LARGE }),
+    watch.enrollment(id, { by: learner, query: LARGE, over: 'server-sent events' }),
+  ]
   await Promise.all([slow.stream, ...fast].map((stream) => stream.until(1)))
   const lagging = await watch.metric('lockstep_live_closed_total{why="lagging"}')
   slow.pause()
@@ -119,7 +154,9 @@ test('who is too slow is told from where to go on, and with that misses nothing;
   expect(lagged).toBeGreaterThan(0)
 })
 
-test('who never reads is let go, and no more is kept for them than LIVE_BUFFER_BYTES; nobody else notices', { timeout: 90_000 }, async () => {
+test('who never reads is let go, and no more is kept for them than LIVE_BUFFER_BYTES; nobody else notices', {
+  timeout: 90_000,
+}, async () => {
   const { learner, taken, id } = await enrolled(2, 25_000)
   const fast = watch.enrollment(id, { by: learner })
   await fast.until(1)
@@ -127,7 +164,9 @@ test('who never reads is let go, and no more is kept for them than LIVE_BUFFER_B
   const slow = range(1, 4).map(() => pausable(watch, learner, id, LARGE))
   await Promise.all(slow.map(({ stream }) => stream.until(1)))
   for (const { pause } of slow) pause()
-  const events = await Promise.all(range(1, 4).map(() => unread(api.url, LARGE, { id: globalId('Enrollment', id) }, learner.token)))
+  const events = await Promise.all(
+    range(1, 4).map(() => unread(api.url, LARGE, { id: globalId('Enrollment', id) }, learner.token)),
+  )
   await vi.waitUntil(async () => (await watch.metric('lockstep_live_subscriptions')) === before + 8)
   const lagging = await watch.metric('lockstep_live_closed_total{why="lagging"}')
   const memory = await held()
@@ -144,7 +183,13 @@ test('who never reads is let go, and no more is kept for them than LIVE_BUFFER_B
     expect(end).toBe('complete')
     expect(lag).toMatchObject({ __typename: 'StreamLagging', cursor: (previous as Told).cursor })
     expect(versions(told.slice(0, -2) as Told[])).toEqual(range(1, told.length - 2))
-    const rest = await whole(watch, learner, id, watch.enrollment(id, { by: learner, after: (lag as Told).cursor }), last)
+    const rest = await whole(
+      watch,
+      learner,
+      id,
+      watch.enrollment(id, { by: learner, after: (lag as Told).cursor }),
+      last,
+    )
     expect(versions(rest.told)).toEqual(range(told.length - 1, last))
   }
 })
@@ -152,8 +197,15 @@ test('who never reads is let go, and no more is kept for them than LIVE_BUFFER_B
 /** An event stream that nobody reads, until its rest is asked for. */
 async function unread(url: string, query: string, variables: object, token: string) {
   const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
-    const headers = { 'content-type': 'application/json', accept: 'text/event-stream', authorization: `Bearer ${token}` }
-    http.request(`${url}/graphql`, { method: 'POST', headers }, resolve).on('error', reject).end(JSON.stringify({ query, variables }))
+    const headers = {
+      'content-type': 'application/json',
+      accept: 'text/event-stream',
+      authorization: `Bearer ${token}`,
+    }
+    http
+      .request(`${url}/graphql`, { method: 'POST', headers }, resolve)
+      .on('error', reject)
+      .end(JSON.stringify({ query, variables }))
   })
   return {
     async rest() {
@@ -162,15 +214,19 @@ async function unread(url: string, query: string, variables: object, token: stri
       return text.split('\n\n').flatMap((message): (Told | string)[] => {
         const [, event] = /^event: (.*)$/m.exec(message) ?? []
         const [, data] = /^data: ?(.*)$/m.exec(message) ?? []
-        if (event === 'next') return [(JSON.parse(data!) as { data: { enrollmentUpdates: Told } }).data.enrollmentUpdates]
+        if (event === 'next')
+          return [(JSON.parse(data!) as { data: { enrollmentUpdates: Told } }).data.enrollmentUpdates]
         return event ? [event] : []
       })
     },
   }
 }
 
-test('with the smallest of buffers, one who reads nothing and asks for more on the same connection stops nobody', { timeout: 90_000 }, async () => {
-  const server = await launch(w.url, { LIVE_BUFFER_BYTES: '8192' }) // a process of its own, since it is one that would hang
+test('with the smallest of buffers, one who reads nothing and asks for more on the same connection stops nobody', {
+  timeout: 90_000,
+}, async () => {
+  // a process of its own, since it is one that would hang
+  const server = await launch(w.url, { LIVE_BUFFER_BYTES: '8192' })
   try {
     const through = watching(server.url)
     const { learner, taken, id } = await enrolled(2, 3_000)
@@ -184,7 +240,8 @@ test('with the smallest of buffers, one who reads nothing and asks for more on t
       learner,
       taken,
       (changes) => {
-        if (changes % 100 === 0) void server.metric('lockstep_live_closed_total{why="lagging"}').then((count) => (lagged = count || 0))
+        if (changes % 100 === 0)
+          void server.metric('lockstep_live_closed_total{why="lagging"}').then((count) => (lagged = count || 0))
         return lagged > 0 || changes === 4_000
       },
       server as never,

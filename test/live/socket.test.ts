@@ -7,13 +7,13 @@ import { getIntrospectionQuery } from 'graphql'
 import pino from 'pino'
 import { afterEach, describe, expect, test } from 'vitest'
 import WebSocket, { type ClientOptions } from 'ws'
-import { parseConfig } from '../../src/config.ts'
+import { parseConfig } from '../../src/operator/config.ts'
 import { endSession } from '../../src/identity/endSession.ts'
 import { startSession } from '../../src/identity/startSession.ts'
 import { hashOf } from '../../src/identity/userAggregate.ts'
 import { enrollmentOf } from '../../src/learning/id.ts'
 import { sockets } from '../../src/live/socket.ts'
-import { startServer } from '../../src/server.ts'
+import { startServer } from '../../src/server/server.ts'
 import { academy, type Person, system } from '../academy.ts'
 import { globalId, localIdOf, payload, serve } from '../api.ts'
 import { world } from '../world.ts'
@@ -34,7 +34,10 @@ interface Problem {
 interface Message {
   readonly id: string
   readonly type: string
-  readonly payload: { readonly data?: Record<string, never> | null; readonly errors?: readonly Problem[] } & readonly Problem[]
+  readonly payload: {
+    readonly data?: Record<string, never> | null
+    readonly errors?: readonly Problem[]
+  } & readonly Problem[]
 }
 
 /** Resolves as soon as it is so; asked again at each of `ring`'s calls, and ten times a second. */
@@ -104,7 +107,15 @@ async function talk(url: string, options: ClientOptions & { protocols?: string[]
       return socket.readyState === WebSocket.OPEN
     },
     until: <T>(found: () => T | undefined | false, what: string, ms?: number) =>
-      until(() => found() || (closed && Promise.reject(new Error(`${what}: closed with ${JSON.stringify(closed)}`))) || undefined, what, ms, ring),
+      until(
+        () =>
+          found() ||
+          (closed && Promise.reject(new Error(`${what}: closed with ${JSON.stringify(closed)}`))) ||
+          undefined,
+        what,
+        ms,
+        ring,
+      ),
     closed: (ms?: number) => until(() => closed, `closed; ${JSON.stringify(messages.slice(-3))}`, ms, ring),
     /** Signs in, and waits until that is acknowledged. */
     async init(token?: string) {
@@ -120,7 +131,10 @@ async function talk(url: string, options: ClientOptions & { protocols?: string[]
     async ask(query: string, variables?: object, more?: object) {
       const id = randomUUID()
       t.begin(id, query, variables, more)
-      await t.until(() => t.of(id).find(({ type }) => type === 'complete' || type === 'error'), `the end of ${query.slice(0, 100)}`)
+      await t.until(
+        () => t.of(id).find(({ type }) => type === 'complete' || type === 'error'),
+        `the end of ${query.slice(0, 100)}`,
+      )
       const [first] = t.of(id)
       return { id, messages: t.of(id), ...(first!.type === 'error' ? { errors: first!.payload } : first!.payload) } as {
         id: string
@@ -133,10 +147,18 @@ async function talk(url: string, options: ClientOptions & { protocols?: string[]
     async watch(id: string, enrollmentId: string, more?: object) {
       t.begin(id, ENROLLMENT, { id: enrollmentId }, more)
       await t.until(() => t.of(id).length > 0, `the present of ${id}`)
-      expect(t.of(id)[0]).toMatchObject({ type: 'next', payload: { data: { enrollmentUpdates: { __typename: 'EnrollmentSnapshot' } } } })
+      expect(t.of(id)[0]).toMatchObject({
+        type: 'next',
+        payload: { data: { enrollmentUpdates: { __typename: 'EnrollmentSnapshot' } } },
+      })
     },
     versions: (id: string) =>
-      t.of(id).map(({ payload }) => (payload.data as unknown as { enrollmentUpdates: Told } | undefined)?.enrollmentUpdates.version),
+      t
+        .of(id)
+        .map(
+          ({ payload }) =>
+            (payload.data as unknown as { enrollmentUpdates: Told } | undefined)?.enrollmentUpdates.version,
+        ),
   }
   return t
 }
@@ -186,10 +208,14 @@ async function count(url: string, name: 'connections' | 'subscriptions'): Promis
   return Number(new RegExp(`^lockstep_live_${name} (\\d+)$`, 'm').exec(text)![1])
 }
 const empty = (url: string) =>
-  until(async () => (await count(url, 'connections')) === 0 && (await count(url, 'subscriptions')) === 0, 'nobody is there any more')
+  until(
+    async () => (await count(url, 'connections')) === 0 && (await count(url, 'subscriptions')) === 0,
+    'nobody is there any more',
+  )
 
 /** Nothing of our insides. */
-const insides = /prisma|postgres|sqlstate|select .* from|insert |node_modules|\.ts:|\.js:|at Object|stack|originalError|"http"|Something went wrong/i
+const insides =
+  /prisma|postgres|sqlstate|select .* from|insert |node_modules|\.ts:|\.js:|at Object|stack|originalError|"http"|Something went wrong/i
 function understandable(errors: readonly Problem[] | undefined, code: RegExp | string = /^(?!INTERNAL)[A-Z_]+$/) {
   expect(errors?.length).toBeGreaterThan(0)
   for (const { message, extensions } of errors!) {
@@ -203,7 +229,10 @@ function understandable(errors: readonly Problem[] | undefined, code: RegExp | s
 async function session(userId: string, ms: number) {
   const token = `token-${randomUUID()}`
   const tokenHash = hashOf(token)
-  await commit(startSession, { actor: system, input: { userId, tokenHash, expiresAt: new Date(Date.now() + ms).toISOString() } })
+  await commit(startSession, {
+    actor: system,
+    input: { userId, tokenHash, expiresAt: new Date(Date.now() + ms).toISOString() },
+  })
   const end = async () => {
     const [found] = await w.query<{ id: string }>('select id from "Session" where "tokenHash" = $1', [tokenHash])
     await commit(endSession, { actor: system, input: { userId, sessionId: found!.id } })
@@ -267,7 +296,9 @@ async function bytes(url: string, headers: Record<string, string> = {}) {
       until(
         () => {
           const end = received.indexOf('\r\n\r\n')
-          return end >= 0 && { status: Number(received.subarray(9, 12).toString()), rest: () => received.subarray(end + 4) }
+          return (
+            end >= 0 && { status: Number(received.subarray(9, 12).toString()), rest: () => received.subarray(end + 4) }
+          )
         },
         'an answer',
         5_000,
@@ -399,10 +430,14 @@ describe('a message that is too large', () => {
 
   test('has more than a mebibyte, and one of a mebibyte is answered', async () => {
     const t = await (await talk(api.url)).init()
-    const message = (fill: string) => JSON.stringify({ id: 'x', type: 'subscribe', payload: { query: '{ __typename }', extensions: { fill } } })
+    const message = (fill: string) =>
+      JSON.stringify({ id: 'x', type: 'subscribe', payload: { query: '{ __typename }', extensions: { fill } } })
     t.say(message('y'.repeat(MEBIBYTE - message('').length)))
     await t.until(() => t.of('x')[1], 'an answer')
-    expect(t.of('x')).toMatchObject([{ type: 'next', payload: { data: { __typename: 'Query' } } }, { type: 'complete' }])
+    expect(t.of('x')).toMatchObject([
+      { type: 'next', payload: { data: { __typename: 'Query' } } },
+      { type: 'complete' },
+    ])
     t.socket.close()
   })
 
@@ -472,7 +507,8 @@ describe('how many there may be', () => {
     await refused.end()
     expect(refused.items).toEqual([])
     understandable(refused.errors.flat() as Problem[], 'TOO_MANY_CONNECTIONS')
-    expect((await own.ask('{ __typename }', {})).data).toEqual({ __typename: 'Query' }) // what is no connection for long is not counted
+    // what is no connection for long is not counted
+    expect((await own.ask('{ __typename }', {})).data).toEqual({ __typename: 'Query' })
 
     second.socket.close()
     await until(async () => (await count(own.url, 'connections')) === 1, 'the socket is gone')
@@ -497,7 +533,8 @@ describe('how many there may be', () => {
     await lock.release()
     await until(() => streams.every(({ items, ended }) => items.length || ended), 'each is let in or refused')
     expect(streams.filter(({ items }) => items.length)).toHaveLength(3)
-    for (const { errors } of streams.filter(({ items }) => !items.length)) understandable(errors.flat() as Problem[], 'TOO_MANY_CONNECTIONS')
+    for (const { errors } of streams.filter(({ items }) => !items.length))
+      understandable(errors.flat() as Problem[], 'TOO_MANY_CONNECTIONS')
     for (const { stop } of streams) stop()
     await empty(own.url)
     const knocks = await Promise.all(Array.from({ length: 10 }, () => talk(own.url).catch(() => undefined)))
@@ -605,7 +642,11 @@ describe('the protocol', () => {
     ['brackets without an end', 4400, async (t) => (await t.init()).say('['.repeat(500_000))],
     ['bytes', 4400, async (t) => (await t.init()).socket.send(Buffer.from([1, 2, 3]))],
     ['a type that there is not', 4400, async (t) => (await t.init()).say({ type: 'start', id: 'a' })],
-    ['subscribe without an id', 4400, async (t) => (await t.init()).say({ type: 'subscribe', payload: { query: '{ __typename }' } })],
+    [
+      'subscribe without an id',
+      4400,
+      async (t) => (await t.init()).say({ type: 'subscribe', payload: { query: '{ __typename }' } }),
+    ],
     ['subscribe without a query', 4400, async (t) => (await t.init()).say({ type: 'subscribe', id: 'a', payload: {} })],
     ['variables that are a list', 4400, async (t) => (await t.init()).begin('a', '{ __typename }', [1])],
   ])('%s: closed with %d, and the others go on', async (_, code, misbehave) => {
@@ -772,7 +813,9 @@ describe('who is there', () => {
     const { token, end } = await session(learner.id, 3_600_000)
     const t = await (await talk(api.url)).init(token)
     await end()
-    t.begin('late', 'mutation($id: ID!) { completeLesson(input: {lessonId: $id}) { __typename } }', { id: globalId('Lesson', taken.lesson(1)) })
+    t.begin('late', 'mutation($id: ID!) { completeLesson(input: {lessonId: $id}) { __typename } }', {
+      id: globalId('Lesson', taken.lesson(1)),
+    })
     expect(await t.closed()).toMatchObject({ code: 4401 })
     expect(t.of('late').filter(({ type }) => type === 'next')).toEqual([])
     expect(await w.history('Enrollment', enrollmentOf(learner.id, taken.id))).toHaveLength(1)
@@ -781,7 +824,8 @@ describe('who is there', () => {
 
 const nested = (levels: number) =>
   `{ viewer { ${'enrollments(first: 1) { edges { node { learner { '.repeat(levels / 4)} id ${'} } } }'.repeat(levels / 4)} } }`
-const inChange = (selection: string) => `subscription($id: ID!) { enrollmentUpdates(enrollmentId: $id) { ... on EnrollmentChange { ${selection} } } }`
+const inChange = (selection: string) =>
+  `subscription($id: ID!) { enrollmentUpdates(enrollmentId: $id) { ... on EnrollmentChange { ${selection} } } }`
 
 describe('an operation that is refused is told why, and the others on its socket go on', () => {
   const DEEP = '['.repeat(200_000) + ']'.repeat(200_000)
@@ -829,15 +873,24 @@ describe('an operation that is refused is told why, and the others on its socket
     [
       '40 levels in a subscription',
       /./,
-      inChange(`enrollment { ${'learner { enrollments(first: 1) { edges { node { '.repeat(9)} id ${'} } } }'.repeat(9)} }`),
+      inChange(
+        `enrollment { ${'learner { enrollments(first: 1) { edges { node { '.repeat(9)} id ${'} } } }'.repeat(9)} }`,
+      ),
       { id: 'OWN' },
     ],
-    ['31 aliases in a subscription', /./, inChange(Array.from({ length: 31 }, (_, i) => `a${i}: version`).join(' ')), { id: 'OWN' }],
+    [
+      '31 aliases in a subscription',
+      /./,
+      inChange(Array.from({ length: 31 }, (_, i) => `a${i}: version`).join(' ')),
+      { id: 'OWN' },
+    ],
     ['2,100 tokens in a subscription', /./, inChange('version '.repeat(2_100)), { id: 'OWN' }],
     [
       'pages of pages of pages in a subscription',
       /^QUERY_TOO_EXPENSIVE$/,
-      inChange('enrollment { course { lessons(first: 100) { edges { node { requires { requires { requires { requires { id } } } } } } } } }'),
+      inChange(
+        'enrollment { course { lessons(first: 100) { edges { node { requires { requires { requires { requires { id } } } } } } } } }',
+      ),
       { id: 'OWN' },
     ],
     ['a variable that is all depth, for an ID', /./, ENROLLMENT, { id: 'DEEP' }],
@@ -847,7 +900,9 @@ describe('an operation that is refused is told why, and the others on its socket
     await t.watch('sibling', watched.id)
     const given = variables.id === 'OWN' ? { ...variables, id: watched.id } : variables
     const id = randomUUID()
-    t.say(JSON.stringify({ id, type: 'subscribe', payload: { query, variables: given, ...more } }).replace('"DEEP"', DEEP))
+    t.say(
+      JSON.stringify({ id, type: 'subscribe', payload: { query, variables: given, ...more } }).replace('"DEEP"', DEEP),
+    )
     await t.until(() => t.of(id).length, 'an answer')
     const [answer] = t.of(id)
     expect(answer!.payload.data ?? undefined).toBeUndefined()
@@ -867,7 +922,13 @@ test('an operation on which we fail ourselves has an answer, and the others on i
   const deep = '['.repeat(200_000) + ']'.repeat(200_000)
   for (const query of [ENROLLMENT, 'query($id: ID!) { node(id: $id) { id } }']) {
     const id = randomUUID()
-    t.say(JSON.stringify({ id, type: 'subscribe', payload: { query, variables: { id: watched.id, unknown: 'DEEP' } } }).replace('"DEEP"', deep))
+    t.say(
+      JSON.stringify({
+        id,
+        type: 'subscribe',
+        payload: { query, variables: { id: watched.id, unknown: 'DEEP' } },
+      }).replace('"DEEP"', deep),
+    )
     await t.until(() => t.of(id).length, 'an answer')
     expect(JSON.stringify(t.of(id))).not.toMatch(/RangeError|call stack|\.[tj]s:/)
   }
@@ -885,8 +946,14 @@ describe('what is no subscription', () => {
     const Complete = `mutation($input: CompleteLessonInput!) { completeLesson(input: $input) {
       ... on CompleteLessonPayload { version replayed cursor enrollment { version completed } } ... on DomainError { code }
     } }`
-    const [first, ...again] = [await t.ask(Complete, { input }), await t.ask(Complete, { input }), await t.ask(Complete, { input })]
-    expect(first.data).toMatchObject({ completeLesson: { version: 2, replayed: false, enrollment: { version: 2, completed: 1 } } })
+    const [first, ...again] = [
+      await t.ask(Complete, { input }),
+      await t.ask(Complete, { input }),
+      await t.ask(Complete, { input }),
+    ]
+    expect(first.data).toMatchObject({
+      completeLesson: { version: 2, replayed: false, enrollment: { version: 2, completed: 1 } },
+    })
     for (const { data } of again) expect(data).toMatchObject({ completeLesson: { version: 2, replayed: true } })
     expect(await w.history('Enrollment', enrollmentOf(watched.learner.id, watched.taken.id))).toHaveLength(2)
     await t.until(() => t.versions('sibling').includes(2), 'its change')
@@ -903,7 +970,9 @@ describe('what is no subscription', () => {
     const all = await Promise.all(Array.from({ length: 20 }, () => course(1)))
     const t = await (await talk(api.url)).init((await person()).token)
     const answers = await Promise.all(
-      Array.from({ length: 80 }, (_, i) => t.ask('query($slug: String!) { course(slug: $slug) { title } }', { slug: all[i % 20]!.slug })),
+      Array.from({ length: 80 }, (_, i) =>
+        t.ask('query($slug: String!) { course(slug: $slug) { title } }', { slug: all[i % 20]!.slug }),
+      ),
     )
     for (const [i, { data }] of answers.entries()) expect(data).toEqual({ course: { title: all[i % 20]!.slug } })
     t.socket.close()
@@ -928,7 +997,10 @@ describe('whoever goes away is forgotten', () => {
   ]
   const phases: [string, (t: Talk, watched: Enrolled) => unknown][] = [
     ['before connection_init', () => {}],
-    ['before connection_ack', (t, { token }) => t.say({ type: 'connection_init', payload: { Authorization: bearer(token) } })],
+    [
+      'before connection_ack',
+      (t, { token }) => t.say({ type: 'connection_init', payload: { Authorization: bearer(token) } }),
+    ],
     [
       'while subscribing',
       async (t, { token, id }) => {
@@ -1041,7 +1113,9 @@ describe('whoever goes away is forgotten', () => {
   test('one subscription of many can end, and the others go on', async () => {
     const watched = await enrolled()
     const client = socketClient(api.url, watched.token)
-    const [stays, leaves] = [1, 2].map(() => subscribe<{ enrollmentUpdates: Told }>(client, ENROLLMENT, { id: watched.id }))
+    const [stays, leaves] = [1, 2].map(() =>
+      subscribe<{ enrollmentUpdates: Told }>(client, ENROLLMENT, { id: watched.id }),
+    )
     await Promise.all([stays!.until(1), leaves!.until(1)])
     leaves!.stop()
     await until(async () => (await count(api.url, 'subscriptions')) === 1, 'one has left')
@@ -1060,12 +1134,20 @@ test('what is ready at the same time goes out in one write', async () => {
   listen('net.server.socket', seen)
   const watched = await enrolled()
   const t = await talk(api.url)
-  const handle = (server as unknown as { _handle: Record<string, (...args: unknown[]) => unknown> })._handle // where it leaves the process
+  // where it leaves the process
+  const handle = (server as unknown as { _handle: Record<string, (...args: unknown[]) => unknown> })._handle
   await t.init(watched.token)
   const ids = Array.from({ length: 32 }, (_, i) => `s${i}`)
   for (const id of ids) await t.watch(id, watched.id)
   let writes = 0
-  for (const name of ['writev', 'writeBuffer', 'writeUtf8String', 'writeLatin1String', 'writeAsciiString', 'writeUcs2String']) {
+  for (const name of [
+    'writev',
+    'writeBuffer',
+    'writeUtf8String',
+    'writeLatin1String',
+    'writeAsciiString',
+    'writeUcs2String',
+  ]) {
     const write = handle[name]!
     handle[name] = (...args) => {
       writes++
@@ -1094,7 +1176,9 @@ describe('when the server drains', () => {
     const all = await Promise.all([1, 2, 3].map(async () => (await talk(own.url)).init(watched.token)))
     const early = await talk(own.url)
     for (const t of all) await t.watch('a', watched.id)
-    const streams = [1, 2].map(() => subscribeEvents<{ enrollmentUpdates: Told }>(own.url, ENROLLMENT, { id: watched.id }, watched.token))
+    const streams = [1, 2].map(() =>
+      subscribeEvents<{ enrollmentUpdates: Told }>(own.url, ENROLLMENT, { id: watched.id }, watched.token),
+    )
     for (const stream of streams) await stream.until(1)
     const begun = performance.now()
     const drained = own.server.drain()
@@ -1113,7 +1197,11 @@ describe('when the server drains', () => {
     const { id, token } = await enrolled()
     const headers = { 'content-type': 'application/json', accept: 'text/event-stream', authorization: bearer(token) }
     const body = (query: string) => JSON.stringify({ query, variables: { id } })
-    const once = await fetch(`${own.url}/graphql`, { method: 'POST', headers, body: body('query Q { viewer { name } }') })
+    const once = await fetch(`${own.url}/graphql`, {
+      method: 'POST',
+      headers,
+      body: body('query Q { viewer { name } }'),
+    })
     expect(await once.text()).toContain('event: complete')
     const response = await fetch(`${own.url}/graphql`, { method: 'POST', headers, body: body(ENROLLMENT) })
     let text = ''

@@ -4,7 +4,16 @@ import { globalId, payload, serve } from '../api.ts'
 import { graphql } from '../generated/gql.ts'
 import { socketClient, subscribe } from '../live/client.ts'
 import { world } from '../world.ts'
-import { AddWorkouts, ClearSelection, expectPlanWhole, planner, RemoveWorkout, RenameWorkout, UpdateSelection, UpdateSelections } from './planner.ts'
+import {
+  AddWorkouts,
+  ClearSelection,
+  expectPlanWhole,
+  planner,
+  RemoveWorkout,
+  RenameWorkout,
+  UpdateSelection,
+  UpdateSelections,
+} from './planner.ts'
 
 const w = await world()
 const { commit } = w.process()
@@ -13,7 +22,9 @@ const api = await serve(w)
 
 const PlanById = graphql(`query PlanById($id: ID!) { plan(id: $id) { id title workouts { totalCount } } }`)
 const PlanNodes = graphql(`query PlanNodes($ids: [ID!]!) { nodes(ids: $ids) { __typename id } }`)
-const PlansOf = graphql(`query PlansOf($id: ID!) { node(id: $id) { ... on User { name plans { totalCount edges { node { id } } } } } }`)
+const PlansOf = graphql(
+  `query PlansOf($id: ID!) { node(id: $id) { ... on User { name plans { totalCount edges { node { id } } } } } }`,
+)
 
 const [owner, stranger, teacher, admin] = await Promise.all([person(), person(), person('INSTRUCTOR'), person('ADMIN')])
 const taken = await course(1)
@@ -31,14 +42,17 @@ async function seen({ token }: Person) {
 }
 
 test('a plan, its workouts and their selections are seen by its owner and by admins, and by nobody else', async () => {
-  for (const viewer of [owner, admin]) expect(await seen(viewer)).toEqual([plan.planId, plan.planId, plan.workout(1), selectionId])
+  for (const viewer of [owner, admin])
+    expect(await seen(viewer)).toEqual([plan.planId, plan.planId, plan.workout(1), selectionId])
   for (const viewer of [stranger, teacher]) expect(await seen(viewer)).toEqual([null, null, null, null])
 })
 
 test('somebody’s plans are listed to them and to admins; a teacher who may see them is refused that field', async () => {
   const id = globalId('User', owner.id)
   for (const { token } of [owner, admin])
-    expect((await api.get(PlansOf, { id }, token)).node).toMatchObject({ plans: { totalCount: 1, edges: [{ node: { id: plan.planId } }] } })
+    expect((await api.get(PlansOf, { id }, token)).node).toMatchObject({
+      plans: { totalCount: 1, edges: [{ node: { id: plan.planId } }] },
+    })
   const { data, errors } = await api.ask(PlansOf, { id }, teacher.token)
   expect(data.node).toEqual({ name: 'learner', plans: null })
   expect(errors).toMatchObject([{ path: ['node', 'plans'], extensions: { code: 'FORBIDDEN' } }])
@@ -49,9 +63,21 @@ test('a plan is changed by its owner only: to all others, admins too, it is as i
   const none = { plan: globalId('Plan', 'none'), workout: globalId('Workout', 'none.none') }
   for (const { token } of [stranger, teacher, admin]) {
     const ask = async (planId: string, workoutId: string, more: { expectedVersion?: number } = {}) => [
-      (await api.get(AddWorkouts, { input: { planId, workouts: [{ title: 'x' }], idempotencyKey: 'k', ...more } }, token)).addWorkouts,
+      (
+        await api.get(
+          AddWorkouts,
+          { input: { planId, workouts: [{ title: 'x' }], idempotencyKey: 'k', ...more } },
+          token,
+        )
+      ).addWorkouts,
       (await api.get(UpdateSelection, { input: { workoutId, timeOfDay: 'MORNING', ...more } }, token)).updateSelection,
-      (await api.get(UpdateSelections, { input: { selections: [{ workoutId, timeOfDay: 'MORNING' }], ...more } }, token)).updateSelections,
+      (
+        await api.get(
+          UpdateSelections,
+          { input: { selections: [{ workoutId, timeOfDay: 'MORNING' }], ...more } },
+          token,
+        )
+      ).updateSelections,
       (await api.get(ClearSelection, { input: { workoutId, ...more } }, token)).clearSelection,
       (await api.get(RenameWorkout, { input: { workoutId, title: 'x', ...more } }, token)).renameWorkout,
       (await api.get(RemoveWorkout, { input: { workoutId, ...more } }, token)).removeWorkout,
@@ -90,7 +116,9 @@ test('nobody else follows it, and what is not there is told in the same words', 
     told.push(stream.errors)
     await client.dispose()
   }
-  expect(told[0]).toMatchObject([[{ message: 'There is no such plan, or you may not see it.', extensions: { code: 'NOT_FOUND' } }]])
+  expect(told[0]).toMatchObject([
+    [{ message: 'There is no such plan, or you may not see it.', extensions: { code: 'NOT_FOUND' } }],
+  ])
   for (const one of told) expect(JSON.stringify(one)).toBe(JSON.stringify(told[0]))
 })
 

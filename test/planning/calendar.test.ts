@@ -6,7 +6,10 @@ import { graphql } from '../generated/gql.ts'
 import { world } from '../world.ts'
 import { Days, planner } from './planner.ts'
 
-/** Every statement that this process sends to a database, whoever sends it: counted at the one place that all of them pass. */
+/**
+ * Every statement that this process sends to a database, whoever sends it: counted at the one place that all of them
+ * pass.
+ */
 const sent: string[] = []
 const query = pg.Client.prototype.query as (...args: unknown[]) => unknown
 pg.Client.prototype.query = function (this: pg.Client, ...args: unknown[]) {
@@ -25,7 +28,8 @@ const api = await serve(w)
 const someone = await person()
 
 /** What the server does by itself. */
-const own = /e\."courseVersion" < c\."lessonsVersion"|^select 1$|pg_current_snapshot|listen|notify|^select epoch as name|system_identifier/i
+const own =
+  /e\."courseVersion" < c\."lessonsVersion"|^select 1$|pg_current_snapshot|listen|notify|^select epoch as name|system_identifier/i
 
 /** The statements that a request amounts to. */
 async function statements<T>(request: () => Promise<T>) {
@@ -34,7 +38,8 @@ async function statements<T>(request: () => Promise<T>) {
   return { answer, sent: sent.filter((text) => !own.test(text)) }
 }
 
-const days = (id: string, from: string, to: string) => api.get(Days, { id, from, to }, someone.token).then(({ plan }) => plan!.days)
+const days = (id: string, from: string, to: string) =>
+  api.get(Days, { id, from, to }, someone.token).then(({ plan }) => plan!.days)
 
 const WorkoutPage = graphql(`
   query WorkoutPage($id: ID!, $first: Int!) {
@@ -61,7 +66,10 @@ test('the calendar has each day of the range, and on each what is to be done by 
   ]
   for (const [n, currentPlanDay, timeOfDay] of at) payload(await plan.select(n, { currentPlanDay, timeOfDay }))
   const found = await days(plan.planId, '2027-03-29', '2027-03-31')
-  const titles = found.map(({ day, ...slots }) => [day, ...Object.values(slots).map((all) => all.map(({ workout }) => workout!.title))])
+  const titles = found.map(({ day, ...slots }) => [
+    day,
+    ...Object.values(slots).map((all) => all.map(({ workout }) => workout!.title)),
+  ])
   expect(titles).toEqual([
     ['2027-03-29', ['Workout 2', 'Workout 5'], [], ['Workout 1'], []],
     ['2027-03-30', [], [], [], []],
@@ -114,7 +122,11 @@ describe('takes', () => {
     const plan = await planner(api, someone, 0)
     const ids: string[] = []
     for (let i = 0; i < 2; i++)
-      ids.push(...payload(await plan.add(Array.from({ length: 100 }, (_, n) => ({ title: `${i} ${n}` })))).workouts.map(({ id }) => id))
+      ids.push(
+        ...payload(await plan.add(Array.from({ length: 100 }, (_, n) => ({ title: `${i} ${n}` })))).workouts.map(
+          ({ id }) => id,
+        ),
+      )
     payload(
       await plan.selectAll(
         ids.map((workoutId, i) => ({

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import path from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { InvalidFile } from '../../src/learning/jsonFile.ts'
+import { InvalidFile } from '../../src/operator/jsonFile.ts'
 import { type Exercises, readExercises } from '../../src/planning/exercises.ts'
 import { planFrom } from '../../src/planning/exerciseImport.ts'
 import { detailsFault, titleFault } from '../../src/planning/text.ts'
@@ -32,18 +32,33 @@ describe('a file of exercises', () => {
       id: 'Wall_Sit',
       title: 'Wall Sit',
       details: [
-        ...['Level: beginner', 'Category: strength', 'Force: static', 'Mechanic: compound', 'Equipment: body only', 'Muscles: quadriceps'],
+        ...[
+          'Level: beginner',
+          'Category: strength',
+          'Force: static',
+          'Mechanic: compound',
+          'Equipment: body only',
+          'Muscles: quadriceps',
+        ],
         ...['Also: glutes, calves', '', '1. Stand with your back to a wall and your feet a step away from it.'],
-        ...['2. Slide down until your thighs are level with the floor.', '3. Hold for as long as your breath stays calm, then slide up again.'],
+        ...[
+          '2. Slide down until your thighs are level with the floor.',
+          '3. Hold for as long as your breath stays calm, then slide up again.',
+        ],
       ].join('\n'),
     })
     expect(exercises[1]!.details).not.toMatch(/Force|Mechanic|Equipment|null/)
     expect(exercises[3]!.details).toContain('2. Lean back with straight arms, and pull yourself to the post.')
-    expect(exercises[4]!.details).toBe('Level: expert\nCategory: strongman\nForce: static\nEquipment: other\nMuscles: forearms')
+    expect(exercises[4]!.details).toBe(
+      'Level: expert\nCategory: strongman\nForce: static\nEquipment: other\nMuscles: forearms',
+    )
   })
 
   test('may leave out everything but id and name', () => {
-    expect(readExercises(bytes([good]))).toEqual({ exercises: [{ id: 'Squat', title: 'Squat', details: '' }], problems: [] })
+    expect(readExercises(bytes([good]))).toEqual({
+      exercises: [{ id: 'Squat', title: 'Squat', details: '' }],
+      problems: [],
+    })
   })
 
   if (!existsSync(file) && process.env.CI) throw new Error(`${file} is missing; in CI the real file is wanted.`)
@@ -64,7 +79,9 @@ describe('a file of exercises', () => {
 test('whose plan it is and what it is called is which plan it is; nothing else is', () => {
   const id = (owner: string, title: string) => planFrom([], owner, title).planId
   expect(id('ada', 'Exercises')).toBe(id('ada', 'Exercises'))
-  expect(new Set([id('ada', 'Exercises'), id('bao', 'Exercises'), id('ada', 'Others'), id('a', 'daExercises')]).size).toBe(4)
+  expect(
+    new Set([id('ada', 'Exercises'), id('bao', 'Exercises'), id('ada', 'Others'), id('a', 'daExercises')]).size,
+  ).toBe(4)
 })
 
 describe('an entry that is wrong is told by its index, and the others are there', () => {
@@ -81,16 +98,36 @@ describe('an entry that is wrong is told by its index, and the others are there'
     ['with a long name', { id: 'Lunge', name: 'x'.repeat(201) }, '[1].name', 'has 201 characters'],
     ['with NUL in its name', { id: 'Lunge', name: 'a\0b' }, '[1].name', /has a control character, U\+0000/],
     ['with half a character in its name', { id: 'Lunge', name: 'a\ud800b' }, '[1].name', /half of a surrogate pair/],
-    ['with a number for its level', { id: 'Lunge', name: 'Lunge', level: 3 }, '[1].level', 'must be a string, and is 3'],
-    ['with a text for its steps', { id: 'Lunge', name: 'Lunge', instructions: 'Go' }, '[1].instructions', 'must be an array, and is "Go"'],
-    ['with a step that is none', { id: 'Lunge', name: 'Lunge', instructions: ['Go', null] }, '[1].instructions[1]', 'must be a string, and is null'],
+    [
+      'with a number for its level',
+      { id: 'Lunge', name: 'Lunge', level: 3 },
+      '[1].level',
+      'must be a string, and is 3',
+    ],
+    [
+      'with a text for its steps',
+      { id: 'Lunge', name: 'Lunge', instructions: 'Go' },
+      '[1].instructions',
+      'must be an array, and is "Go"',
+    ],
+    [
+      'with a step that is none',
+      { id: 'Lunge', name: 'Lunge', instructions: ['Go', null] },
+      '[1].instructions[1]',
+      'must be a string, and is null',
+    ],
     [
       'with an escape in a step',
       { id: 'Lunge', name: 'Lunge', instructions: ['\u001b[31m'] },
       '[1]',
       /as the details of a workout, it has a control character, U\+001B/,
     ],
-    ['with too many steps', { id: 'Lunge', name: 'Lunge', instructions: Array(9).fill('x'.repeat(2_000)) }, '[1]', /it has 18,?\d+ characters/],
+    [
+      'with too many steps',
+      { id: 'Lunge', name: 'Lunge', instructions: Array(9).fill('x'.repeat(2_000)) },
+      '[1]',
+      /it has 18,?\d+ characters/,
+    ],
     ['with the id of another', { ...good, name: 'Another' }, '[1].id', '"Squat" is also the id of [0]'],
   ])('%s', (_, entry, where, why) => {
     const { exercises, problems } = readExercises(bytes([good, entry, { id: 'Last', name: 'Last' }]))
@@ -126,7 +163,9 @@ describe('a file that is none is refused, with where and why', () => {
     fc.assert(fc.property(fc.json(), (text) => void problems(text)))
     fc.assert(
       fc.property(
-        fc.array(fc.record({ id: fc.jsonValue(), name: fc.jsonValue(), instructions: fc.jsonValue() }, { requiredKeys: [] })),
+        fc.array(
+          fc.record({ id: fc.jsonValue(), name: fc.jsonValue(), instructions: fc.jsonValue() }, { requiredKeys: [] }),
+        ),
         (list) => void problems(list),
       ),
     )

@@ -36,8 +36,11 @@ type Entry = Record<string, unknown>
 function lockstep(parameters: string[], environment: Record<string, string | undefined> = { DATABASE_URL: w.url }) {
   return new Promise<{ code: number; output: string; errors: string }>((resolve) => {
     const options = { cwd: project, env: { PATH: process.env.PATH, ...environment } }
-    execFile(process.execPath, ['--import', 'tsx', 'src/main.ts', 'import', 'exercises', ...parameters], options, (error, output, errors) =>
-      resolve({ code: error ? Number(error.code) : 0, output, errors }),
+    execFile(
+      process.execPath,
+      ['--import', 'tsx', 'src/main.ts', 'import', 'exercises', ...parameters],
+      options,
+      (error, output, errors) => resolve({ code: error ? Number(error.code) : 0, output, errors }),
     )
   })
 }
@@ -74,41 +77,50 @@ async function everything() {
   )
   return Object.fromEntries(
     await Promise.all(
-      tables.map(async ({ name }) => [name, (await w.query(`select md5(string_agg(t::text, '|' order by t::text)) as rows from "${name}" t`))[0]]),
+      tables.map(async ({ name }) => [
+        name,
+        (await w.query(`select md5(string_agg(t::text, '|' order by t::text)) as rows from "${name}" t`))[0],
+      ]),
     ),
   )
 }
 const workouts = (planId: string) =>
-  w.query<{ id: string; title: string; position: number }>('select id, title, position from "Workout" where "planId" = $1 order by position', [
-    planId,
-  ])
+  w.query<{ id: string; title: string; position: number }>(
+    'select id, title, position from "Workout" where "planId" = $1 order by position',
+    [planId],
+  )
 
-describe.each([['our own', example, 7], ...(real ? [['the real', shared, 873] as const] : [])] as const)('%s file', (_, file, count) => {
-  test(`fills a plan with ${count} workouts, in the order of the file; the second time nothing changes and nothing is appended`, async () => {
-    const { id } = await person()
-    const would = await imported(file, id, '--dry-run')
-    expect(would).toEqual({
-      dryRun: true,
-      plan: { id: expect.stringMatching(/^[0-9a-f]{16}$/), ownerId: id, title: 'Exercises', created: true },
-      workouts: { added: count, revised: 0, unchanged: 0 },
-      skipped: [],
+describe.each([['our own', example, 7], ...(real ? [['the real', shared, 873] as const] : [])] as const)(
+  '%s file',
+  (_, file, count) => {
+    test(`fills a plan with ${count} workouts, in the order of the file; the second time nothing changes and nothing is appended`, async () => {
+      const { id } = await person()
+      const would = await imported(file, id, '--dry-run')
+      expect(would).toEqual({
+        dryRun: true,
+        plan: { id: expect.stringMatching(/^[0-9a-f]{16}$/), ownerId: id, title: 'Exercises', created: true },
+        workouts: { added: count, revised: 0, unchanged: 0 },
+        skipped: [],
+      })
+      expect(await w.history('Plan', would.plan.id)).toEqual([])
+      expect(await imported(file, id)).toEqual({ ...would, dryRun: false })
+
+      const rows = await workouts(would.plan.id)
+      expect(rows.map(({ title, position }) => [title, position])).toEqual(
+        entries(file).map(({ name }, i) => [name, i + 1]),
+      )
+      const history = await expectPlanWhole(w, would.plan.id)
+      expect(kinds(history)).toEqual(['planCreated', ...Array(Math.ceil(count / 100)).fill('workoutsAdded')])
+      expect(new Set(history.map(({ actor }) => actor))).toEqual(new Set(['system']))
+
+      const before = await everything()
+      const again = { plan: { ...would.plan, created: false }, workouts: { added: 0, revised: 0, unchanged: count } }
+      expect(await imported(file, id)).toMatchObject(again)
+      expect(await imported(file, id, '--dry-run')).toMatchObject(again)
+      expect(await everything()).toEqual(before)
     })
-    expect(await w.history('Plan', would.plan.id)).toEqual([])
-    expect(await imported(file, id)).toEqual({ ...would, dryRun: false })
-
-    const rows = await workouts(would.plan.id)
-    expect(rows.map(({ title, position }) => [title, position])).toEqual(entries(file).map(({ name }, i) => [name, i + 1]))
-    const history = await expectPlanWhole(w, would.plan.id)
-    expect(kinds(history)).toEqual(['planCreated', ...Array(Math.ceil(count / 100)).fill('workoutsAdded')])
-    expect(new Set(history.map(({ actor }) => actor))).toEqual(new Set(['system']))
-
-    const before = await everything()
-    const again = { plan: { ...would.plan, created: false }, workouts: { added: 0, revised: 0, unchanged: count } }
-    expect(await imported(file, id)).toMatchObject(again)
-    expect(await imported(file, id, '--dry-run')).toMatchObject(again)
-    expect(await everything()).toEqual(before)
-  })
-})
+  },
+)
 
 test('a file that was changed revises what differs, adds what is new, and leaves alone what it no longer has, and what people have selected', async () => {
   const { id, actor } = await person()
@@ -130,23 +142,39 @@ test('a file that was changed revises what differs, adds what is new, and leaves
   expect(rows[0]).toMatchObject({ id: first!.id, title: 'Wall Sit, longer', position: 1 })
   expect(rows[1]).toEqual(second)
   expect(rows.at(-1)).toMatchObject({ title: 'Something new', position: 8 })
-  expect(await w.query('select "currentPlanDay"::text as day from "WorkoutSelection" where "workoutId" = $1', [first!.id])).toEqual([
-    { day: '2027-03-29' },
+  expect(
+    await w.query('select "currentPlanDay"::text as day from "WorkoutSelection" where "workoutId" = $1', [first!.id]),
+  ).toEqual([{ day: '2027-03-29' }])
+  expect(kinds(await expectPlanWhole(w, plan.id))).toEqual([
+    'planCreated',
+    'workoutsAdded',
+    'selectionsUpdated',
+    'workoutsRevised',
+    'workoutsAdded',
   ])
-  expect(kinds(await expectPlanWhole(w, plan.id))).toEqual(['planCreated', 'workoutsAdded', 'selectionsUpdated', 'workoutsRevised', 'workoutsAdded'])
 })
 
 test('another title is another plan, and another owner’s is theirs', async () => {
   const [one, other] = [await person(), await person()]
-  const ids = [await imported(example, one.id), await imported(example, one.id, '--title', 'Winter'), await imported(example, other.id)].map(
-    ({ plan }) => plan.id,
-  )
+  const ids = [
+    await imported(example, one.id),
+    await imported(example, one.id, '--title', 'Winter'),
+    await imported(example, other.id),
+  ].map(({ plan }) => plan.id)
   expect(new Set(ids).size).toBe(3)
-  expect(await w.query('select title, "ownerId" from "Plan" where id = $1', [ids[1]])).toEqual([{ title: 'Winter', ownerId: one.id }])
+  expect(await w.query('select title, "ownerId" from "Plan" where id = $1', [ids[1]])).toEqual([
+    { title: 'Winter', ownerId: one.id },
+  ])
 })
 
 describe('bad entries', () => {
-  const list = [...entries(), null, { id: 'Nameless' }, { ...entries()[0], name: 'Twice' }, { id: 'Odd', name: 'Odd', force: 9 }]
+  const list = [
+    ...entries(),
+    null,
+    { id: 'Nameless' },
+    { ...entries()[0], name: 'Twice' },
+    { id: 'Odd', name: 'Odd', force: 9 },
+  ]
 
   test('are refused with the whole file: 65, each by its index with why, and nothing is changed', async () => {
     const { id } = await person()
@@ -175,8 +203,18 @@ describe('bad entries', () => {
     expect(code).toBe(0)
     expect(output).toBe(
       [
-        ...['Exercises is as the file says.', '', `  Plan      ${plan.id}, of ${id}`, '  Workouts  0 added, 0 revised, 7 as the file says', ''],
-        ...['Left out, since something is wrong with them:', '  [7]: must be an object, and is null.', '  [8].name: is missing.'],
+        ...[
+          'Exercises is as the file says.',
+          '',
+          `  Plan      ${plan.id}, of ${id}`,
+          '  Workouts  0 added, 0 revised, 7 as the file says',
+          '',
+        ],
+        ...[
+          'Left out, since something is wrong with them:',
+          '  [7]: must be an object, and is null.',
+          '  [8].name: is missing.',
+        ],
         ...['  [9].id: "Wall_Sit" is also the id of [0].', '  [10].force: must be a string, and is 9.', ''],
       ].join('\n'),
     )
@@ -191,17 +229,37 @@ describe('what cannot be imported is refused', () => {
       65,
       /line 26, column \d+: The file ends in the middle/,
     ],
-    ['a track', (owner) => [path.join(project, 'examples/kitchen.config.json'), '--owner', owner], 65, /not a list of exercises/],
+    [
+      'a track',
+      (owner) => [path.join(project, 'examples/kitchen.config.json'), '--owner', owner],
+      65,
+      /not a list of exercises/,
+    ],
     [
       'nothing good, even with --skip-invalid',
       (owner) => [written([1]), '--owner', owner, '--skip-invalid'],
       65,
       /\[0\]: must be an object, and is 1\./,
     ],
-    ['a file that is not there', (owner) => [path.join(scratch, 'none.json'), '--owner', owner], 66, /There is no file .+none\.json/],
+    [
+      'a file that is not there',
+      (owner) => [path.join(scratch, 'none.json'), '--owner', owner],
+      66,
+      /There is no file .+none\.json/,
+    ],
     ['no owner', () => [example], 64, /owner/],
-    ['an owner that is not there', () => [example, '--owner', 'nobody'], 65, /^There is no user nobody. Nothing was imported\.\n$/],
-    ['a title of two lines', (owner) => [example, '--owner', owner, '--title', 'a\nb'], 64, /--title has a control character, U\+000A/],
+    [
+      'an owner that is not there',
+      () => [example, '--owner', 'nobody'],
+      65,
+      /^There is no user nobody. Nothing was imported\.\n$/,
+    ],
+    [
+      'a title of two lines',
+      (owner) => [example, '--owner', owner, '--title', 'a\nb'],
+      64,
+      /--title has a control character, U\+000A/,
+    ],
     ['an option that is misspelled', (owner) => [example, '--owner', owner, '--skip-bad'], 64, /no option --skip-bad/],
   ])('%s', async (_, parameters, code, errors) => {
     const { id } = await person()

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import type { Actor } from '../../src/aggregate.ts'
-import type { Commit, Committed } from '../../src/commit.ts'
-import { DomainError } from '../../src/errors.ts'
+import type { Actor } from '../../src/commit/aggregate.ts'
+import type { Commit, Committed } from '../../src/commit/commit.ts'
+import { DomainError } from '../../src/commit/errors.ts'
 import { addWorkouts } from '../../src/planning/addWorkouts.ts'
 import { clearSelection } from '../../src/planning/clearSelection.ts'
 import { createPlan } from '../../src/planning/createPlan.ts'
@@ -30,7 +30,8 @@ const selected = fc.record<Partial<Selected>>(
   },
   { requiredKeys: [] },
 )
-const several = <T>(one: fc.Arbitrary<T>) => fc.uniqueArray(fc.tuple(workout, one), { minLength: 1, maxLength: 4, selector: ([n]) => n })
+const several = <T>(one: fc.Arbitrary<T>) =>
+  fc.uniqueArray(fc.tuple(workout, one), { minLength: 1, maxLength: 4, selector: ([n]) => n })
 const verbs = {
   createPlan: fc.constant({}),
   addWorkouts: fc.record({ workouts: several(title) }),
@@ -42,7 +43,9 @@ const verbs = {
   clearSelection: fc.record({ workout }),
 } as const
 type Step = {
-  readonly [V in keyof typeof verbs]: { readonly verb: V } & ((typeof verbs)[V] extends fc.Arbitrary<infer T> ? T : never)
+  readonly [V in keyof typeof verbs]: { readonly verb: V } & ((typeof verbs)[V] extends fc.Arbitrary<infer T>
+    ? T
+    : never)
 }[keyof typeof verbs]
 
 const weights: Record<keyof typeof verbs, number> = {
@@ -74,14 +77,19 @@ function ask(
   more: { key?: string; expectedVersion?: number },
 ): Promise<Committed<PlanView, object>> {
   const id = (n: number) => `${planId}.workout${n}`
-  const texts = (all: readonly (readonly [number, string])[]) => all.map(([n, title]) => ({ id: id(n), title, details: `Details of ${title}` }))
+  const texts = (all: readonly (readonly [number, string])[]) =>
+    all.map(([n, title]) => ({ id: id(n), title, details: `Details of ${title}` }))
   switch (step.verb) {
     case 'createPlan':
       return commit(createPlan, { actor, input: { planId, ownerId: actor.id, title: 'Plan' }, ...more })
     case 'addWorkouts':
       return commit(addWorkouts, { actor, input: { planId, workouts: texts(step.workouts) }, ...more })
     case 'fillPlan':
-      return commit(fillPlan, { actor: system, input: { planId, ownerId: actor.id, title: 'Plan', workouts: texts(step.workouts) }, ...more })
+      return commit(fillPlan, {
+        actor: system,
+        input: { planId, ownerId: actor.id, title: 'Plan', workouts: texts(step.workouts) },
+        ...more,
+      })
     case 'renameWorkout':
       return commit(renameWorkout, { actor, input: { workoutId: id(step.workout), title: step.title }, ...more })
     case 'removeWorkout':
@@ -108,12 +116,15 @@ test('whatever is asked at once in two processes: history is dense, folds to the
       const flying: Promise<Committed<PlanView, object> | Error>[] = []
       for (const { step, by, key, expectedVersion, pause } of steps) {
         const more = { ...(key !== null && { key: `${planId}-${key}` }), expectedVersion }
-        flying.push(outcome<Committed<PlanView, object>>(ask(processes[by]!.commit, actor, planId, step, more)) as never)
+        flying.push(
+          outcome<Committed<PlanView, object>>(ask(processes[by]!.commit, actor, planId, step, more)) as never,
+        )
         if (pause === 'turn') await new Promise(setImmediate)
         if (pause === 'answer') await flying.at(-1)
       }
       const answers = await Promise.all(flying)
-      for (const answer of answers) if (answer instanceof Error) expect(answer instanceof DomainError ? answer.code : answer).toBeOneOf(expected)
+      for (const answer of answers)
+        if (answer instanceof Error) expect(answer instanceof DomainError ? answer.code : answer).toBeOneOf(expected)
 
       const history = await expectPlanWhole(w, planId)
       const given = answers.flatMap((answer, i) =>
@@ -141,7 +152,10 @@ test('whatever is asked at once in two processes: history is dense, folds to the
             own.filter(({ replayed }) => !replayed),
             'a key takes effect once',
           ).toHaveLength(1)
-          expect(new Set(own.map(({ version, answer }) => JSON.stringify([version, answer], sortedFields))).size, 'and is answered the same').toBe(1)
+          expect(
+            new Set(own.map(({ version, answer }) => JSON.stringify([version, answer], sortedFields))).size,
+            'and is answered the same',
+          ).toBe(1)
         }
       }
       for (const { version, answer, step } of given) {
@@ -149,7 +163,8 @@ test('whatever is asked at once in two processes: history is dense, folds to the
         const { selection } = (answer as { workout: { selection: Selected | null } }).workout
         const wanted = { currentPlanDay: null, timeOfDay: null, ...step.selected }
         for (const field of ['currentPlanDay', 'timeOfDay'] as const)
-          if (field in step.selected) expect(selection?.[field] ?? null, `${field} at version ${version} is what was asked`).toBe(wanted[field])
+          if (field in step.selected)
+            expect(selection?.[field] ?? null, `${field} at version ${version} is what was asked`).toBe(wanted[field])
       }
     }),
     { numRuns: 40, endOnFailure: true },
@@ -157,4 +172,6 @@ test('whatever is asked at once in two processes: history is dense, folds to the
 }, 60_000)
 
 const sortedFields = (_: string, value: unknown) =>
-  value && typeof value === 'object' && !Array.isArray(value) ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))) : value
+  value && typeof value === 'object' && !Array.isArray(value)
+    ? Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)))
+    : value

@@ -29,8 +29,15 @@ describe('createPlan', () => {
     const ada = await person()
     const title = '  Off-season, 👩‍🚀 edition '
     const made = payload((await api.get(CreatePlan, { input: { title, idempotencyKey: 'k' } }, ada.token)).createPlan)
-    expect(made).toMatchObject({ version: 1, replayed: false, plan: { version: 1, title: title.trim(), owner: { id: globalId('User', ada.id) } } })
-    expect((await api.get(Look, { id: made.plan.id }, ada.token)).plan).toMatchObject({ ...made.plan, workouts: { totalCount: 0, edges: [] } })
+    expect(made).toMatchObject({
+      version: 1,
+      replayed: false,
+      plan: { version: 1, title: title.trim(), owner: { id: globalId('User', ada.id) } },
+    })
+    expect((await api.get(Look, { id: made.plan.id }, ada.token)).plan).toMatchObject({
+      ...made.plan,
+      workouts: { totalCount: 0, edges: [] },
+    })
     expect((await api.get(OwnPlans, {}, ada.token)).viewer!.plans).toEqual({
       totalCount: 1,
       edges: [{ node: { id: made.plan.id, title: title.trim() } }],
@@ -40,7 +47,9 @@ describe('createPlan', () => {
 
   test('asks for a key', async () => {
     const { errors } = await api.ask('mutation { createPlan(input: { title: "x" }) { __typename } }', {}, someone.token)
-    expect(errors).toMatchObject([{ message: expect.stringContaining('idempotencyKey'), extensions: { code: 'GRAPHQL_VALIDATION_FAILED' } }])
+    expect(errors).toMatchObject([
+      { message: expect.stringContaining('idempotencyKey'), extensions: { code: 'GRAPHQL_VALIDATION_FAILED' } },
+    ])
   })
 
   test('with one key 20 times at once, through two processes, makes one plan', async () => {
@@ -84,7 +93,10 @@ describe('createPlan', () => {
       replayed: false,
       plan: { id: made.id },
     })
-    expect(payload((await api.get(AddWorkouts, { input: workouts }, ada.token)).addWorkouts)).toMatchObject({ version: 2, workouts: added.workouts })
+    expect(payload((await api.get(AddWorkouts, { input: workouts }, ada.token)).addWorkouts)).toMatchObject({
+      version: 2,
+      workouts: added.workouts,
+    })
     expect(await expectPlanWhole(w, localIdOf(made.id))).toHaveLength(2)
     expect(plan.planId).not.toBe(made.id)
   })
@@ -99,11 +111,19 @@ describe('createPlan', () => {
     ['half \ud800', /half of a surrogate pair/],
   ])('refuses the title %j', async (title, message) => {
     const { createPlan } = await api.get(CreatePlan, { input: { title, idempotencyKey: randomUUID() } }, someone.token)
-    expect(createPlan).toMatchObject({ __typename: 'InvalidInput', field: 'input.title', message: expect.stringMatching(message) })
+    expect(createPlan).toMatchObject({
+      __typename: 'InvalidInput',
+      field: 'input.title',
+      message: expect.stringMatching(message),
+    })
   })
 
   test('takes 200 characters of more than one byte', async () => {
-    const { createPlan } = await api.get(CreatePlan, { input: { title: '🏃'.repeat(200), idempotencyKey: randomUUID() } }, someone.token)
+    const { createPlan } = await api.get(
+      CreatePlan,
+      { input: { title: '🏃'.repeat(200), idempotencyKey: randomUUID() } },
+      someone.token,
+    )
     expect(payload(createPlan).plan.title).toHaveLength(400)
   })
 })
@@ -118,7 +138,11 @@ describe('addWorkouts', () => {
       workouts: [{ position: 3, title: 'Row', details: '', selection: null }],
     })
     expect(
-      (await api.get(Look, { id: plan.planId }, someone.token)).plan!.workouts.edges.map(({ node }) => [node.position, node.title, node.details]),
+      (await api.get(Look, { id: plan.planId }, someone.token)).plan!.workouts.edges.map(({ node }) => [
+        node.position,
+        node.title,
+        node.details,
+      ]),
     ).toEqual([
       [1, 'Run', '5 km\n\teasy'],
       [2, 'Swim', ''],
@@ -129,7 +153,9 @@ describe('addWorkouts', () => {
 
   test('with one key 20 times at once adds them once', async () => {
     const plan = await planner(api, someone, 0)
-    const answers = await race(20, () => plan.add([{ title: 'A' }, { title: 'A' }], { idempotencyKey: `add-${plan.planLocalId}` }).then(payload))
+    const answers = await race(20, () =>
+      plan.add([{ title: 'A' }, { title: 'A' }], { idempotencyKey: `add-${plan.planLocalId}` }).then(payload),
+    )
     expect(new Set(answers.map(({ workouts }) => JSON.stringify(workouts))).size).toBe(1)
     expect(new Set(answers[0]!.workouts.map(({ id }) => id)).size).toBe(2)
     expect(kinds(await expectPlanWhole(w, plan.planLocalId))).toEqual(['planCreated', 'workoutsAdded'])
@@ -138,7 +164,9 @@ describe('addWorkouts', () => {
   test('by many at once gives each workout a position of its own, without a gap', async () => {
     const plan = await planner(api, someone, 0)
     await race(30, (i) => plan.add([{ title: `A${i}` }, { title: `B${i}` }]).then(payload))
-    const rows = await w.query<{ position: number }>('select position from "Workout" where "planId" = $1 order by 1', [plan.planLocalId])
+    const rows = await w.query<{ position: number }>('select position from "Workout" where "planId" = $1 order by 1', [
+      plan.planLocalId,
+    ])
     expect(rows.map(({ position }) => position)).toEqual(Array.from({ length: 60 }, (_, i) => i + 1))
     await expectPlanWhole(w, plan.planLocalId)
   })
@@ -153,17 +181,29 @@ describe('addWorkouts', () => {
       'input.workouts[0].details',
       /has 10001 characters. Wanted is text of 10000/,
     ],
-    ['one with an escape in its details', [{ title: 'x', details: 'a\u001b[2J' }], 'input.workouts[0].details', /U\+001B/],
+    [
+      'one with an escape in its details',
+      [{ title: 'x', details: 'a\u001b[2J' }],
+      'input.workouts[0].details',
+      /U\+001B/,
+    ],
   ] as const)('refuses %s, and adds nothing', async (_, workouts, field, message) => {
     const plan = await planner(api, someone, 0)
-    expect(await plan.add([...workouts])).toMatchObject({ __typename: 'InvalidInput', field, message: expect.stringMatching(message) })
+    expect(await plan.add([...workouts])).toMatchObject({
+      __typename: 'InvalidInput',
+      field,
+      message: expect.stringMatching(message),
+    })
     expect(await expectPlanWhole(w, plan.planLocalId)).toHaveLength(1)
   })
 })
 
 test('renameWorkout gives another title; the same again changes nothing', async () => {
   const plan = await planner(api, someone, [{ title: 'Run', details: '5 km' }])
-  expect(payload(await plan.rename(1, ' Long run '))).toMatchObject({ version: 3, workout: { title: 'Long run', details: '5 km' } })
+  expect(payload(await plan.rename(1, ' Long run '))).toMatchObject({
+    version: 3,
+    workout: { title: 'Long run', details: '5 km' },
+  })
   expect(payload(await plan.rename(1, 'Long run'))).toMatchObject({ version: 3, replayed: false })
   expect(await plan.rename(1, '')).toMatchObject({ __typename: 'InvalidInput', field: 'input.title' })
   expect(kinds(await expectPlanWhole(w, plan.planLocalId))).toEqual(['planCreated', 'workoutsAdded', 'workoutRenamed'])
@@ -173,8 +213,15 @@ test('removeWorkout takes it out with its selection; a retry with the key is tol
   const plan = await planner(api, someone, 3)
   payload(await plan.select(2, { timeOfDay: 'MORNING' }))
   const removed = payload(await plan.remove(2, { idempotencyKey: `remove-${plan.planLocalId}` }))
-  expect(removed).toMatchObject({ version: 4, removedWorkoutId: plan.workout(2), plan: { workouts: { totalCount: 2 } } })
-  expect(payload(await plan.remove(2, { idempotencyKey: `remove-${plan.planLocalId}` }))).toMatchObject({ version: 4, replayed: true })
+  expect(removed).toMatchObject({
+    version: 4,
+    removedWorkoutId: plan.workout(2),
+    plan: { workouts: { totalCount: 2 } },
+  })
+  expect(payload(await plan.remove(2, { idempotencyKey: `remove-${plan.planLocalId}` }))).toMatchObject({
+    version: 4,
+    replayed: true,
+  })
   expect(await plan.remove(2)).toMatchObject({ __typename: 'WorkoutNotFound' })
   expect(await plan.rename(2, 'x')).toMatchObject({ __typename: 'WorkoutNotFound' })
   expect(await plan.clear(2)).toMatchObject({ __typename: 'WorkoutNotFound' })
@@ -198,24 +245,41 @@ test('removing a workout while it is being dragged leaves no selection behind', 
 test('clearSelection takes all back; where there is nothing it says so', async () => {
   const plan = await planner(api, someone, 1)
   payload(await plan.select(1, { currentPlanDay: DAY, timeOfDay: 'MORNING' }))
-  expect(payload(await plan.clear(1))).toMatchObject({ version: 4, cleared: true, workout: { id: plan.workout(1), selection: null } })
+  expect(payload(await plan.clear(1))).toMatchObject({
+    version: 4,
+    cleared: true,
+    workout: { id: plan.workout(1), selection: null },
+  })
   expect(payload(await plan.clear(1))).toMatchObject({ version: 4, cleared: false })
   expect(await selections(w, plan.local(1))).toEqual([])
-  expect(payload(await plan.select(1, { timeOfDay: 'EVENING' })).selection).toMatchObject({ currentPlanDay: null, timeOfDay: 'EVENING' })
-  expect(kinds(await expectPlanWhole(w, plan.planLocalId)).slice(2)).toEqual(['selectionsUpdated', 'selectionCleared', 'selectionsUpdated'])
+  expect(payload(await plan.select(1, { timeOfDay: 'EVENING' })).selection).toMatchObject({
+    currentPlanDay: null,
+    timeOfDay: 'EVENING',
+  })
+  expect(kinds(await expectPlanWhole(w, plan.planLocalId)).slice(2)).toEqual([
+    'selectionsUpdated',
+    'selectionCleared',
+    'selectionsUpdated',
+  ])
 })
 
 describe('updateSelections', () => {
   test('drags a whole week in one change, each as it was asked', async () => {
     const plan = await planner(api, someone, 7)
-    const days = plan.ids.map((workoutId, i) => ({ workoutId, currentPlanDay: `2027-03-2${i + 1}`, timeOfDay: 'MORNING' as const }))
+    const days = plan.ids.map((workoutId, i) => ({
+      workoutId,
+      currentPlanDay: `2027-03-2${i + 1}`,
+      timeOfDay: 'MORNING' as const,
+    }))
     expect(payload(await plan.selectAll(days))).toMatchObject({
       version: 3,
       workouts: plan.ids.map((id, i) => ({ id, selection: { currentPlanDay: `2027-03-2${i + 1}` } })),
     })
-    const next = [...plan.ids]
-      .reverse()
-      .map((workoutId, i) => ({ workoutId, currentPlanDay: i < 3 ? `2027-04-0${i + 1}` : undefined, timeOfDay: i > 4 ? null : undefined }))
+    const next = [...plan.ids].reverse().map((workoutId, i) => ({
+      workoutId,
+      currentPlanDay: i < 3 ? `2027-04-0${i + 1}` : undefined,
+      timeOfDay: i > 4 ? null : undefined,
+    }))
     const { version, workouts } = payload(await plan.selectAll(next))
     expect(version).toBe(4)
     expect(workouts.map(({ selection }) => [selection!.currentPlanDay, selection!.timeOfDay])).toEqual([
@@ -230,7 +294,10 @@ describe('updateSelections', () => {
     expect(payload(await plan.selectAll(next)).version).toBe(4)
     const history = await expectPlanWhole(w, plan.planLocalId)
     expect(kinds(history)).toEqual(['planCreated', 'workoutsAdded', 'selectionsUpdated', 'selectionsUpdated'])
-    expect(Object.keys((history[3]!.data as { selections: object }).selections), 'only what changed is told').toHaveLength(5)
+    expect(
+      Object.keys((history[3]!.data as { selections: object }).selections),
+      'only what changed is told',
+    ).toHaveLength(5)
   })
 
   test('changes nothing if one of them cannot be', async () => {
@@ -239,34 +306,56 @@ describe('updateSelections', () => {
     const answer = await plan.selectAll(plan.ids.map((workoutId) => ({ workoutId, currentPlanDay: DAY })))
     expect(answer).toMatchObject({ __typename: 'WorkoutNotFound', workoutId: plan.workout(3) })
     expect(
-      await w.query('select from "WorkoutSelection" s join "Workout" w on w.id = s."workoutId" where w."planId" = $1', [plan.planLocalId]),
+      await w.query('select from "WorkoutSelection" s join "Workout" w on w.id = s."workoutId" where w."planId" = $1', [
+        plan.planLocalId,
+      ]),
     ).toEqual([])
     expect(await expectPlanWhole(w, plan.planLocalId)).toHaveLength(3)
   })
 
   test('refuses none, too many, a workout twice, one of another plan, and what is no workout, naming which', async () => {
     const [plan, another] = [await planner(api, someone, 2), await planner(api, someone, 1)]
-    const ask = (...ids: string[]) => plan.selectAll(ids.map((workoutId) => ({ workoutId, timeOfDay: 'MORNING' as const })))
+    const ask = (...ids: string[]) =>
+      plan.selectAll(ids.map((workoutId) => ({ workoutId, timeOfDay: 'MORNING' as const })))
     const refusals: [ids: string[], field: string, message: RegExp][] = [
       [[], 'input.selections', /has 0 selections. Wanted are 1 to 500/],
       [Array.from({ length: 501 }, (_, i) => globalId('Workout', `x.${i}`)), 'input.selections', /has 501 selections/],
-      [[plan.workout(1), plan.workout(2), plan.workout(1)], 'input.selections[2].workoutId', /is the workout of input.selections\[0\], too/],
-      [[plan.workout(1), another.workout(1)], 'input.selections[1].workoutId', /is a workout of another plan than input.selections\[0\]/],
+      [
+        [plan.workout(1), plan.workout(2), plan.workout(1)],
+        'input.selections[2].workoutId',
+        /is the workout of input.selections\[0\], too/,
+      ],
+      [
+        [plan.workout(1), another.workout(1)],
+        'input.selections[1].workoutId',
+        /is a workout of another plan than input.selections\[0\]/,
+      ],
       [[plan.workout(1), plan.planId], 'input.selections[1].workoutId', /is the id of a Plan/],
     ]
     for (const [ids, field, message] of refusals)
-      expect(await ask(...ids)).toMatchObject({ __typename: 'InvalidInput', field, message: expect.stringMatching(message) })
+      expect(await ask(...ids)).toMatchObject({
+        __typename: 'InvalidInput',
+        field,
+        message: expect.stringMatching(message),
+      })
     for (const { planLocalId } of [plan, another]) expect(await expectPlanWhole(w, planLocalId)).toHaveLength(2)
   })
 
   test('500 at once are one change; a late retry of them undoes nothing', async () => {
     const plan = await planner(api, someone, 0)
     for (let i = 0; i < 5; i++)
-      plan.ids.push(...payload(await plan.add(Array.from({ length: 100 }, (_, n) => ({ title: `${i} ${n}` })))).workouts.map(({ id }) => id))
+      plan.ids.push(
+        ...payload(await plan.add(Array.from({ length: 100 }, (_, n) => ({ title: `${i} ${n}` })))).workouts.map(
+          ({ id }) => id,
+        ),
+      )
     const all = plan.ids.map((workoutId) => ({ workoutId, currentPlanDay: DAY }))
     expect(payload(await plan.selectAll(all, { idempotencyKey: `all-${plan.planLocalId}` })).workouts).toHaveLength(500)
     payload(await plan.select(1, { currentPlanDay: '2027-05-01' }))
-    expect(payload(await plan.selectAll(all, { idempotencyKey: `all-${plan.planLocalId}` }))).toMatchObject({ version: 7, replayed: true })
+    expect(payload(await plan.selectAll(all, { idempotencyKey: `all-${plan.planLocalId}` }))).toMatchObject({
+      version: 7,
+      replayed: true,
+    })
     expect(await selections(w, plan.local(1))).toMatchObject([{ currentPlanDay: '2027-05-01' }])
     await expectPlanWhole(w, plan.planLocalId)
   })
@@ -296,5 +385,8 @@ test('of a workout that was removed since, a replay still tells the plan', async
   await ask()
   payload(await plan.remove(1))
   const { data, errors } = await ask()
-  expect({ data, errors }).toMatchObject({ data: { updateSelection: { replayed: true, workout: { plan: { id: plan.planId } } } }, errors: undefined })
+  expect({ data, errors }).toMatchObject({
+    data: { updateSelection: { replayed: true, workout: { plan: { id: plan.planId } } } },
+    errors: undefined,
+  })
 })

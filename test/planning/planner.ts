@@ -105,30 +105,48 @@ interface More {
 
 /** A person with a plan of so many workouts, and what they ask; ids are global ids. */
 export async function planner(api: Api, { token, id }: Person, workouts: number | WorkoutInput[] = 1) {
-  const made = payload((await api.get(CreatePlan, { input: { title: 'Off-season', idempotencyKey: randomUUID() } }, token)).createPlan)
+  const made = payload(
+    (await api.get(CreatePlan, { input: { title: 'Off-season', idempotencyKey: randomUUID() } }, token)).createPlan,
+  )
   const planId = made.plan.id
-  const wanted = typeof workouts === 'number' ? Array.from({ length: workouts }, (_, i) => ({ title: `Workout ${i + 1}` })) : workouts
+  const wanted =
+    typeof workouts === 'number'
+      ? Array.from({ length: workouts }, (_, i) => ({ title: `Workout ${i + 1}` }))
+      : workouts
   const ids = wanted.length
-    ? payload((await api.get(AddWorkouts, { input: { planId, workouts: wanted, idempotencyKey: randomUUID() } }, token)).addWorkouts).workouts.map(
-        ({ id }) => id,
-      )
+    ? payload(
+        (await api.get(AddWorkouts, { input: { planId, workouts: wanted, idempotencyKey: randomUUID() } }, token))
+          .addWorkouts,
+      ).workouts.map(({ id }) => id)
     : []
   return {
     ...{ ownerId: id, token, planId, planLocalId: localIdOf(planId), ids },
     workout: (n: number) => ids[n - 1]!,
     local: (n: number) => localIdOf(ids[n - 1]!),
     select: (n: number, wanted: Omit<SelectionInput, 'workoutId'>, more: More = {}, by: Api = api) =>
-      by.get(UpdateSelection, { input: { workoutId: ids[n - 1]!, ...wanted, ...more } }, token).then(({ updateSelection }) => updateSelection),
+      by
+        .get(UpdateSelection, { input: { workoutId: ids[n - 1]!, ...wanted, ...more } }, token)
+        .then(({ updateSelection }) => updateSelection),
     selectAll: (selections: SelectionInput[], more: More = {}, by: Api = api) =>
-      by.get(UpdateSelections, { input: { selections, ...more } }, token).then(({ updateSelections }) => updateSelections),
+      by
+        .get(UpdateSelections, { input: { selections, ...more } }, token)
+        .then(({ updateSelections }) => updateSelections),
     clear: (n: number, more: More = {}) =>
-      api.get(ClearSelection, { input: { workoutId: ids[n - 1]!, ...more } }, token).then(({ clearSelection }) => clearSelection),
+      api
+        .get(ClearSelection, { input: { workoutId: ids[n - 1]!, ...more } }, token)
+        .then(({ clearSelection }) => clearSelection),
     remove: (n: number, more: More = {}) =>
-      api.get(RemoveWorkout, { input: { workoutId: ids[n - 1]!, ...more } }, token).then(({ removeWorkout }) => removeWorkout),
+      api
+        .get(RemoveWorkout, { input: { workoutId: ids[n - 1]!, ...more } }, token)
+        .then(({ removeWorkout }) => removeWorkout),
     rename: (n: number, title: string, more: More = {}) =>
-      api.get(RenameWorkout, { input: { workoutId: ids[n - 1]!, title, ...more } }, token).then(({ renameWorkout }) => renameWorkout),
+      api
+        .get(RenameWorkout, { input: { workoutId: ids[n - 1]!, title, ...more } }, token)
+        .then(({ renameWorkout }) => renameWorkout),
     add: (workouts: WorkoutInput[], more: More = {}) =>
-      api.get(AddWorkouts, { input: { planId, workouts, idempotencyKey: randomUUID(), ...more } }, token).then(({ addWorkouts }) => addWorkouts),
+      api
+        .get(AddWorkouts, { input: { planId, workouts, idempotencyKey: randomUUID(), ...more } }, token)
+        .then(({ addWorkouts }) => addWorkouts),
   }
 }
 
@@ -139,7 +157,10 @@ export const selections = ({ query }: World, workoutId: string) =>
     [workoutId],
   )
 
-/** Expects of a plan (by its local id) that its versions are dense, that its history folds to its rows, and that each event shows what it then was. Answers with the history. */
+/**
+ * Expects of a plan (by its local id) that its versions are dense, that its history folds to its rows, and that each
+ * event shows what it then was. Answers with the history.
+ */
 export async function expectPlanWhole(w: World, id: string): Promise<Journaled[]> {
   const history = await w.history('Plan', id)
   expect(
@@ -165,7 +186,9 @@ export async function expectPlanWhole(w: World, id: string): Promise<Journaled[]
     [id],
   )
   const now = { ...above, ...sorted({ WorkoutSelection: below.map(({ row }) => row as never) }) }
-  expect(now, 'history folds to the rows').toEqual(history.length ? sorted(rows) : { Plan: [], Workout: [], WorkoutSelection: [] })
+  expect(now, 'history folds to the rows').toEqual(
+    history.length ? sorted(rows) : { Plan: [], Workout: [], WorkoutSelection: [] },
+  )
   return history
 }
 

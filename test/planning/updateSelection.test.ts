@@ -26,7 +26,12 @@ test('the day first and then the time: one row with both (C16)', async () => {
     selection: { currentPlanDay: DAY, timeOfDay: 'MORNING', workout: { id: plan.workout(1) } },
   })
   expect(await selections(w, plan.local(1))).toEqual([{ id: plan.local(1), currentPlanDay: DAY, timeOfDay: 'MORNING' }])
-  expect(kinds(await expectPlanWhole(w, plan.planLocalId))).toEqual(['planCreated', 'workoutsAdded', 'selectionsUpdated', 'selectionsUpdated'])
+  expect(kinds(await expectPlanWhole(w, plan.planLocalId))).toEqual([
+    'planCreated',
+    'workoutsAdded',
+    'selectionsUpdated',
+    'selectionsUpdated',
+  ])
 })
 
 test('both in one request are one change', async () => {
@@ -57,7 +62,9 @@ test('the day and the time at the same moment, with no selection yet, 200 times:
         which ? select(i + 1, { timeOfDay: 'AFTERNOON' }, {}, a) : select(i + 1, { currentPlanDay: DAY }, {}, b),
       )
       for (const answer of answers) payload(answer)
-      expect(await selections(w, localIdOf(id))).toEqual([{ id: localIdOf(id), currentPlanDay: DAY, timeOfDay: 'AFTERNOON' }])
+      expect(await selections(w, localIdOf(id))).toEqual([
+        { id: localIdOf(id), currentPlanDay: DAY, timeOfDay: 'AFTERNOON' },
+      ])
     }
     expect(await expectPlanWhole(w, planLocalId)).toHaveLength(2 + 200)
   }
@@ -65,7 +72,11 @@ test('the day and the time at the same moment, with no selection yet, 200 times:
 
 test('all 200 of a plan at the same moment: a row for each workout, with both', async () => {
   const plan = await planner(api, someone, 100)
-  await race(200, (i) => plan.select((i >> 1) + 1, i % 2 ? { timeOfDay: 'EVENING' } : { currentPlanDay: DAY }, {}, i % 3 ? api : other).then(payload))
+  await race(200, (i) =>
+    plan
+      .select((i >> 1) + 1, i % 2 ? { timeOfDay: 'EVENING' } : { currentPlanDay: DAY }, {}, i % 3 ? api : other)
+      .then(payload),
+  )
   const rows = await w.query<{ count: number; whole: number }>(
     `select count(*)::int as count, count(*) filter (where "currentPlanDay" = $2 and "timeOfDay" = 'EVENING')::int as whole
      from "WorkoutSelection" s join "Workout" w on w.id = s."workoutId" where w."planId" = $1`,
@@ -79,13 +90,19 @@ describe('a field that is', () => {
   test('left out stays as it is; null is taken back (C6)', async () => {
     const plan = await planner(api, someone)
     await plan.select(1, { currentPlanDay: DAY, timeOfDay: 'MORNING' })
-    expect(payload(await plan.select(1, { timeOfDay: null })).selection).toMatchObject({ currentPlanDay: DAY, timeOfDay: null })
+    expect(payload(await plan.select(1, { timeOfDay: null })).selection).toMatchObject({
+      currentPlanDay: DAY,
+      timeOfDay: null,
+    })
     expect(payload(await plan.select(1, { currentPlanDay: null, timeOfDay: 'EVENING' })).selection).toMatchObject({
       currentPlanDay: null,
       timeOfDay: 'EVENING',
     })
     expect(payload(await plan.select(1, {})).selection).toMatchObject({ currentPlanDay: null, timeOfDay: 'EVENING' })
-    expect(payload(await plan.select(1, { timeOfDay: null })).selection).toMatchObject({ currentPlanDay: null, timeOfDay: null })
+    expect(payload(await plan.select(1, { timeOfDay: null })).selection).toMatchObject({
+      currentPlanDay: null,
+      timeOfDay: null,
+    })
     await expectPlanWhole(w, plan.planLocalId)
   })
 
@@ -95,14 +112,22 @@ describe('a field that is', () => {
     const query = `mutation ($id: ID!, $day: LocalDate, $time: TimeOfDay) {
       updateSelection(input: { workoutId: $id, currentPlanDay: $day, timeOfDay: $time }) { __typename ... on UpdateSelectionPayload { selection { currentPlanDay timeOfDay } } }
     }`
-    const { data } = await api.ask<{ updateSelection: object }, object>(query, { id: plan.workout(1), time: null }, someone.token)
+    const { data } = await api.ask<{ updateSelection: object }, object>(
+      query,
+      { id: plan.workout(1), time: null },
+      someone.token,
+    )
     expect(data.updateSelection).toMatchObject({ selection: { currentPlanDay: DAY, timeOfDay: null } })
   })
 
   test('null or left out, where there is no selection, changes nothing', async () => {
     const plan = await planner(api, someone)
     for (const wanted of [{}, { currentPlanDay: null }, { currentPlanDay: null, timeOfDay: null }])
-      expect(payload(await plan.select(1, wanted))).toMatchObject({ version: 2, selection: null, workout: { selection: null } })
+      expect(payload(await plan.select(1, wanted))).toMatchObject({
+        version: 2,
+        selection: null,
+        workout: { selection: null },
+      })
     expect(await selections(w, plan.local(1))).toEqual([])
   })
 })
@@ -110,15 +135,25 @@ describe('a field that is', () => {
 test('the same values again are a success that changes nothing and appends nothing', async () => {
   const plan = await planner(api, someone)
   const { selection } = payload(await plan.select(1, { currentPlanDay: DAY, timeOfDay: 'MORNING' }))
-  for (const wanted of [{ currentPlanDay: DAY, timeOfDay: 'MORNING' as const }, { currentPlanDay: DAY }, { timeOfDay: 'MORNING' as const }])
-    expect(payload(await plan.select(1, wanted))).toMatchObject({ version: 3, replayed: false, selection: { updatedAt: selection!.updatedAt } })
+  for (const wanted of [
+    { currentPlanDay: DAY, timeOfDay: 'MORNING' as const },
+    { currentPlanDay: DAY },
+    { timeOfDay: 'MORNING' as const },
+  ])
+    expect(payload(await plan.select(1, wanted))).toMatchObject({
+      version: 3,
+      replayed: false,
+      selection: { updatedAt: selection!.updatedAt },
+    })
   expect(await expectPlanWhole(w, plan.planLocalId)).toHaveLength(3)
 })
 
 test('one key 20 times at once, through two processes: one change, one answer', async () => {
   const plan = await planner(api, someone)
   const idempotencyKey = randomUUID()
-  const answers = await race(20, (i) => plan.select(1, { currentPlanDay: DAY }, { idempotencyKey }, i % 2 ? api : other).then(payload))
+  const answers = await race(20, (i) =>
+    plan.select(1, { currentPlanDay: DAY }, { idempotencyKey }, i % 2 ? api : other).then(payload),
+  )
   expect(answers.filter(({ replayed }) => !replayed)).toHaveLength(1)
   expect(new Set(answers.map(({ replayed: _, ...answer }) => JSON.stringify(answer))).size).toBe(1)
   expect(await expectPlanWhole(w, plan.planLocalId)).toHaveLength(3)
@@ -130,7 +165,10 @@ test('a late retry does not undo what came between, and is answered as the first
   const first = payload(await plan.select(1, { currentPlanDay: DAY, timeOfDay: 'MORNING' }, { idempotencyKey }))
   await plan.select(1, { currentPlanDay: '2027-04-01' })
   await plan.rename(1, 'Something else')
-  expect(payload(await plan.select(1, { currentPlanDay: DAY, timeOfDay: 'MORNING' }, { idempotencyKey }))).toEqual({ ...first, replayed: true })
+  expect(payload(await plan.select(1, { currentPlanDay: DAY, timeOfDay: 'MORNING' }, { idempotencyKey }))).toEqual({
+    ...first,
+    replayed: true,
+  })
   expect(await selections(w, plan.local(1))).toMatchObject([{ currentPlanDay: '2027-04-01', timeOfDay: 'MORNING' }])
   await expectPlanWhole(w, plan.planLocalId)
 })
@@ -149,7 +187,11 @@ test('expectedVersion is that of the plan; a conflict bears the plan as it is', 
   payload(await plan.select(1, { currentPlanDay: DAY }, { expectedVersion: 2 }))
   expect(await plan.select(1, { timeOfDay: 'MORNING' }, { expectedVersion: 2 })).toMatchObject({
     __typename: 'VersionConflict',
-    ...{ expectedVersion: 2, currentVersion: 3, current: { __typename: 'Plan', id: plan.planId, version: 3, title: 'Off-season' } },
+    ...{
+      expectedVersion: 2,
+      currentVersion: 3,
+      current: { __typename: 'Plan', id: plan.planId, version: 3, title: 'Off-season' },
+    },
   })
   expect(await selections(w, plan.local(1))).toMatchObject([{ timeOfDay: null }])
 })
@@ -157,7 +199,9 @@ test('expectedVersion is that of the plan; a conflict bears the plan as it is', 
 test('of many with one expectedVersion at the same moment, one succeeds', async () => {
   const plan = await planner(api, someone)
   const answers = await race(20, (i) =>
-    plan.select(1, { currentPlanDay: `2027-03-${10 + i}` }, { expectedVersion: 2 }, i % 2 ? api : other).then(({ __typename }) => __typename),
+    plan
+      .select(1, { currentPlanDay: `2027-03-${10 + i}` }, { expectedVersion: 2 }, i % 2 ? api : other)
+      .then(({ __typename }) => __typename),
   )
   expect(answers.filter((name) => name === 'UpdateSelectionPayload')).toHaveLength(1)
   expect(answers.filter((name) => name === 'VersionConflict')).toHaveLength(19)
@@ -180,7 +224,12 @@ describe('a day', () => {
   ])('that does not exist (%s) is refused with a code and a sentence, as a variable and as a literal', async (day) => {
     const plan = await planner(api, someone, 1)
     const refusal = {
-      errors: [{ message: expect.stringMatching(/is no day. Wanted is a day that exists, as YYYY-MM-DD/), extensions: { code: 'BAD_REQUEST' } }],
+      errors: [
+        {
+          message: expect.stringMatching(/is no day. Wanted is a day that exists, as YYYY-MM-DD/),
+          extensions: { code: 'BAD_REQUEST' },
+        },
+      ],
     }
     const input = { workoutId: plan.workout(1), currentPlanDay: day as string }
     expect(await api.ask(UpdateSelection, { input }, someone.token)).toMatchObject(refusal)
@@ -210,7 +259,10 @@ describe('a day', () => {
     for (const zone of ['Pacific/Kiritimati', 'Pacific/Pago_Pago', 'America/Santiago']) {
       process.env.TZ = zone
       try {
-        expect(payload(await plan.select(1, { currentPlanDay: DAY, timeOfDay: zone.length % 2 ? 'MORNING' : 'EVENING' })).selection).toMatchObject({
+        expect(
+          payload(await plan.select(1, { currentPlanDay: DAY, timeOfDay: zone.length % 2 ? 'MORNING' : 'EVENING' }))
+            .selection,
+        ).toMatchObject({
           currentPlanDay: DAY,
         })
         const { data } = await api.ask<{ node: object }, object>(
@@ -236,7 +288,11 @@ test('a workout that is not there, was removed, or never could be, is said not t
     globalId('Workout', 'none.none'),
     globalId('Workout', 'none'),
   ]) {
-    const { updateSelection } = await api.get(UpdateSelection, { input: { workoutId, timeOfDay: 'MORNING' } }, someone.token)
+    const { updateSelection } = await api.get(
+      UpdateSelection,
+      { input: { workoutId, timeOfDay: 'MORNING' } },
+      someone.token,
+    )
     expect(updateSelection).toMatchObject({ __typename: 'WorkoutNotFound', code: 'WORKOUT_NOT_FOUND', workoutId })
   }
 })
@@ -246,27 +302,48 @@ test.each([
   ['that is none', 'nonsense', /is no global id/],
   ['that nobody gave', globalId('Workout', "'; drop table"), /is no id that this server has given/],
 ])('an id %s is InvalidInput', async (_, workoutId, message) => {
-  const { updateSelection } = await api.get(UpdateSelection, { input: { workoutId, timeOfDay: 'MORNING' } }, someone.token)
-  expect(updateSelection).toMatchObject({ __typename: 'InvalidInput', field: 'input.workoutId', message: expect.stringMatching(message) })
+  const { updateSelection } = await api.get(
+    UpdateSelection,
+    { input: { workoutId, timeOfDay: 'MORNING' } },
+    someone.token,
+  )
+  expect(updateSelection).toMatchObject({
+    __typename: 'InvalidInput',
+    field: 'input.workoutId',
+    message: expect.stringMatching(message),
+  })
 })
 
 test('a time of day that there is not is refused', async () => {
   const plan = await planner(api, someone, 1)
-  const { errors } = await api.ask(UpdateSelection, { input: { workoutId: plan.workout(1), timeOfDay: 'NOON' as never } }, someone.token)
+  const { errors } = await api.ask(
+    UpdateSelection,
+    { input: { workoutId: plan.workout(1), timeOfDay: 'NOON' as never } },
+    someone.token,
+  )
   expect(errors).toMatchObject([{ extensions: { code: 'BAD_REQUEST' } }])
 })
 
 test('the database itself refuses a second selection of a workout, by uq_workout_selections_workout_id (C11)', async () => {
   const plan = await planner(api, someone, 1)
   await plan.select(1, { timeOfDay: 'MORNING' })
-  const insert = w.query(`insert into "WorkoutSelection" (id, "workoutId", "updatedAt") values ('another', $1, now())`, [plan.local(1)])
+  const insert = w.query(
+    `insert into "WorkoutSelection" (id, "workoutId", "updatedAt") values ('another', $1, now())`,
+    [plan.local(1)],
+  )
   expect(await outcome(insert)).toMatchObject({ code: '23505', constraint: 'uq_workout_selections_workout_id' })
 })
 
 test('a selection that came from elsewhere, with an id of its own, keeps it and is changed like any other', async () => {
   const plan = await planner(api, someone, 1)
-  await w.query(`insert into "WorkoutSelection" (id, "workoutId", "currentPlanDay", "updatedAt") values ('17', $1, $2, now())`, [plan.local(1), DAY])
-  expect(payload(await plan.select(1, { timeOfDay: 'MORNING' })).selection).toMatchObject({ currentPlanDay: DAY, timeOfDay: 'MORNING' })
+  await w.query(
+    `insert into "WorkoutSelection" (id, "workoutId", "currentPlanDay", "updatedAt") values ('17', $1, $2, now())`,
+    [plan.local(1), DAY],
+  )
+  expect(payload(await plan.select(1, { timeOfDay: 'MORNING' })).selection).toMatchObject({
+    currentPlanDay: DAY,
+    timeOfDay: 'MORNING',
+  })
   expect(await selections(w, plan.local(1))).toEqual([{ id: '17', currentPlanDay: DAY, timeOfDay: 'MORNING' }])
   expect(payload(await plan.clear(1))).toMatchObject({ cleared: true })
   expect(await selections(w, plan.local(1))).toEqual([])

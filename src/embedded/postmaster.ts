@@ -1,0 +1,191 @@
+import { spawn } from 'node:child_process'
+import { chown, link, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { exitCode, OperatorError } from '../operator/operatorError.ts'
+import type { DataFolder } from './dataFolder.ts'
+import { explained, isDiskFull } from './folderError.ts'
+import { programOf } from './livingProcess.ts'
+import { environment } from './programs.ts'
+
+/** A PostgreSQL that is running on a data folder. */
+export interface Postmaster {
+  readonly pid: number
+  readonly port: number
+  /** It takes connections; otherwise it is starting, recovering from a crash, or stopping. */
+  readonly ready: boolean
+}
+
+/** What PostgreSQL is started with. */
+export interface LaunchOptions {
+  /**
+   * For tests: nothing is flushed to the disk. What is committed survives a crash of PostgreSQL, not one of the
+   * machine.
+   */
+  readonly fast: boolean
+  readonly maxConnections: number
+}
+
+/**
+ * Who serves a data folder, by the file that PostgreSQL itself leaves there, which is also its lock. After a crash it
+ * is still there; its process is then gone, or is something else by now (process ids come again after a restart of the
+ * machine or the container).
+ */
+export async function findPostmaster(folder: string): Promise<Postmaster | undefined> {
+  const text = await readFile(path.join(folder, 'postmaster.pid'), 'utf8').catch(() => '')
+  const [pid, , , port, , , , status] = text.split('\n')
+  if (!pid || !(await serves(Number(pid), folder))) return undefined
+  return { pid: Number(pid), port: Number(port), ready: status?.trim() === 'ready' }
+}
+
+/** PostgreSQL works in its data folder; where that can't be seen, being PostgreSQL must do. */
+async function serves(pid: number, folder: string): Promise<boolean> {
+  if (programOf(pid) !== 'postgres') return false
+  const working = await stat(`/proc/${pid}/cwd`).catch(() => undefined)
+  return !working || working.ino === (await stat(folder)).ino
+}
+
+/**
+ * PostgreSQL takes any living process of the same user for the one that left the file, even a zombie, and won't start.
+ * So what is stale is removed.
+ */
+export async function removeStale(folder: string, isStale = async (pid: number) => !(await serves(pid, folder))) {
+  const file = path.join(folder, 'postmaster.pid')
+  const aside = `${file}.${process.pid}`
+  const pidIn = async (name: string) => Number.parseInt(await readFile(name, 'utf8').catch(() => ''), 10)
+  const found = await pidIn(file)
+  if (Number.isNaN(found) || !(await isStale(found))) return
+  // between looking and removing, another process may have removed it and started PostgreSQL, whose file then goes back
+  // to its place
+  await rename(file, aside).catch(() => {})
+  const taken = await pidIn(aside)
+  if (!Number.isNaN(taken) && !(await isStale(taken))) await link(aside, file).catch(() => {})
+  await rm(aside, { force: true })
+}
+
+/**
+ * Starts PostgreSQL and waits until it takes connections, however long it recovers from a crash. If another process has
+ * started one meanwhile, this one gives way: the lock in the data folder is PostgreSQL's own.
+ */
+export async function launch(folder: DataFolder, options: LaunchOptions): Promise<'started' | 'given way'> {
+  const patience = Date.now() + 30_000
+  for (let port = (await lastPort(folder.path)) ?? (await freePort()); ; ) {
+    await removeStale(folder.path)
+    const failure = await tryLaunch(folder, port, options)
+    if (failure === undefined) return 'started'
+    if (/lock file "postmaster\.pid" (already exists|is empty)/.test(failure)) return 'given way'
+    if (Date.now() < patience && /could not (create any TCP|bind)/.test(failure)) port = await freePort()
+    // the backends of one that was killed take a moment to notice, and the new one waits for them to be gone
+    else if (Date.now() < patience && /still in use|is being used/.test(failure)) await sleep(50)
+    else throw explained(reasonFor(failure, folder.path), folder.path)
+  }
+}
+
+function reasonFor(said: string, folder: string): Error {
+  if (isDiskFull(said)) return new Error(said)
+  const reasons = said
+    .split('\n')
+    .filter((line) => /FATAL|PANIC|error/.test(line))
+    .map((line) => line.replace(/^.*?(FATAL|PANIC): +/, '')) // without the time
+  return new OperatorError(
+    `PostgreSQL could not be started on ${folder}: ${reasons.join('; ') || said.trim() || 'it said nothing'}. What it said is in ${logFile(folder)}.`,
+    exitCode.system,
+  )
+}
+
+const logFile = (folder: string) => path.join(folder, 'lockstep.log')
+
+/** What it said, if it stopped instead of starting. */
+async function tryLaunch(
+  { path: folder, programs, account }: DataFolder,
+  port: number,
+  options: LaunchOptions,
+): Promise<string | undefined> {
+  await keepSmall(logFile(folder))
+  const log = await open(logFile(folder), 'a', 0o600)
+  try {
+    if (account) await chown(logFile(folder), account.uid, account.gid)
+    const { size } = await log.stat()
+    const parameters = [
+      '-D',
+      folder,
+      ...Object.entries(flags(port, options)).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
+    ]
+    // In a session of its own: a Ctrl-C in the terminal must not reach it, since this program drains first, and it
+    // outlives a crash of this program. What it says goes to a file, which outlives this program too.
+    const child = spawn(programs.postgres, parameters, {
+      ...account,
+      cwd: '/',
+      env: environment,
+      detached: true,
+      stdio: ['ignore', log.fd, log.fd],
+    })
+    let ended: string | undefined
+    child
+      .once('exit', (code, signal) => (ended = `exit ${code ?? signal}`))
+      .once('error', (error) => (ended = error.message))
+    child.unref()
+    for (;;) {
+      const found = await findPostmaster(folder)
+      if (found?.pid === child.pid && found?.ready) return undefined
+      if (ended !== undefined) break
+      await sleep(10)
+    }
+    const said = (await readFile(logFile(folder))).subarray(size).toString()
+    return said || ended
+  } finally {
+    await log.close()
+  }
+}
+
+/** Only starts, stops and what is fatal are written there; even so, ten years of it need not be kept. */
+async function keepSmall(file: string) {
+  const found = await stat(file).catch(() => undefined)
+  if (found && found.size > 1_000_000) await rename(file, `${file}.old`)
+}
+
+function flags(port: number, { fast, maxConnections }: LaunchOptions): Record<string, string | number> {
+  return {
+    port,
+    listen_addresses: '127.0.0.1',
+    unix_socket_directories: '',
+    max_connections: maxConnections,
+    shared_buffers: '128MB',
+    jit: 'off',
+    timezone: 'UTC',
+    lc_messages: 'C',
+    // errors of statements, many of which are expected, are the client's to tell; `log` is what PostgreSQL says about
+    // itself
+    log_min_messages: 'log',
+    log_checkpoints: 'off',
+    ...(fast ? { fsync: 'off', full_page_writes: 'off' } : {}),
+  }
+}
+
+/**
+ * A data folder keeps its port as long as it is free, so that processes which use it find it again when it was
+ * restarted.
+ */
+async function lastPort(folder: string): Promise<number | undefined> {
+  const port = /"port=(\d+)"/.exec(await readFile(path.join(folder, 'postmaster.opts'), 'utf8').catch(() => ''))?.[1]
+  return port === undefined ? undefined : Number(port)
+}
+
+/**
+ * A port that nobody listens at. Not one of those that the system hands out itself: there, it may be taken by an
+ * outgoing connection when PostgreSQL is restarted, even by our own attempt to reach it (a socket can connect to
+ * itself).
+ */
+async function freePort(): Promise<number> {
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 10_000)
+    const server = createServer()
+    const isFree = await new Promise<boolean>((resolve) =>
+      server.once('error', () => resolve(false)).listen(port, '127.0.0.1', () => resolve(true)),
+    )
+    if (!isFree) continue
+    await new Promise((resolve) => server.close(resolve))
+    return port
+  }
+}
