@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { Actor } from '../src/commit/aggregate.ts'
+import { type Actor, system } from '../src/commit/aggregate.ts'
 import type { Commit } from '../src/commit/commit.ts'
 import { registerUser } from '../src/identity/registerUser.ts'
 import { startSession } from '../src/identity/startSession.ts'
@@ -9,9 +9,7 @@ import { idOf } from '../src/commit/derivedId.ts'
 import type { LessonState } from '../src/learning/courseAggregate.ts'
 import { reviseCourse } from '../src/learning/reviseCourse.ts'
 
-/** Who sets the stage. */
-export const system: Actor = { id: 'system', role: 'SYSTEM' }
-
+export { system }
 /** A person who can sign in. */
 export interface Person {
   readonly id: string

@@ -1,6 +1,7 @@
 import DataLoader from 'dataloader'
 import type { Commit } from '../commit/commit.ts'
 import type { Db } from '../database/client.ts'
+import type { Log } from '../operator/log.ts'
 
 /** Who is looking, and until when. */
 export interface Viewer {
@@ -16,7 +17,7 @@ export interface Surroundings {
   readonly commit: Commit
   /** The cursor behind a version of a root: what comes after it is asked for by this. */
   readonly cursorOf: (rootType: string, rootId: string, version: number) => Promise<string>
-  readonly log: { warn(detail: object, message: string): void; error(detail: object, message: string): void }
+  readonly log: Log
 }
 
 /** What a resolver has at hand, made anew for each operation. */
@@ -25,8 +26,6 @@ export interface Context extends Surroundings {
   readonly requestId: string
   /** Where the results of a subscription go, if not back to whoever asked for it to be carried out. */
   readonly sink?: Sink | undefined
-  /** The ids of the courses that the viewer teaches; asked once an operation. */
-  teaches(): Promise<ReadonlySet<string>>
   /** One of many that are asked for in the same tick, and then loaded together. */
   load<Key, Value>(many: Load<Key, Value>, key: Key): Promise<Value>
 }
@@ -54,14 +53,12 @@ export function createContext(
   sink?: Sink,
 ): Context {
   const loaders = new Map<unknown, DataLoader<unknown, unknown, string>>()
-  let teaches: Promise<ReadonlySet<string>> | undefined
 
   const context: Context = {
     ...surroundings,
     viewer,
     requestId,
     sink,
-    teaches: () => (teaches ??= coursesOf(surroundings.db, viewer)),
     load<Key, Value>(many: Load<Key, Value>, key: Key) {
       let loader = loaders.get(many) as DataLoader<Key, Value, string> | undefined
       if (!loader) {
@@ -74,25 +71,4 @@ export function createContext(
     },
   }
   return context
-}
-
-/** By database, what is asked of all who are asked about in the same turn. */
-const teaching = new WeakMap<Db, DataLoader<string, ReadonlySet<string>>>()
-
-async function coursesOf(db: Db, viewer: Viewer | null): Promise<ReadonlySet<string>> {
-  if (viewer?.role !== 'INSTRUCTOR') return new Set()
-  let loader = teaching.get(db)
-  if (!loader) {
-    loader = new DataLoader(
-      async (userIds) => {
-        const found = await db.courseInstructor.findMany({ where: { userId: { in: [...new Set(userIds)] } } })
-        const courses = new Map(userIds.map((userId) => [userId, new Set<string>()]))
-        for (const { userId, courseId } of found) courses.get(userId)!.add(courseId)
-        return userIds.map((userId) => courses.get(userId)!)
-      },
-      { cache: false, maxBatchSize: 500 },
-    )
-    teaching.set(db, loader)
-  }
-  return loader.load(viewer.id)
 }

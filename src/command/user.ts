@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { defineCommand } from 'citty'
-import type { Actor } from '../commit/aggregate.ts'
+import { system } from '../commit/aggregate.ts'
 import type { Commit } from '../commit/commit.ts'
 import { endSession } from '../identity/endSession.ts'
 import { registerUser } from '../identity/registerUser.ts'
@@ -12,7 +12,6 @@ import { exitCode, OperatorError } from '../operator/operatorError.ts'
 import { columns, commandLine, print, printJson } from '../operator/print.ts'
 import { withDatabase } from './withDatabase.ts'
 
-const system: Actor = { id: 'system', role: 'SYSTEM' }
 const roles: readonly UserState['role'][] = ['LEARNER', 'INSTRUCTOR', 'ADMIN']
 
 const json = { type: 'boolean', default: false, description: 'Answer in JSON' } as const

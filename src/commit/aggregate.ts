@@ -59,11 +59,20 @@ export interface Wanted {
   readonly slices: ReadonlyMap<string, readonly string[]>
 }
 
+/** The slice of all that hangs below a root. Every aggregate understands it. */
+export const EVERYTHING = '*'
+
+/** One root with all that hangs below it. */
+export const whole = (id: string): Wanted => ({ ids: [id], slices: new Map([[id, [EVERYTHING]]]) })
+
 /** Who asks. */
 export interface Actor {
   readonly id: string
   readonly role: 'LEARNER' | 'INSTRUCTOR' | 'ADMIN' | 'SYSTEM'
 }
+
+/** The operator at the command line, and whatever follows from a change without anybody asking for it. */
+export const system: Actor = { id: 'system', role: 'SYSTEM' }
 
 /** Something that can be asked of a root. */
 export interface Verb<S extends Shape, Input, Answer extends object = object> {

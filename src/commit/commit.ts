@@ -48,8 +48,6 @@ export interface Watcher {
    * one that was given up.
    */
   met?(race: 'retry' | 'split' | 'reread' | 'lock-wait' | 'outcome-asked' | 'gave-up', detail: object): void
-  /** Something of this kind of root was changed. */
-  committed?(root: string): void
   failed?(error: unknown, verbs: readonly string[]): void
 }
 
@@ -70,6 +68,8 @@ export interface CommitOptions {
   readonly outageMs?: number
   /** How long it is asked what became of a commit whose connection was lost. */
   readonly askMs?: number
+  /** Something of this kind of root was committed: the bell of the tail and of reactions. What it throws is not heard. */
+  readonly onCommit?: (rootType: string) => void
   readonly watch?: Watcher
 }
 
@@ -106,6 +106,7 @@ export function commits(db: Db, options: CommitOptions = {}) {
     askMs = 15_000,
   } = options
   const watch = harmless(options.watch ?? {})
+  const bell = harmless({ onCommit: options.onCommit })
   const queues = new Map<string, Queue>()
   let patient = 0
   let pumping = false
@@ -302,7 +303,7 @@ export function commits(db: Db, options: CommitOptions = {}) {
   const isTimeout = (error: unknown) => isLockTimeout(error) || isStatementTimeout(error)
 
   function settleAll({ outcomes, stuck, events, reread, witness }: Carried<Waiting>): Waiting[] {
-    if (events) watch.committed?.(witness!.rootType)
+    if (events) bell.onCommit?.(witness!.rootType)
     if (reread) watch.met?.('reread', { roots: reread })
     if (stuck.length) watch.met?.('lock-wait', { requests: stuck.length })
     for (const [request, outcome] of outcomes) {
@@ -364,15 +365,16 @@ export function commits(db: Db, options: CommitOptions = {}) {
   return { commit, drained }
 }
 
-/** A watcher that throws has no say in what is committed. */
-function harmless(watch: Watcher): Watcher {
-  const guarded = Object.entries(watch).map(([name, tell]) => [
-    name,
-    (...told: unknown[]) => {
+/** What is called here must not affect commits when it throws. */
+function harmless<Calls extends object>(calls: Calls): Calls {
+  const guarded = Object.entries(calls).flatMap(([name, call]) => {
+    if (!call) return []
+    const guard = (...told: unknown[]) => {
       try {
-        ;(tell as (...told: unknown[]) => void)(...told)
+        call(...told)
       } catch {}
-    },
-  ])
+    }
+    return [[name, guard]]
+  })
   return Object.fromEntries(guarded)
 }

@@ -1,5 +1,5 @@
 import type { ClientBase } from 'pg'
-import type { Actor } from '../commit/aggregate.ts'
+import { type Actor, system } from '../commit/aggregate.ts'
 import { commits } from '../commit/commit.ts'
 import type { Config } from '../operator/config.ts'
 import { connect } from '../database/client.ts'
@@ -55,8 +55,6 @@ export async function lacksDemo(client: Pick<ClientBase, 'query'>): Promise<bool
   )
   return rows[0]!.lacks
 }
-
-const system: Actor = { id: 'system', role: 'SYSTEM' }
 
 /** The learners who have begun, one after the other: what the last of them has done is made last. */
 const beginners = ['demo-learner-2', 'demo-learner-3']

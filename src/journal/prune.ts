@@ -1,4 +1,4 @@
-import type { Aggregate, Shape } from '../commit/aggregate.ts'
+import { type Aggregate, type Shape, whole } from '../commit/aggregate.ts'
 import { type Db, raw, sql } from '../database/client.ts'
 import { isTransient } from '../database/conflict.ts'
 import { columns, type EventRow, eventOf, GENESIS } from './event.ts'
@@ -139,7 +139,7 @@ export async function beginHistories({
 
 /** What it was at the version at which it was read, whoever changes it meanwhile. */
 async function beginHistory(db: Db, aggregate: Aggregate<Shape>, id: string): Promise<void> {
-  const rows = await db.$queryRaw<{ row: unknown }[]>(aggregate.read({ ids: [id], slices: new Map([[id, ['*']]]) }))
+  const rows = await db.$queryRaw<{ row: unknown }[]>(aggregate.read(whole(id)))
   const state = aggregate.load(rows.map(({ row }) => row) as never).find(({ version }) => version > 0)
   if (!state) return
   const { id: _, version, ...data } = state

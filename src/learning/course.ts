@@ -1,6 +1,7 @@
 import { builder } from '../api/builder.ts'
 import { showError } from '../api/mutation.ts'
 import { CourseNotFound } from './courseAggregate.ts'
+import { teaches } from './teaching.ts'
 
 /** A course, as everybody who has signed in may see it; its learners, only those who teach it. */
 export const Course = builder.prismaNode('Course', {
@@ -39,7 +40,7 @@ export const Course = builder.prismaNode('Course', {
       totalCount: true,
       nullable: true,
       description: 'Who takes it; for its instructors and admins.',
-      authScopes: ({ id }) => ({ $any: { admin: true, instructorOf: id } }),
+      authScopes: ({ id }, _, context) => ({ $any: { admin: true, when: () => teaches(context, id) } }),
       query: { orderBy: { id: 'asc' } },
     }),
   }),

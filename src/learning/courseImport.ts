@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
-import type { Actor } from '../commit/aggregate.ts'
+import { system } from '../commit/aggregate.ts'
 import type { Commit } from '../commit/commit.ts'
 import { type Db, sql } from '../database/client.ts'
 import { DomainError, VersionConflict } from '../commit/errors.ts'
@@ -57,9 +57,6 @@ export interface CoursePlan {
   /** How many enrollments are then behind their course. */
   readonly overdue: number
 }
-
-/** Operators at the command line. */
-const system: Actor = { id: 'system', role: 'SYSTEM' }
 
 /**
  * Makes a course what a definition says; where it is that already, nothing is committed. What is told is exactly what

@@ -3,6 +3,7 @@ import type { Context } from '../api/context.ts'
 import { sql } from '../database/client.ts'
 import type { ChangeItem, SnapshotItem } from '../journal/follow.ts'
 import { rootChannel } from '../journal/tail.ts'
+import { teaches } from './teaching.ts'
 import { enrollmentChange } from './enrollmentUpdates.ts'
 import { NotFound, stream, Why } from '../api/stream.ts'
 
@@ -58,8 +59,8 @@ stream('courseUpdates', {
         missing,
       },
       guards: [rootChannel('Course', id)],
-      authorize: async ({ viewer, teaches }: Context) => {
-        if (viewer?.role !== 'ADMIN' && !(await teaches()).has(id)) throw missing()
+      authorize: async (context: Context) => {
+        if (context.viewer?.role !== 'ADMIN' && !(await teaches(context, id))) throw missing()
       },
     }
   },

@@ -1,4 +1,4 @@
-import { builder, localId } from '../api/builder.ts'
+import { builder, localId, unlessShown } from '../api/builder.ts'
 import type { Load } from '../api/context.ts'
 import { sql } from '../database/client.ts'
 import type { Enrollment as EnrollmentRow, Lesson as LessonRow } from '../generated/prisma/client.ts'
@@ -7,6 +7,7 @@ import { courseIn, learnerOf } from './id.ts'
 import type { EnrollmentView } from './enrollmentState.ts'
 import { LessonNotFound, NotEnrolled, PrerequisiteNotMet } from './enrollmentAggregate.ts'
 import { Lesson } from './lesson.ts'
+import { teaches } from './teaching.ts'
 import { visibleTo } from './visibility.ts'
 
 const CourseCompletion = builder.prismaObject('CourseCompletion', {
@@ -24,9 +25,8 @@ export const Enrollment = builder.prismaNode('Enrollment', {
   nullable: true,
   id: { resolve: ({ id }) => id },
   findUnique: (id, { viewer }) => ({ id, AND: visibleTo(viewer) }),
-  authScopes: ({ learnerId, courseId }) => ({
-    $any: { $granted: 'told', $any: { self: learnerId, admin: true, instructorOf: courseId } },
-  }), // told: whoever may see a stream is told what it bears
+  authScopes: ({ learnerId, courseId }, context) =>
+    unlessShown({ self: learnerId, admin: true, when: () => teaches(context, courseId) }),
   fields: (t) => ({
     version: t.exposeInt('version', {
       description: 'Counts its changes, from 1; what `expectedVersion` is compared with.',

@@ -1,10 +1,7 @@
-import { instant, type Wanted } from '../commit/aggregate.ts'
+import { EVERYTHING, instant, type Wanted } from '../commit/aggregate.ts'
 import { join, sql } from '../database/client.ts'
 import type { EnrollmentState, Progress } from './enrollmentState.ts'
 import { courseIn, learnerOf, lessonOf } from './id.ts'
-
-/** The slice of all that a learner did. */
-export const EVERYTHING = '*'
 
 /**
  * The roots with, of each, the slice that is looked at: a lesson's id stands for the lesson, those that it requires,

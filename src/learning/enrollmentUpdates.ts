@@ -1,12 +1,13 @@
-import { builder, localId } from '../api/builder.ts'
+import { builder, localId, SHOWN } from '../api/builder.ts'
 import type { Context } from '../api/context.ts'
 import type { ChangeItem, SnapshotItem } from '../journal/follow.ts'
 import { rootChannel } from '../journal/tail.ts'
 import { Enrollment, shownEnrollment } from './enrollment.ts'
 import { enrollments, progressIn } from './enrollmentAggregate.ts'
-import { EVERYTHING } from './enrollmentQuery.ts'
+import { whole } from '../commit/aggregate.ts'
 import type { EnrollmentState, EnrollmentView } from './enrollmentState.ts'
 import { courseIn, learnerOf } from './id.ts'
+import { teaches } from './teaching.ts'
 import { LessonProgress, shownProgress } from './lessonProgress.ts'
 import { change } from '../api/change.ts'
 import { NotFound, stream, Why } from '../api/stream.ts'
@@ -22,13 +23,13 @@ const EnrollmentSnapshot = builder.objectRef<SnapshotItem<EnrollmentState>>('Enr
     version: t.exposeInt('version', { description: 'The version that it is at.' }),
     enrollment: t.field({
       type: Enrollment,
-      grantScopes: ['told'],
+      grantScopes: SHOWN,
       description: 'The enrollment at this version.',
       resolve: ({ present }) => shownEnrollment(enrollments.view(present)),
     }),
     lessons: t.field({
       type: [LessonProgress],
-      grantScopes: ['told'],
+      grantScopes: SHOWN,
       description: 'What was done at this version, lesson by lesson, as far as any was opened.',
       resolve: ({ present }) => {
         const view = enrollments.view(present)
@@ -54,7 +55,7 @@ export function enrollmentChange(
     kind: t.field({ type: Kind, description: 'What happened.', resolve: ({ event }) => event.kind as never }),
     enrollment: t.field({
       type: Enrollment,
-      grantScopes: ['told'],
+      grantScopes: SHOWN,
       description:
         'The enrollment as this change left it: its version, counts and times. What it leads to (course, learner, progress …) is shown as it is now.',
       resolve: ({ event }) => shownEnrollment(event.view as EnrollmentView),
@@ -62,7 +63,7 @@ export function enrollmentChange(
     lesson: t.field({
       type: LessonProgress,
       nullable: true,
-      grantScopes: ['told'],
+      grantScopes: SHOWN,
       description:
         'What is done in the lesson that was changed, as this change left it; null where it is not about one lesson.',
       resolve: ({ event }) => {
@@ -114,14 +115,15 @@ stream('enrollmentUpdates', {
     return {
       source: {
         subject: { rootType: 'Enrollment', rootId: id },
-        read: enrollments.read({ ids: [id], slices: new Map([[id, [EVERYTHING]]]) }),
+        read: enrollments.read(whole(id)),
         load: (rows) => (enrollments.load(rows) as readonly EnrollmentState[]).find(({ version }) => version > 0),
         missing,
       },
       guards: [rootChannel('Course', courseIn(id))],
-      authorize: async ({ viewer, teaches }: Context) => {
+      authorize: async (context: Context) => {
+        const { viewer } = context
         if (viewer && (viewer.id === learnerOf(id) || viewer.role === 'ADMIN')) return
-        if (!(await teaches()).has(courseIn(id))) throw missing()
+        if (!(await teaches(context, courseIn(id)))) throw missing()
       },
     }
   },

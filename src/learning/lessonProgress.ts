@@ -1,8 +1,9 @@
-import { builder } from '../api/builder.ts'
+import { builder, unlessShown } from '../api/builder.ts'
 import type { LessonProgress as LessonProgressRow } from '../generated/prisma/client.ts'
 import { LessonStatus } from '../generated/prisma/enums.ts'
 import type { EnrollmentView, LessonProgressView } from './enrollmentState.ts'
-import { learnerOf } from './id.ts'
+import { courseIn, learnerOf } from './id.ts'
+import { teaches } from './teaching.ts'
 import { visibleTo } from './visibility.ts'
 
 const Status = builder.enumType('LessonStatus', {
@@ -23,12 +24,8 @@ export const LessonProgress = builder.prismaNode('LessonProgress', {
     const [enrollmentId = '', lessonId = ''] = id.split('~')
     return { enrollmentId_lessonId: { enrollmentId, lessonId }, enrollment: visibleTo(viewer) }
   },
-  authScopes: ({ enrollmentId, lessonId }) => ({
-    $any: {
-      $granted: 'told',
-      $any: { self: learnerOf(enrollmentId), admin: true, instructorOf: lessonId.split('.')[0]! },
-    },
-  }),
+  authScopes: ({ enrollmentId }, context) =>
+    unlessShown({ self: learnerOf(enrollmentId), admin: true, when: () => teaches(context, courseIn(enrollmentId)) }),
   fields: (t) => ({
     status: t.expose('status', { type: Status, description: 'How far the learner is.' }),
     openedAt: t.expose('openedAt', {

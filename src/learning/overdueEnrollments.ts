@@ -1,4 +1,4 @@
-import type { Actor } from '../commit/aggregate.ts'
+import { system } from '../commit/aggregate.ts'
 import type { Commit } from '../commit/commit.ts'
 import { type Db, sql } from '../database/client.ts'
 import { Unavailable } from '../commit/errors.ts'
@@ -24,9 +24,6 @@ export interface CaughtUp {
   /** Those that could not be, and why: they are still behind, for another time to try. */
   readonly left: readonly { readonly enrollmentId: string; readonly error: unknown }[]
 }
-
-/** Nobody has asked for it: it follows from a change. */
-const system: Actor = { id: 'system', role: 'SYSTEM' }
 
 /** How many are asked for at once, so that they go in batches, and how many are looked up at once. */
 const atOnce = 64

@@ -1,5 +1,5 @@
 import { encodeGlobalID } from '@pothos/plugin-relay'
-import { builder, localId } from '../api/builder.ts'
+import { builder, localId, unlessShown } from '../api/builder.ts'
 import type { License as LicenseRow, LicenseProgression as LicenseProgressionRow } from '../generated/prisma/client.ts'
 import { codeIn, codeOf, standingOf, userOf } from './id.ts'
 import type { Progression, StandingView } from './standingState.ts'
@@ -28,7 +28,7 @@ export const License = builder.prismaNode('License', {
   nullable: true,
   id: { resolve: ({ id }) => id },
   findUnique: (id, { viewer }) => ({ id, AND: visibleTo(viewer) }),
-  authScopes: ({ userId }) => ({ $any: { $granted: 'told', $any: { self: userId, instructor: true, admin: true } } }),
+  authScopes: ({ userId }) => unlessShown({ self: userId, instructor: true, admin: true }),
   fields: (t) => ({
     user: t.relation('user', { nullable: true, description: 'Whose it is.' }),
     specialization: t.relation('specialization', { nullable: true, description: 'In what.' }),

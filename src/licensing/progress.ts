@@ -1,4 +1,4 @@
-import { builder, localId } from '../api/builder.ts'
+import { builder, localId, unlessShown } from '../api/builder.ts'
 import { Prisma, type SpecializationProgress as ProgressRow } from '../generated/prisma/client.ts'
 import { showError, showRoot } from '../api/mutation.ts'
 import { ConsistencyType, RecommendedAction } from './consistency.ts'
@@ -13,7 +13,7 @@ export const SpecializationProgress = builder.prismaNode('SpecializationProgress
   nullable: true,
   id: { resolve: ({ id }) => id },
   findUnique: (id, { viewer }) => ({ id, AND: visibleTo(viewer) }),
-  authScopes: ({ userId }) => ({ $any: { $granted: 'told', $any: { self: userId, instructor: true, admin: true } } }),
+  authScopes: ({ userId }) => unlessShown({ self: userId, instructor: true, admin: true }),
   fields: (t) => ({
     version: t.exposeInt('version', {
       description: 'Counts its changes, and those of the license, from 1; what `expectedVersion` is compared with.',

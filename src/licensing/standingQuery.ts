@@ -1,10 +1,7 @@
-import { instant, type Wanted } from '../commit/aggregate.ts'
+import { EVERYTHING, instant, type Wanted } from '../commit/aggregate.ts'
 import { sql } from '../database/client.ts'
 import { codeOf, userOf } from './id.ts'
 import type { StandingState } from './standingState.ts'
-
-/** The slice of all that there is, every change of level included. */
-export const EVERYTHING = '*'
 
 /**
  * The progress with its license, in that order, and what the specialization asks. LATERAL … OFFSET 0: one look-up by

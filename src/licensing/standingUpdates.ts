@@ -1,4 +1,4 @@
-import { builder, localId } from '../api/builder.ts'
+import { builder, localId, SHOWN } from '../api/builder.ts'
 import type { Context } from '../api/context.ts'
 import type { ChangeItem, SnapshotItem } from '../journal/follow.ts'
 import { codeIn, standingOf, userOf } from './id.ts'
@@ -21,14 +21,14 @@ const StandingSnapshot = builder.objectRef<SnapshotItem<StandingState>>('Standin
     version: t.exposeInt('version', { description: 'The version that it is at.' }),
     progress: t.field({
       type: SpecializationProgress,
-      grantScopes: ['told'],
+      grantScopes: SHOWN,
       description: 'The progress at this version.',
       resolve: ({ present }) => shownProgress(present)!,
     }),
     license: t.field({
       type: License,
       nullable: true,
-      grantScopes: ['told'],
+      grantScopes: SHOWN,
       description: 'The license at this version; null if somebody has deleted it by hand.',
       resolve: ({ present }) => shownLicense(present),
     }),
@@ -58,14 +58,14 @@ const StandingChange = builder.objectRef<ChangeItem>('StandingChange').implement
     kind: t.field({ type: Kind, description: 'What happened.', resolve: ({ event }) => event.kind as never }),
     progress: t.field({
       type: SpecializationProgress,
-      grantScopes: ['told'],
+      grantScopes: SHOWN,
       description: 'The progress as this change left it.',
       resolve: ({ event }) => shownProgress(event.view as StandingView)!,
     }),
     license: t.field({
       type: License,
       nullable: true, // as in the snapshot, since a client asks both for it in one operation
-      grantScopes: ['told'],
+      grantScopes: SHOWN,
       description: 'The license as this change left it: never null, and always at the level of the progress.',
       resolve: ({ event }) => shownLicense(event.view as StandingView),
     }),

@@ -1,4 +1,4 @@
-import type { Actor, Verb } from '../commit/aggregate.ts'
+import { type Actor, EVERYTHING, type Verb } from '../commit/aggregate.ts'
 import { localId } from '../api/builder.ts'
 import { Forbidden } from '../commit/errors.ts'
 import { UserNotFound } from '../identity/userAggregate.ts'
@@ -16,7 +16,6 @@ import {
   SpecializationNotFound,
   standings,
 } from './standingAggregate.ts'
-import { EVERYTHING } from './standingQuery.ts'
 import type { License as LicenseState, Progression, Source, Standings } from './standingState.ts'
 
 mutation('syncRecords', {

@@ -147,16 +147,12 @@ export class Subscriptions {
     if (!byAsked) this.#rendered.set(item, (byAsked = new Map()))
     if (byAsked.has(asked)) return byAsked.get(asked) // also that it can't be shared, which is found out once and not for each
     let looked = false
-    const look = <T>(blank: T) => ({
+    // the context itself and no copy of it, since what it loads is loaded with it
+    const context = Object.defineProperty(createContext(this.options.surroundings, null, 'shared'), 'viewer', {
       get: () => {
         looked = true
-        return blank
+        return null
       },
-    })
-    // the context itself and no copy of it, since what it loads is loaded with it
-    const context = Object.defineProperties(createContext(this.options.surroundings, null, 'shared'), {
-      viewer: look(null),
-      teaches: look(async () => new Set()),
     })
     const done = (result: ExecutionResult): Rendered => {
       const rendered = looked ? undefined : this.#json(result) // what is thrown away is shown to nobody, nor logged

@@ -1,4 +1,4 @@
-import type { Actor } from '../commit/aggregate.ts'
+import { system } from '../commit/aggregate.ts'
 import type { Commit } from '../commit/commit.ts'
 import type { Db } from '../database/client.ts'
 import { idOf } from '../commit/derivedId.ts'
@@ -12,9 +12,6 @@ import type { PlanState } from './planState.ts'
  * more.
  */
 const CHUNK = 100
-
-/** Operators at the command line. */
-const system: Actor = { id: 'system', role: 'SYSTEM' }
 
 /**
  * Exercises as a plan. Whose it is and what it is called is which plan it is, and the file's id of an exercise which

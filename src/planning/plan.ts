@@ -1,4 +1,4 @@
-import { builder, localId } from '../api/builder.ts'
+import { builder, localId, unlessShown } from '../api/builder.ts'
 import type { Plan as PlanRow } from '../generated/prisma/client.ts'
 import { User } from '../identity/user.ts'
 import { showError, showRoot } from '../api/mutation.ts'
@@ -14,7 +14,7 @@ export const Plan = builder.prismaNode('Plan', {
   id: { resolve: ({ id }) => id },
   findUnique: (id, { viewer }) => ({ id, AND: plansOf(viewer) }),
   // told: whoever may see a stream is told what it bears
-  authScopes: ({ ownerId }) => ({ $any: { $granted: 'told', $any: { self: ownerId, admin: true } } }),
+  authScopes: ({ ownerId }) => unlessShown({ self: ownerId, admin: true }),
   fields: (t) => ({
     version: t.exposeInt('version', {
       description: 'Counts its changes, from 1; what `expectedVersion` is compared with.',

@@ -1,4 +1,4 @@
-import { type Actor, type Aggregate, instant, type Wanted } from '../commit/aggregate.ts'
+import { type Actor, type Aggregate, EVERYTHING, instant, type Wanted } from '../commit/aggregate.ts'
 import { join, sql } from '../database/client.ts'
 import { DomainError } from '../commit/errors.ts'
 import type { PlanEvent, Planning, PlanState, SelectionState, WorkoutState, WorkoutView } from './planState.ts'
@@ -20,9 +20,6 @@ export class WorkoutNotFound extends DomainError {
     this.workoutId = workoutId
   }
 }
-
-/** The slice of all workouts. */
-export const EVERYTHING = '*'
 
 /** The plan that a workout hangs below; its id says it. */
 export const planOf = (workoutId: string) => workoutId.split('.', 1)[0]!

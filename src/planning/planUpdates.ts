@@ -1,9 +1,10 @@
 import { encodeGlobalID } from '@pothos/plugin-relay'
-import { builder, localId } from '../api/builder.ts'
+import { builder, localId, SHOWN } from '../api/builder.ts'
 import type { Context } from '../api/context.ts'
+import { whole } from '../commit/aggregate.ts'
 import type { ChangeItem, SnapshotItem } from '../journal/follow.ts'
 import { Plan, shownPlan } from './plan.ts'
-import { EVERYTHING, plans } from './planAggregate.ts'
+import { plans } from './planAggregate.ts'
 import type { PlanState, PlanView } from './planState.ts'
 import { plansOf } from './visibility.ts'
 import { shownWorkout, Workout } from './workout.ts'
@@ -21,7 +22,7 @@ const PlanSnapshot = builder.objectRef<SnapshotItem<PlanState>>('PlanSnapshot').
     version: t.exposeInt('version', { description: 'The version that it is at.' }),
     plan: t.field({
       type: Plan,
-      grantScopes: ['told'],
+      grantScopes: SHOWN,
       description: 'The plan at this version.',
       resolve: ({ present }) => shownPlan(plans.view(present)),
     }),
@@ -43,7 +44,7 @@ const PlanChange = builder.objectRef<ChangeItem>('PlanChange').implement({
     kind: t.field({ type: Kind, description: 'What happened.', resolve: ({ event }) => event.kind as never }),
     plan: t.field({
       type: Plan,
-      grantScopes: ['told'],
+      grantScopes: SHOWN,
       description: 'The plan as this change left it.',
       resolve: ({ event }) => shownPlan(event.view as PlanView),
     }),
@@ -86,7 +87,7 @@ stream('planUpdates', {
     return {
       source: {
         subject: { rootType: 'Plan', rootId: id },
-        read: plans.read({ ids: [id], slices: new Map([[id, [EVERYTHING]]]) }),
+        read: plans.read(whole(id)),
         load: (rows) => plans.load(rows)[0],
         missing,
       },

@@ -132,11 +132,11 @@ export async function startServer({ config, log }: { config: Config; log: Logger
     const tail = new Tail({ url: databaseUrl, log, watch: live.tail })
     tail.epoch().catch(() => {}) // known from the beginning, if it can be
     const { follow } = following({ db, tail })
-    const committed = (root: string) => {
+    const onCommit = (root: string) => {
       tail.ring()
       if (root === 'Course') catchingUp.ring()
     }
-    const { commit, drained } = commits(db, { watch: { ...watch, committed } })
+    const { commit, drained } = commits(db, { watch, onCommit })
     const catchingUp = keepCaughtUp({ db, commit, log, everyMs: 2_000 })
     const forgetting = keepForgetting({ db, days: config.idempotencyKeyDays, log })
     const pruning = keepPruned({ db, aggregates, days: config.journalDays, log })

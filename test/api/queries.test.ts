@@ -80,7 +80,7 @@ const ManyNodes = graphql(
   `query ManyNodes($ids: [ID!]!) { nodes(ids: $ids) { __typename ... on Lesson { title contents { completedAt } progress { status } } ... on Enrollment { percent availableLessons { title } } } }`,
 )
 
-describe('a page takes as many statements for fifty as for five (A21)', () => {
+describe('a page takes as many statements for fifty as for five', () => {
   async function learn(taken: TestCourse) {
     const { id: learnerId, actor, token } = await person()
     await commit(enroll, { actor, input: { learnerId, courseId: taken.id } })
@@ -163,7 +163,7 @@ describe('a mutation over HTTP takes', () => {
         (/"tokenHash"/.test(text) ? 'session' : /^with w0 as|insert into/.test(text) ? 'write' : 'read'),
     )
 
-  test('the look at the session, BEGIN, one statement that locks and reads, one that writes, COMMIT (A38)', async () => {
+  test('the look at the session, BEGIN, one statement that locks and reads, one that writes, COMMIT', async () => {
     const [learner, taken] = [await person(), await course(3)]
     payload(await api.enroll(learner.token, taken.id))
     for (const [n, more] of [

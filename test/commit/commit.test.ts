@@ -331,7 +331,7 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
       }
       const deaf = w.process(
         { isolation },
-        { watch: { batch: thrown, settled: thrown, met: thrown, committed: thrown, failed: thrown } },
+        { onCommit: thrown, watch: { batch: thrown, settled: thrown, met: thrown, failed: thrown } },
       )
       expect(await ada.complete(1, { by: deaf.commit })).toMatchObject({ version: 2, changed: true })
       expect(await outcome(ada.complete(99, { by: deaf.commit }))).toMatchObject({ code: 'LESSON_NOT_FOUND' })

@@ -66,7 +66,7 @@ export async function things(w: World): Promise<void> {
 
 /** What one process has to read the journal with. */
 export function process(w: World, tailOptions: Partial<TailOptions> = {}, options: Partial<FollowOptions> = {}) {
-  const { db, commit } = w.process({}, { watch: { committed: () => tail.ring() } })
+  const { db, commit } = w.process({}, { onCommit: () => tail.ring() })
   const tail = new Tail({ url: w.url, everyMs: 25, ...tailOptions })
   w.onClose(() => tail.stop())
   const out = following({ db, tail, ...options })

@@ -21,7 +21,7 @@ async function enrolled(lessons: number, requires: Record<number, readonly numbe
   return { learner, taken, id: enrollmentOf(learner.id, taken.id) }
 }
 
-test('completing a piece of content begins its lesson; again is a success that changes nothing and keeps the first time (A3)', async () => {
+test('completing a piece of content begins its lesson; again is a success that changes nothing and keeps the first time', async () => {
   const { learner, taken, id } = await enrolled(1)
   const first = payload(await api.content(learner.token, taken.item(1, 1)))
   expect(first).toMatchObject({
@@ -41,7 +41,7 @@ test('completing a piece of content begins its lesson; again is a success that c
   expect(kinds(await replays(w, id))).toEqual(['enrolled', 'lessonOpened', 'contentCompleted'])
 })
 
-test('two items of one lesson, each asked five times at one moment: one event each, the lesson begun once (A5, A35)', async () => {
+test('two items of one lesson, each asked five times at one moment: one event each, the lesson begun once', async () => {
   for (let round = 0; round < 10; round++) {
     const { learner, taken, id } = await enrolled(1)
     const answers = await race(10, async (i) => payload(await api.content(learner.token, taken.item(1, (i % 2) + 1))))

@@ -36,7 +36,7 @@ const look = async ({ token }: Person, id: string) =>
 const caughtUp = (courseId: string) => catchUpAll({ db, commit, courseId })
 
 describe('one lesson', () => {
-  test('five requests released at one moment: one completes the lesson, all five succeed, and there is one event and one row (A5, A6, A35, D2, D3, D4, D10)', async () => {
+  test('five requests released at one moment: one completes the lesson, all five succeed, and there is one event and one row', async () => {
     for (let round = 0; round < 10; round++) {
       const { learner, taken, id } = await enrolled(2)
       const answers = await race(5, () => complete(learner, taken, 1))
@@ -50,7 +50,7 @@ describe('one lesson', () => {
     }
   })
 
-  test('five requests to two servers at one database: still one event and one row (D2, D4)', async () => {
+  test('five requests to two servers at one database: still one event and one row', async () => {
     for (let round = 0; round < 10; round++) {
       const { learner, taken, id } = await enrolled(2)
       const answers = await race(6, async (i) =>
@@ -77,7 +77,7 @@ describe('one lesson', () => {
     expect(await replays(w, id)).toHaveLength(2)
   })
 
-  test('the answer is the committed row (A15)', async () => {
+  test('the answer is the committed row', async () => {
     const { learner, taken, id } = await enrolled(1)
     const { lessonProgress, enrollment } = await complete(learner, taken, 1)
     const [row] = await w.query<{ status: string; openedAt: Date; completedAt: Date }>(
@@ -93,7 +93,7 @@ describe('one lesson', () => {
     expect(enrollment).toEqual({ id: shownId, version, completed, total, percent, attempt, completedAt })
   })
 
-  test('two aliases in one document touch the same row twice, and it is completed once (A7)', async () => {
+  test('two aliases in one document touch the same row twice, and it is completed once', async () => {
     const { learner, taken, id } = await enrolled(2)
     const lessonId = globalId('Lesson', taken.lesson(1))
     const { a, b } = await api.get(TwoCompletions, { a: { lessonId }, b: { lessonId } }, learner.token)
@@ -102,7 +102,7 @@ describe('one lesson', () => {
     expect(kinds(await replays(w, id))).toEqual(['enrolled', 'lessonCompleted'])
   })
 
-  test('two aliases with one key are one request and its replay (A7)', async () => {
+  test('two aliases with one key are one request and its replay', async () => {
     const { learner, taken, id } = await enrolled(2)
     const input = { lessonId: globalId('Lesson', taken.lesson(1)), idempotencyKey: 'twins' }
     const { a, b } = await api.get(TwoCompletions, { a: input, b: input }, learner.token)
@@ -111,7 +111,7 @@ describe('one lesson', () => {
     expect(await replays(w, id)).toHaveLength(2)
   })
 
-  test('two aliases complete two lessons, the second of them the course (A7)', async () => {
+  test('two aliases complete two lessons, the second of them the course', async () => {
     const { learner, taken, id } = await enrolled(2)
     const [a, b] = [1, 2].map((n) => ({ lessonId: globalId('Lesson', taken.lesson(n)) }))
     const answer = await api.get(TwoCompletions, { a: a!, b: b! }, learner.token)
@@ -152,7 +152,7 @@ describe('one lesson', () => {
 })
 
 describe('the course', () => {
-  test('two last lessons at once, one at each of two servers, complete it exactly once, never zero times (D8, D11, T6)', async () => {
+  test('two last lessons at once, one at each of two servers, complete it exactly once, never zero times', async () => {
     const taken = await course(2)
     for (let round = 0; round < 12; round++) {
       const learners = await Promise.all(Array.from({ length: 5 }, () => person()))
@@ -445,7 +445,7 @@ describe('expectedVersion', () => {
   })
 })
 
-test('a learner without any progress has an enrollment that can be looked at: nothing done, and what can be done now (A33)', async () => {
+test('a learner without any progress has an enrollment that can be looked at: nothing done, and what can be done now', async () => {
   const { learner, taken, id } = await enrolled(3, { 3: [1, 2] })
   expect(await look(learner, id)).toMatchObject({
     ...{

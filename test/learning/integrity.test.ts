@@ -42,14 +42,14 @@ describe('the database itself refuses', () => {
     ['LessonProgress', 'LessonProgress_pkey', '{}'],
     ['CourseCompletion', 'CourseCompletion_pkey', '{}'],
     ['ContentCompletion', 'ContentCompletion_pkey', '{}'],
-  ])('a second row of %s for the same thing (A29, A36, D4, D7)', async (table, constraint, changes) => {
+  ])('a second row of %s for the same thing', async (table, constraint, changes) => {
     expect(await refusal(copyOf(table, `"enrollmentId" = '${learner.enrollmentId}'`, changes))).toEqual({
       code: '23505',
       constraint,
     })
   })
 
-  test('a second enrollment of a learner in a course, whatever its id (A36, D7)', async () => {
+  test('a second enrollment of a learner in a course, whatever its id', async () => {
     const where = `id = '${learner.enrollmentId}'`
     expect(await refusal(copyOf('Enrollment', where))).toEqual({ code: '23505', constraint: 'Enrollment_pkey' })
     expect(await refusal(copyOf('Enrollment', where, '{"id": "another"}'))).toEqual({
@@ -143,7 +143,7 @@ async function mentions(text: string) {
   return found
 }
 
-describe('what goes with what (A30)', () => {
+describe('what goes with what', () => {
   test('a user who is deleted takes their enrollments, progress, sessions, keys and history along, and nothing of anybody else', async () => {
     const taken = await course(2)
     const [gone, stays] = [await graduate(taken, 2), await graduate(taken, 2)]

@@ -21,7 +21,7 @@ const look = async ({ token }: Person, id: string) =>
   (await api.get(Look, { id: globalId('Enrollment', id) }, token)).enrollment!
 
 describe('a lesson', () => {
-  test('with progress is reset, and a sentence says so (A2, A16, A32)', async () => {
+  test('with progress is reset, and a sentence says so', async () => {
     const { learner, taken, id } = await enrolled(2)
     await complete(learner, taken, 1)
     payload(await api.content(learner.token, taken.item(1)))
@@ -39,7 +39,7 @@ describe('a lesson', () => {
     })
   })
 
-  test('without progress is no error: a sentence says that there was none, and nothing is appended (A17, A33)', async () => {
+  test('without progress is no error: a sentence says that there was none, and nothing is appended', async () => {
     const { learner, taken, id } = await enrolled(2)
     const none = {
       reset: false,
@@ -143,7 +143,7 @@ describe('a whole enrollment', () => {
   })
 })
 
-test('completing and resetting at one moment, at two servers: whichever was first, the state is what the history amounts to (A32)', async () => {
+test('completing and resetting at one moment, at two servers: whichever was first, the state is what the history amounts to', async () => {
   for (let round = 0; round < 25; round++) {
     const { learner, taken, id } = await enrolled(2)
     await complete(learner, taken, 1)

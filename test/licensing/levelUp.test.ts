@@ -25,7 +25,7 @@ const LicenseStory = graphql(`
 `)
 
 describe('levelUp', () => {
-  test('begins both records, and the level follows from the XP: none, one, several at once (E13, E16)', async () => {
+  test('begins both records, and the level follows from the XP: none, one, several at once', async () => {
     const { id } = await person()
     const { up } = about(api, instructor, id)
     expect(payload(await up(99, { sessionsCompleted: 1 }))).toMatchObject({
@@ -136,7 +136,7 @@ describe('levelUp', () => {
   })
 
   test.each([2, 100])(
-    '%i at once on one person, from two processes: each counts, in one order, with no version missing (E3, E23, E25)',
+    '%i at once on one person, from two processes: each counts, in one order, with no version missing',
     async (times) => {
       const { id } = await person()
       const answers = await race(times, (i) =>
@@ -157,7 +157,7 @@ describe('levelUp', () => {
     },
   )
 
-  test('100 at once over HTTP: no caller is told anything but the sum (E19, E23)', async () => {
+  test('100 at once over HTTP: no caller is told anything but the sum', async () => {
     const { id } = await person()
     const { up } = about(api, instructor, id)
     const answers = (await race(100, () => up(10, { sessionsCompleted: 1 }))).map(payload)
@@ -198,7 +198,7 @@ test('a license tells its story, page by page, and what its levels take', async 
   expect(story[0]!.advancedBy).toBe(globalId('User', instructor.id))
 })
 
-test('a failure of any step leaves nothing behind (E4, E17)', async () => {
+test('a failure of any step leaves nothing behind', async () => {
   const { id } = await person()
   const { up } = about(api, instructor, id)
   payload(await up(50))

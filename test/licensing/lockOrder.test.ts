@@ -27,7 +27,7 @@ async function begun() {
   return { id, standing: standingOf(id, 'PLAYER') }
 }
 
-describe('the progress is locked first, and the license after it (E18)', () => {
+describe('the progress is locked first, and the license after it', () => {
   test('whoever waits for the progress holds no license', async () => {
     const { id, standing } = await begun()
     const holder = await outsider()
@@ -84,7 +84,7 @@ describe('the progress is locked first, and the license after it (E18)', () => {
     }
   })
 
-  test('one person in two specializations is two locks (E20)', async () => {
+  test('one person in two specializations is two locks', async () => {
     const { id, standing } = await begun()
     const holder = await outsider()
     await holder.query('select from "SpecializationProgress" where id = $1 for update', [standing])
@@ -109,7 +109,7 @@ describe('the progress is locked first, and the license after it (E18)', () => {
 })
 
 test(
-  'a process that is ended between the two writes leaves neither, and the request is done again (E25)',
+  'a process that is ended between the two writes leaves neither, and the request is done again',
   async () => {
     const { id, standing } = await begun()
     const shut = await gate()

@@ -12,7 +12,7 @@ const api = await serve(w)
 const [instructor, admin] = await Promise.all([person('INSTRUCTOR'), person('ADMIN')])
 
 describe('updateLevel', () => {
-  test('sets the level of both records, adds to the totals and tells the change, all in one (E5, E7, E13, E16)', async () => {
+  test('sets the level of both records, adds to the totals and tells the change, all in one', async () => {
     const { id } = await person()
     const { update } = about(api, instructor, id)
     expect(
@@ -39,7 +39,7 @@ describe('updateLevel', () => {
     ])
   })
 
-  test('counts hours of theory and practice for a coach, exactly (E8)', async () => {
+  test('counts hours of theory and practice for a coach, exactly', async () => {
     const { id } = await person()
     const { update } = about(api, admin, id, 'COACH')
     await race(30, (i) => update({ theoryHoursChange: 0.1, practiceHoursChange: i % 3 ? 0.07 : 1.15 }))
@@ -70,7 +70,7 @@ describe('updateLevel', () => {
     expect(await everything(w, id)).toMatchObject({ progress: [], license: [], events: [{ count: 0 }] })
   })
 
-  test.each([999, 9, 0, -1])('refuses level %i with everything unchanged (E14)', async (newLevel) => {
+  test.each([999, 9, 0, -1])('refuses level %i with everything unchanged', async (newLevel) => {
     const { id } = await person()
     const { update } = about(api, admin, id)
     payload(await update({ newLevel: 2, xpChange: 120 }))
@@ -84,7 +84,7 @@ describe('updateLevel', () => {
     expect(await everything(w, id)).toEqual(before)
   })
 
-  test('takes totals back, but none below zero (E17)', async () => {
+  test('takes totals back, but none below zero', async () => {
     const { id } = await person()
     const { update } = about(api, admin, id, 'COACH')
     payload(await update({ xpChange: 100, sessionsChange: 2, theoryHoursChange: 1.5, practiceHoursChange: 0.25 }))
@@ -110,7 +110,7 @@ describe('updateLevel', () => {
     await expectSound(w, id, 'COACH')
   })
 
-  test('goes down as well as up; the highest level that it had stays (E15)', async () => {
+  test('goes down as well as up; the highest level that it had stays', async () => {
     const { id } = await person()
     const { update } = about(api, admin, id)
     for (const newLevel of [6, 2, 4]) payload(await update({ newLevel }))
@@ -172,7 +172,7 @@ describe('updateLevel', () => {
     })
   })
 
-  test('one key 20 times at once is one change, and late it is the answer of then (E23)', async () => {
+  test('one key 20 times at once is one change, and late it is the answer of then', async () => {
     const { id } = await person()
     const { update } = about(api, admin, id)
     const once = { newLevel: 5, xpChange: 70, idempotencyKey: randomUUID() }
@@ -201,7 +201,7 @@ describe('updateLevels', () => {
     ...{ idempotencyKey: randomUUID(), ...more },
   })
 
-  test('does many, and one that cannot be done fails alone (E22)', async () => {
+  test('does many, and one that cannot be done fails alone', async () => {
     const people = await Promise.all(Array.from({ length: 6 }, () => person()))
     const items = people.map(({ id }, i) => item(id, i === 2 ? 999 : 3, i === 4 ? { specialization: 'REFEREE' } : {}))
     const { updateLevels } = await api.get(

@@ -285,8 +285,8 @@ export function composed(
   const db = connect(w.url, { ...defaultPool, size: 2, max: 20 })
   const tail = new Tail({ url: w.url })
   const followed = following({ db, tail })
-  const { commit, drained } = commits(db, { watch: { committed: () => tail.ring() } })
-  const surroundings = { db, commit, cursorOf: async () => '', log: { warn() {}, error() {} } }
+  const { commit, drained } = commits(db, { onCommit: () => tail.ring() })
+  const surroundings = { db, commit, cursorOf: async () => '', log: pino({ level: 'silent' }) }
   const subscriptions = new Subscriptions({
     ...{
       surroundings,

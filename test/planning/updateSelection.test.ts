@@ -14,7 +14,7 @@ const someone = await person()
 
 const DAY = '2027-03-29'
 
-test('the day first and then the time: one row with both (C16)', async () => {
+test('the day first and then the time: one row with both', async () => {
   const plan = await planner(api, someone)
   const first = payload(await plan.select(1, { currentPlanDay: DAY }))
   expect(first).toMatchObject({ version: 3, replayed: false, selection: { currentPlanDay: DAY, timeOfDay: null } })
@@ -43,7 +43,7 @@ test('both in one request are one change', async () => {
   expect(await expectPlanWhole(w, plan.planLocalId)).toHaveLength(3)
 })
 
-test('the day and the time at the same moment, with no selection yet, 200 times: one row each, with both (C2, C17, C18)', async () => {
+test('the day and the time at the same moment, with no selection yet, 200 times: one row each, with both', async () => {
   const plan = await planner(
     api,
     someone,
@@ -87,7 +87,7 @@ test('all 200 of a plan at the same moment: a row for each workout, with both', 
 })
 
 describe('a field that is', () => {
-  test('left out stays as it is; null is taken back (C6)', async () => {
+  test('left out stays as it is; null is taken back', async () => {
     const plan = await planner(api, someone)
     await plan.select(1, { currentPlanDay: DAY, timeOfDay: 'MORNING' })
     expect(payload(await plan.select(1, { timeOfDay: null })).selection).toMatchObject({
@@ -324,7 +324,7 @@ test('a time of day that there is not is refused', async () => {
   expect(errors).toMatchObject([{ extensions: { code: 'BAD_REQUEST' } }])
 })
 
-test('the database itself refuses a second selection of a workout, by uq_workout_selections_workout_id (C11)', async () => {
+test('the database itself refuses a second selection of a workout, by uq_workout_selections_workout_id', async () => {
   const plan = await planner(api, someone, 1)
   await plan.select(1, { timeOfDay: 'MORNING' })
   const insert = w.query(

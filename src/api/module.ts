@@ -1,0 +1,70 @@
+import type { ArgsDef, CommandDef } from 'citty'
+import type { Aggregate, Verb } from '../commit/aggregate.ts'
+import type { Commit } from '../commit/commit.ts'
+import type { Db } from '../database/client.ts'
+import type { Log } from '../operator/log.ts'
+
+/** What a module has. `modules.ts` lists the modules; nothing else outside a module's folder names what is in it. */
+export interface Module {
+  readonly name: string
+  /** Its kinds of roots. */
+  readonly aggregates: readonly AnyAggregate[]
+  /** Its mutations, and what operators and reactions ask. */
+  readonly verbs: readonly AnyVerb[]
+  /** Its types of the API and their queries: named here so that they are part of the schema. */
+  readonly nouns: readonly object[]
+  /** Its subscriptions, named here so that they are part of the schema. */
+  readonly streams?: readonly object[]
+  readonly reactions?: readonly Reaction[]
+  readonly chores?: readonly Chore[]
+  readonly commands?: readonly Command[]
+  /** Tabs of GraphiQL, in order, where there is a demo. */
+  readonly examples?: readonly Example[]
+  /** Fills an empty database with something to look at. Safe to repeat. */
+  readonly demo?: (at: Workplace) => Promise<void>
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a list of different aggregates; each is used with its own types only
+export type AnyAggregate = Aggregate<any>
+// biome-ignore lint/suspicious/noExplicitAny: likewise
+export type AnyVerb = Verb<any, any, any>
+/** What work outside a request has at hand. */
+export interface Workplace {
+  readonly db: Db
+  readonly commit: Commit
+}
+
+/** What follows from commits of one kind of root, beside the request. */
+export interface Reaction {
+  readonly name: string
+  /** The table of the roots whose commits it follows. */
+  readonly root: string
+  start(at: Workplace & { readonly log: Log }): RunningReaction
+}
+export interface RunningReaction {
+  /** Such a root was committed: look now, not only when it is time. */
+  ring(): void
+  /** Begins nothing more; resolves when what was under way is finished. */
+  stop(): Promise<void>
+}
+
+/** What is done once an hour, in one process or several. */
+export interface Chore {
+  readonly name: string
+  /** Resolves with how many things it has done; the log tells if there were any. */
+  run(at: Workplace & { readonly signal: AbortSignal }): Promise<number>
+}
+
+/** A command of the command line, by its words: `['import', 'exercism']` is `lockstep import exercism`. */
+export interface Command {
+  readonly words: readonly [group: string, name: string]
+  /** Loads it when it is asked for. */
+  load(): Promise<CommandDef<ArgsDef>>
+}
+
+/** A tab of GraphiQL: an operation that runs as it stands, with one of the demo's tokens. */
+export interface Example {
+  readonly token: string
+  readonly query: string
+  readonly variables?: object
+}
