@@ -1,7 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { type Actor, type Aggregate, instant, type Wanted } from '../commit/aggregate.ts'
-import { sql } from '../database/client.ts'
+import { columns, moment, text, type Values } from '../commit/columns.ts'
 import { DomainError, Forbidden } from '../commit/errors.ts'
+import { sql } from '../database/client.ts'
 
 /** There is no such user. */
 export class UserNotFound extends DomainError {
@@ -12,14 +13,15 @@ export class UserNotFound extends DomainError {
   }
 }
 
-/** One person and their sessions. */
-export interface UserState {
-  readonly id: string
-  /** 0: not registered. */
-  readonly version: number
-  readonly name: string
-  readonly role: 'LEARNER' | 'INSTRUCTOR' | 'ADMIN'
-  readonly createdAt: string
+const own = columns({
+  name: text(''),
+  role: text<'LEARNER' | 'INSTRUCTOR' | 'ADMIN'>('LEARNER'),
+  createdAt: moment(),
+})
+
+/** One person and their sessions. Version 0: not registered. */
+export interface UserState extends UserView {
+  /** By id. */
   readonly sessions: Readonly<Record<string, SessionState>>
 }
 interface SessionState {
@@ -40,7 +42,10 @@ export type UserEvent =
   | { readonly kind: 'sessionEnded'; readonly sessionId: string }
 
 /** A user as answers and subscribers are shown them. */
-export type UserView = Pick<UserState, 'id' | 'version' | 'name' | 'role' | 'createdAt'>
+export interface UserView extends Values<typeof own> {
+  readonly id: string
+  readonly version: number
+}
 
 /** The types of the user's aggregate. */
 export interface Users {
@@ -49,72 +54,65 @@ export interface Users {
   readonly view: UserView
 }
 
-/** A new token: 256 random bits. It is shown once and stored nowhere. */
+/** A new token: 256 random bits, base64url. It is shown once and stored nowhere. */
 export const newToken = () => randomBytes(32).toString('base64url')
-/** What is stored of a token. */
+
+/** What is stored of a token: its SHA-256, base64url. */
 export const hashOf = (token: string) => createHash('sha256').update(token).digest('base64url')
 
-/** People are registered, and sessions begun for them, by admins and by operators at the command line. */
+/** Only admins, and operators at the command line, register people and start sessions for them. */
 export function mayAdminister(actor: Actor): void {
   if (actor.role !== 'ADMIN' && actor.role !== 'SYSTEM') throw new Forbidden('Only an admin may do this.')
 }
 
 const read = ({ ids }: Wanted) => sql`
-  select json_build_object('id', u.id, 'version', u.version, 'name', u.name, 'role', u.role, 'createdAt', u."createdAt", 'sessions',
-    (select coalesce(json_object_agg(s.id, json_build_object('tokenHash', s."tokenHash", 'createdAt', s."createdAt", 'expiresAt', s."expiresAt")), '{}') from "Session" s where s."userId" = u.id)) as row
+  select json_build_array(u.id, u.version, ${own.select('u')}, (
+    select json_agg(json_build_array(s.id, s."tokenHash", s."createdAt", s."expiresAt")) from "Session" s
+    where s."userId" = u.id)) as row
   from "User" u where u.id = any(${ids}::text[])`
+
+type UserRow = readonly [id: string, version: number, own: readonly unknown[], sessions: readonly SessionRow[] | null]
+type SessionRow = readonly [id: string, tokenHash: string, createdAt: string, expiresAt: string]
+
+const session = ([id, tokenHash, createdAt, expiresAt]: SessionRow): [string, SessionState] => [
+  id,
+  { tokenHash, createdAt: instant(createdAt), expiresAt: instant(expiresAt) },
+]
 
 /** Users, as commit() reads, changes and writes them. */
 export const users: Aggregate<Users> = {
   root: 'User',
   tables: { Session: ['id'] },
   read,
-  load: (rows: readonly UserState[]) =>
-    rows.map((row) => ({
-      ...row,
-      createdAt: instant(row.createdAt),
-      sessions: Object.fromEntries(
-        Object.entries(row.sessions).map(([id, { tokenHash, createdAt, expiresAt }]) => [
-          id,
-          { tokenHash, createdAt: instant(createdAt), expiresAt: instant(expiresAt) },
-        ]),
-      ),
+  load: (rows: readonly UserRow[]) =>
+    rows.map(([id, version, found, sessions]) => ({
+      ...{ id, version, ...own.load(found) },
+      sessions: Object.fromEntries((sessions ?? []).map(session)),
     })),
-  blank: (id) => ({ id, version: 0, name: '', role: 'LEARNER', createdAt: '', sessions: {} }),
+  blank: (id) => ({ id, version: 0, ...own.blank, sessions: {} }),
   missing: ({ id }) => new UserNotFound(id),
 
   evolve(state, event, at) {
     switch (event.kind) {
       case 'userRegistered':
         return { ...state, name: event.name, role: event.role, createdAt: at }
-      case 'sessionStarted':
-        return {
-          ...state,
-          sessions: {
-            ...state.sessions,
-            [event.sessionId]: { tokenHash: event.tokenHash, createdAt: at, expiresAt: event.expiresAt },
-          },
-        }
-      case 'sessionEnded':
-        return {
-          ...state,
-          sessions: Object.fromEntries(Object.entries(state.sessions).filter(([id]) => id !== event.sessionId)),
-        }
+      case 'sessionStarted': {
+        const { sessionId, tokenHash, expiresAt } = event
+        return { ...state, sessions: { ...state.sessions, [sessionId]: { tokenHash, createdAt: at, expiresAt } } }
+      }
+      case 'sessionEnded': {
+        const { [event.sessionId]: _, ...others } = state.sessions
+        return { ...state, sessions: others }
+      }
     }
   },
 
-  rows: ({ id, version, name, role, createdAt, sessions }) => ({
-    User: [{ id, version, name, role, createdAt }],
-    Session: Object.entries(sessions).map(([sessionId, { tokenHash, createdAt, expiresAt }]) => ({
-      id: sessionId,
-      userId: id,
-      tokenHash,
-      createdAt,
-      expiresAt,
-    })),
+  rows: (state) => ({
+    User: [own.row(state)],
+    Session: Object.entries(state.sessions).map(([id, session]) => ({ id, userId: state.id, ...session })),
   }),
 
-  view: ({ id, version, name, role, createdAt }) => ({ id, version, name, role, createdAt }),
+  view: (state) => ({ id: state.id, version: state.version, ...own.of(state) }),
 
   topic: ({ id }) => `User:${id}`,
 }

@@ -1,4 +1,5 @@
-import { type Actor, type Aggregate, instant, type Wanted } from '../commit/aggregate.ts'
+import type { Actor, Aggregate, Wanted } from '../commit/aggregate.ts'
+import { columns, moment, number, text, type Values } from '../commit/columns.ts'
 import { sql } from '../database/client.ts'
 import { DomainError, Forbidden } from '../commit/errors.ts'
 
@@ -11,23 +12,24 @@ export class CourseNotFound extends DomainError {
   }
 }
 
-/** A course with all that hangs below it. */
-export interface CourseState extends CourseText {
-  readonly id: string
-  /** 0: there is none yet. */
-  readonly version: number
+const own = columns({
   /** The version that last changed which lessons are active, and so how far learners are. */
-  readonly lessonsVersion: number
-  readonly createdAt: string
+  lessonsVersion: number(),
+  slug: text(''),
+  title: text(''),
+  description: text(''),
+  createdAt: moment(),
+})
+
+/** A course with everything below it. Version 0: there is none yet. */
+export interface CourseState extends Values<typeof own> {
+  readonly id: string
+  readonly version: number
   readonly lessons: Readonly<Record<string, LessonState>>
   /** The ids of the users who teach it. */
   readonly instructors: readonly string[]
 }
-export interface CourseText {
-  readonly slug: string
-  readonly title: string
-  readonly description: string
-}
+export type CourseText = Pick<CourseState, 'slug' | 'title' | 'description'>
 export interface LessonState {
   readonly slug: string
   readonly position: number
@@ -51,10 +53,9 @@ export type CourseEvent =
   | { readonly kind: 'instructorDismissed'; readonly userId: string }
 
 /** A course as answers and subscribers are shown it. */
-export interface CourseView extends CourseText {
+export interface CourseView extends Values<typeof own> {
   readonly id: string
   readonly version: number
-  readonly createdAt: string
   /** How many active lessons it has. */
   readonly total: number
 }
@@ -72,13 +73,23 @@ export function mayRevise(actor: Actor): void {
 }
 
 const read = ({ ids }: Wanted) => sql`
-  select json_build_object('id', c.id, 'version', c.version, 'lessonsVersion', c."lessonsVersion", 'slug', c.slug, 'title', c.title, 'description', c.description, 'createdAt', c."createdAt",
-    'lessons', (select coalesce(json_object_agg(l.id, json_build_object('slug', l.slug, 'position', l.position, 'title', l.title, 'active', l.active,
-      'requires', array(select q."requiresId" from "LessonPrerequisite" q where q."lessonId" = l.id order by 1),
-      'contents', (select coalesce(json_object_agg(i.id, json_build_object('position', i.position, 'title', i.title, 'kind', i.kind, 'active', i.active)), '{}') from "ContentItem" i where i."lessonId" = l.id))), '{}')
+  select json_build_object('id', c.id, 'version', c.version, 'own', ${own.select('c')},
+    'lessons', (
+      select json_object_agg(l.id, json_build_object(
+        'slug', l.slug, 'position', l.position, 'title', l.title, 'active', l.active,
+        'requires', array(select q."requiresId" from "LessonPrerequisite" q where q."lessonId" = l.id order by 1),
+        'contents', (
+          select coalesce(json_object_agg(i.id, json_build_object(
+            'position', i.position, 'title', i.title, 'kind', i.kind, 'active', i.active)), '{}')
+          from "ContentItem" i where i."lessonId" = l.id)))
       from "Lesson" l where l."courseId" = c.id),
     'instructors', array(select i."userId" from "CourseInstructor" i where i."courseId" = c.id order by 1)) as row
   from "Course" c where c.id = any(${ids}::text[])`
+
+interface CourseRow extends Pick<CourseState, 'id' | 'version' | 'instructors'> {
+  readonly own: readonly unknown[]
+  readonly lessons: CourseState['lessons'] | null
+}
 
 /** Courses, as commit() reads, changes and writes them. */
 export const courses: Aggregate<Courses> = {
@@ -91,76 +102,49 @@ export const courses: Aggregate<Courses> = {
   },
   alternateKeys: { Course: ['slug'] },
   read,
-  load: (rows: readonly CourseState[]) => rows.map((row) => ({ ...row, createdAt: instant(row.createdAt) })),
-  blank: (id) => ({
-    id,
-    version: 0,
-    lessonsVersion: 0,
-    slug: '',
-    title: '',
-    description: '',
-    createdAt: '',
-    lessons: {},
-    instructors: [],
-  }),
+  load: (rows: readonly CourseRow[]) =>
+    rows.map(({ own: found, lessons, ...row }) => ({ ...row, ...own.load(found), lessons: lessons ?? {} })),
+  blank: (id) => ({ id, version: 0, ...own.blank, lessons: {}, instructors: [] }),
   missing: ({ id }) => new CourseNotFound(id),
 
   evolve(state, event, at) {
-    if (event.kind === 'instructorAssigned')
-      return { ...state, instructors: [...state.instructors, event.userId].sort() }
+    const { instructors } = state
+    if (event.kind === 'instructorAssigned') return { ...state, instructors: [...instructors, event.userId].sort() }
     if (event.kind === 'instructorDismissed')
-      return { ...state, instructors: state.instructors.filter((id) => id !== event.userId) }
+      return { ...state, instructors: instructors.filter((id) => id !== event.userId) }
     const { kind, lessons, ...text } = event
     const comesOrGoes = Object.entries(lessons ?? {}).some(
       ([id, { active }]) => active !== (state.lessons[id]?.active ?? false),
     )
     const lessonsVersion = comesOrGoes || !state.version ? state.version + 1 : state.lessonsVersion
-    return {
-      ...state,
-      ...text,
-      lessonsVersion,
-      createdAt: state.createdAt || at,
-      lessons: { ...state.lessons, ...lessons },
-    }
+    const createdAt = state.createdAt || at
+    return { ...state, ...text, lessonsVersion, createdAt, lessons: { ...state.lessons, ...lessons } }
   },
 
-  rows({ id, version, lessonsVersion, slug, title, description, createdAt, lessons, instructors }) {
-    const entries = Object.entries(lessons)
+  rows(state) {
+    const lessons = Object.entries(state.lessons)
     return {
-      Course: [{ id, version, lessonsVersion, slug, title, description, createdAt }],
-      Lesson: entries.map(([lessonId, { slug, position, title, active }]) => ({
-        id: lessonId,
-        courseId: id,
-        slug,
-        position,
-        title,
-        active,
+      Course: [own.row(state)],
+      Lesson: lessons.map(([id, { slug, position, title, active }]) => ({
+        ...{ id, courseId: state.id },
+        ...{ slug, position, title, active },
       })),
-      ContentItem: entries.flatMap(([lessonId, { contents }]) =>
-        Object.entries(contents).map(([itemId, item]) => ({
-          id: itemId,
-          lessonId,
-          position: item.position,
-          title: item.title,
-          kind: item.kind,
-          active: item.active,
+      ContentItem: lessons.flatMap(([lessonId, { contents }]) =>
+        Object.entries(contents).map(([id, { position, title, kind, active }]) => ({
+          ...{ id, lessonId },
+          ...{ position, title, kind, active },
         })),
       ),
-      LessonPrerequisite: entries.flatMap(([lessonId, { requires }]) =>
+      LessonPrerequisite: lessons.flatMap(([lessonId, { requires }]) =>
         requires.map((requiresId) => ({ lessonId, requiresId })),
       ),
-      CourseInstructor: instructors.map((userId) => ({ courseId: id, userId })),
+      CourseInstructor: state.instructors.map((userId) => ({ courseId: state.id, userId })),
     }
   },
 
-  view: ({ id, version, slug, title, description, createdAt, lessons }) => ({
-    id,
-    version,
-    slug,
-    title,
-    description,
-    createdAt,
-    total: Object.values(lessons).filter(({ active }) => active).length,
+  view: (state) => ({
+    ...{ id: state.id, version: state.version, ...own.of(state) },
+    total: Object.values(state.lessons).filter(({ active }) => active).length,
   }),
 
   topic: ({ id }) => `Course:${id}`,

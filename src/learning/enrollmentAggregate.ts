@@ -1,8 +1,16 @@
 import type { Actor, Aggregate } from '../commit/aggregate.ts'
 import { DomainError, Forbidden } from '../commit/errors.ts'
 import { CourseNotFound } from './courseAggregate.ts'
-import { loadEnrollments, readEnrollments } from './enrollmentQuery.ts'
-import type { EnrollmentEvent, EnrollmentState, Learning, LessonProgressView, Progress } from './enrollmentState.ts'
+import { loadEnrollments, nothingBelow, readEnrollments } from './enrollmentQuery.ts'
+import {
+  enrollmentColumns,
+  type EnrollmentEvent,
+  type EnrollmentState,
+  type Learning,
+  type LessonProgressView,
+  type Progress,
+  progressColumns,
+} from './enrollmentState.ts'
 import { courseIn, learnerOf, lessonOf } from './id.ts'
 
 /** There is a course, but the learner isn't in it. */
@@ -36,12 +44,9 @@ export class PrerequisiteNotMet extends DomainError {
   }
 }
 
-const untouched: Progress = { status: 'NOT_STARTED', openedAt: null, completedAt: null, resets: 0 }
-
 /** What a learner did in a lesson, as it will be committed. */
 export function progressIn({ progress }: EnrollmentState, lessonId: string): LessonProgressView {
-  const { status, openedAt, completedAt, resets } = progress[lessonId] ?? untouched
-  return { lessonId, status, openedAt, completedAt, resets }
+  return { lessonId, ...(progress[lessonId] ?? progressColumns.blank) }
 }
 
 /** Only the learner touches their progress; an admin may reset it. */
@@ -63,14 +68,11 @@ export function requirementsMet({ lessons, progress }: EnrollmentState, lessonId
   if (open.length) throw new PrerequisiteNotMet(open)
 }
 
-/** An attempt ends when every active lesson is completed; a course without any is never completed. */
-export function completion({
-  completed,
-  total,
-  completedAt,
-  attempt,
-  courseVersion,
-}: Pick<EnrollmentState, 'completed' | 'total' | 'completedAt' | 'attempt' | 'courseVersion'>): EnrollmentEvent[] {
+/** An attempt ends when every active lesson is completed. A course without active lessons is never completed. */
+export function completion(
+  state: Pick<EnrollmentState, 'completed' | 'total' | 'completedAt' | 'attempt' | 'courseVersion'>,
+): EnrollmentEvent[] {
+  const { completed, total, completedAt, attempt, courseVersion } = state
   return total > 0 && completed === total && !completedAt ? [{ kind: 'courseCompleted', attempt, courseVersion }] : []
 }
 
@@ -85,24 +87,9 @@ export const enrollments: Aggregate<Learning> = {
   alternateKeys: { Enrollment: ['learnerId', 'courseId'] },
   read: readEnrollments,
   load: loadEnrollments,
+  blank: (id) => ({ id, version: 0, ...enrollmentColumns.blank, ...nothingBelow() }),
 
-  blank: (id) => ({
-    ...{
-      id,
-      version: 0,
-      learnerId: learnerOf(id),
-      courseId: courseIn(id),
-      courseVersion: 0,
-      completed: 0,
-      total: 0,
-      attempt: 1,
-      enrolledAt: '',
-      completedAt: null,
-    },
-    ...{ course: null, lessons: {}, progress: {}, items: {}, contents: {}, completions: [] },
-  }),
-
-  missing: ({ course, courseId }) => (course ? new NotEnrolled(courseId) : new CourseNotFound(courseId)),
+  missing: ({ id, course }) => (course ? new NotEnrolled(courseIn(id)) : new CourseNotFound(courseIn(id))),
 
   overdue(state) {
     const { course, version } = state
@@ -118,116 +105,87 @@ export const enrollments: Aggregate<Learning> = {
     switch (event.kind) {
       case 'enrolled':
         return { ...state, courseVersion: event.courseVersion, total: event.total, enrolledAt: at, course: null }
-      case 'courseChanged':
-        return {
-          ...state,
-          courseVersion: event.courseVersion,
-          total: event.total,
-          completed: event.completed,
-          course: null,
-        }
+      case 'courseChanged': {
+        const { courseVersion, total, completed } = event
+        return { ...state, courseVersion, total, completed, course: null }
+      }
       case 'lessonOpened':
-        return {
-          ...state,
-          progress: { ...state.progress, [event.lessonId]: opened(state.progress[event.lessonId], at) },
-        }
+        return withProgress(state, event.lessonId, opened(state.progress[event.lessonId], at))
       case 'contentCompleted':
         return { ...state, contents: { ...state.contents, [event.contentItemId]: at } }
-      case 'lessonCompleted':
-        return {
-          ...state,
-          completed: state.completed + 1,
-          progress: {
-            ...state.progress,
-            [event.lessonId]: { ...opened(state.progress[event.lessonId], at), status: 'COMPLETED', completedAt: at },
-          },
-        }
-      case 'courseCompleted':
-        return {
-          ...state,
-          completedAt: at,
-          completions: [
-            ...state.completions,
-            { attempt: event.attempt, courseVersion: event.courseVersion, completedAt: at },
-          ],
-        }
+      case 'lessonCompleted': {
+        const before = opened(state.progress[event.lessonId], at)
+        const after = withProgress(state, event.lessonId, { ...before, status: 'COMPLETED', completedAt: at })
+        return { ...after, completed: state.completed + 1 }
+      }
+      case 'courseCompleted': {
+        const { attempt, courseVersion } = event
+        const completions = [...state.completions, { attempt, courseVersion, completedAt: at }]
+        return { ...state, completedAt: at, completions }
+      }
       case 'lessonReset':
-        return {
-          ...state,
-          ...(event.counted && { completed: state.completed - 1, ...nextAttempt(state) }),
-          progress: { ...state.progress, [event.lessonId]: again(state.progress[event.lessonId]!) },
-          contents: Object.fromEntries(
-            Object.entries(state.contents).filter(([id]) => lessonOf(id) !== event.lessonId),
-          ),
-        }
-      case 'enrollmentReset':
-        return {
-          ...state,
-          completed: 0,
-          ...nextAttempt(state),
-          progress: Object.fromEntries(Object.entries(state.progress).map(([id, before]) => [id, again(before)])),
-          contents: {},
-        }
+        return withoutLesson(state, event)
+      case 'enrollmentReset': {
+        const progress = Object.entries(state.progress).map(([id, before]) => [id, again(before)])
+        return { ...state, ...nextAttempt(state), completed: 0, progress: Object.fromEntries(progress), contents: {} }
+      }
     }
   },
 
-  rows({
-    id,
-    version,
-    learnerId,
-    courseId,
-    courseVersion,
-    completed,
-    total,
-    attempt,
-    enrolledAt,
-    completedAt,
-    progress,
-    contents,
-    completions,
-  }) {
+  rows(state) {
+    const below = { enrollmentId: state.id }
     return {
-      Enrollment: [
-        { id, version, learnerId, courseId, courseVersion, completed, total, attempt, enrolledAt, completedAt },
-      ],
-      LessonProgress: Object.entries(progress).map(([lessonId, { status, openedAt, completedAt, resets }]) => ({
-        enrollmentId: id,
-        lessonId,
-        status,
-        openedAt,
-        completedAt,
-        resets,
+      Enrollment: [enrollmentColumns.row(state)],
+      LessonProgress: Object.entries(state.progress).map(([lessonId, progress]) => ({
+        ...below,
+        ...{ lessonId, ...progressColumns.of(progress) },
       })),
-      ContentCompletion: Object.entries(contents).map(([contentItemId, completedAt]) => ({
-        enrollmentId: id,
-        contentItemId,
-        completedAt,
+      ContentCompletion: Object.entries(state.contents).map(([contentItemId, completedAt]) => ({
+        ...below,
+        ...{ contentItemId, completedAt },
       })),
-      CourseCompletion: completions.map((completion) => ({ enrollmentId: id, ...completion })),
+      CourseCompletion: state.completions.map((completion) => ({ ...below, ...completion })),
     }
   },
 
   view(state, event) {
-    const { id, version, courseVersion, completed, total, attempt, enrolledAt, completedAt } = state
-    const view = { id, version, courseVersion, completed, total, attempt, enrolledAt, completedAt }
-    const lessonId = !event
-      ? undefined
-      : 'lessonId' in event
-        ? event.lessonId
-        : event.kind === 'contentCompleted'
-          ? lessonOf(event.contentItemId)
-          : undefined
+    const view = { id: state.id, version: state.version, ...enrollmentColumns.of(state) }
+    const lessonId = event && lessonOfEvent(event)
     return lessonId ? { ...view, lesson: progressIn(state, lessonId) } : view
   },
 
-  topic: ({ courseId }) => `Course:${courseId}`,
+  topic: ({ id }) => `Course:${courseIn(id)}`,
+}
+
+/** The lesson that an event is about, if it is about one. */
+function lessonOfEvent(event: EnrollmentEvent): string | undefined {
+  if ('lessonId' in event) return event.lessonId
+  return event.kind === 'contentCompleted' ? lessonOf(event.contentItemId) : undefined
+}
+
+const withProgress = (state: EnrollmentState, lessonId: string, progress: Progress): EnrollmentState => ({
+  ...state,
+  progress: { ...state.progress, [lessonId]: progress },
+})
+
+/** The state after a lesson was reset. `counted`: it counted as completed. */
+function withoutLesson(
+  state: EnrollmentState,
+  { lessonId, counted }: { readonly lessonId: string; readonly counted: boolean },
+): EnrollmentState {
+  const others = Object.entries(state.contents).filter(([id]) => lessonOf(id) !== lessonId)
+  const reset = withProgress(state, lessonId, again(state.progress[lessonId]!))
+  const counters = counted && { completed: state.completed - 1, ...nextAttempt(state) }
+  return { ...reset, ...counters, contents: Object.fromEntries(others) }
 }
 
 const opened = (before: Progress | undefined, at: string): Progress =>
-  before && before.status !== 'NOT_STARTED' ? before : { ...untouched, ...before, status: 'IN_PROGRESS', openedAt: at }
+  before && before.status !== 'NOT_STARTED'
+    ? before
+    : { ...progressColumns.blank, ...before, status: 'IN_PROGRESS', openedAt: at }
 
 const again = (before: Progress): Progress =>
-  before.status === 'NOT_STARTED' ? before : { ...untouched, resets: before.resets + 1 }
+  before.status === 'NOT_STARTED' ? before : { ...progressColumns.blank, resets: before.resets + 1 }
 
 const nextAttempt = ({ attempt, completedAt }: EnrollmentState) => ({
   attempt: completedAt ? attempt + 1 : attempt,

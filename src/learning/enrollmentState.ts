@@ -1,21 +1,28 @@
-/** One learner in one course. */
-export interface EnrollmentState {
+import { columns, moment, momentOrNull, number, text, type Values } from '../commit/columns.ts'
+import { courseIn, learnerOf } from './id.ts'
+
+/** The columns of an enrollment. Its id says whose it is and of which course. */
+export const enrollmentColumns = columns(
+  {
+    /** The course's `lessonsVersion` at which `completed` and `total` were counted. */
+    courseVersion: number(),
+    completed: number(),
+    total: number(),
+    attempt: number(1),
+    enrolledAt: moment(),
+    completedAt: momentOrNull(),
+  },
+  { learnerId: learnerOf, courseId: courseIn },
+)
+
+/** One learner in one course. Version 0: not enrolled. */
+export interface EnrollmentState extends Values<typeof enrollmentColumns> {
   /** `<learner>.<course>` */
   readonly id: string
-  /** 0: not enrolled. */
   readonly version: number
-  readonly learnerId: string
-  readonly courseId: string
-  /** The course's `lessonsVersion` that `completed` and `total` were counted at. */
-  readonly courseVersion: number
-  readonly completed: number
-  readonly total: number
-  readonly attempt: number
-  readonly enrolledAt: string
-  readonly completedAt: string | null
   /**
-   * The course as it is now, where that is another version than the one counted at, or nobody is enrolled yet. Null:
-   * there is none, or nothing to catch up with.
+   * The course as it is now: where its version is another than the one counted at, or nobody is enrolled yet. Null: there
+   * is no course, or nothing has changed.
    */
   readonly course: CourseNow | null
   /** The lessons asked for and those that they require, as the course has them now. */
@@ -27,11 +34,12 @@ export interface EnrollmentState {
   /** When content items were completed, as far as it was asked for. */
   readonly contents: Readonly<Record<string, string>>
   /** The completions of this enrollment that this state has seen happen; earlier ones are read only with EVERYTHING. */
-  readonly completions: readonly {
-    readonly attempt: number
-    readonly courseVersion: number
-    readonly completedAt: string
-  }[]
+  readonly completions: readonly Completion[]
+}
+export interface Completion {
+  readonly attempt: number
+  readonly courseVersion: number
+  readonly completedAt: string
 }
 
 /** A course as it is now, counted for one learner. */
@@ -45,12 +53,15 @@ export interface LessonFacts {
   readonly active: boolean
   readonly requires: readonly string[]
 }
-export interface Progress {
-  readonly status: 'NOT_STARTED' | 'IN_PROGRESS' | 'COMPLETED'
-  readonly openedAt: string | null
-  readonly completedAt: string | null
-  readonly resets: number
-}
+/** The columns of what a learner did in one lesson. */
+export const progressColumns = columns({
+  status: text<'NOT_STARTED' | 'IN_PROGRESS' | 'COMPLETED'>('NOT_STARTED'),
+  openedAt: momentOrNull(),
+  completedAt: momentOrNull(),
+  /** How often it was begun again. */
+  resets: number(),
+})
+export type Progress = Values<typeof progressColumns>
 
 /** What can happen to an enrollment. */
 export type EnrollmentEvent =
@@ -74,17 +85,10 @@ export type EnrollmentEvent =
   | { readonly kind: 'lessonReset'; readonly lessonId: string; readonly counted: boolean }
   | { readonly kind: 'enrollmentReset' }
 
-/** An enrollment as answers and subscribers are shown it; the event's view also bears the lesson that it touched. */
-export interface EnrollmentView {
-  /** `<learner>.<course>`: it says whose it is, and of what. */
+/** An enrollment as answers and subscribers are shown it. The view of an event also has the lesson that it changed. */
+export interface EnrollmentView extends Values<typeof enrollmentColumns> {
   readonly id: string
   readonly version: number
-  readonly courseVersion: number
-  readonly completed: number
-  readonly total: number
-  readonly attempt: number
-  readonly enrolledAt: string
-  readonly completedAt: string | null
   readonly lesson?: LessonProgressView
 }
 export interface LessonProgressView extends Progress {

@@ -4,14 +4,16 @@ import { UserNotFound } from '../identity/userAggregate.ts'
 import { type Consistency, consistencyOf } from './consistency.ts'
 import { codeOf, userOf } from './id.ts'
 import { loadStandings, readStandings } from './standingQuery.ts'
-import type {
-  License,
-  Progress,
-  Source,
-  Specialization,
-  StandingEvent,
-  Standings,
-  StandingState,
+import {
+  type License,
+  licenseColumns,
+  type Progress,
+  progressColumns,
+  type Source,
+  type Specialization,
+  type StandingEvent,
+  type Standings,
+  type StandingState,
 } from './standingState.ts'
 
 /** There is no such specialization. */
@@ -123,14 +125,8 @@ export function reasonIn(text: string): string {
   throw new InvalidInput('input.reason', 'input.reason must be 1 to 500 printable characters, on one line.')
 }
 
-/** Who has done nothing yet. */
-export const beginner: Progress = {
-  currentLevel: 1,
-  totalXp: 0,
-  completedSessions: 0,
-  theoryHours: 0,
-  practiceHours: 0,
-}
+/** The progress of somebody who has done nothing yet. */
+export const beginner: Progress = progressColumns.blank
 
 /** Whoever has no standing begins one, at level 1; nothing for those who have. */
 export function begun({ version, progressions }: StandingState): StandingEvent[] {
@@ -200,11 +196,10 @@ export const standings: Aggregate<Standings> = {
   },
 
   rows({ id, version, progress, license, progressions }) {
-    const [userId, code] = [userOf(id), codeOf(id)]
     return {
-      SpecializationProgress: progress ? [{ id, version, userId, code, ...progress }] : [],
-      License: license ? [{ id, userId, code, ...license }] : [],
-      LicenseProgression: progressions.map((progression) => ({ licenseId: id, userId, ...progression })),
+      SpecializationProgress: progress ? [progressColumns.row({ id, version, ...progress })] : [],
+      License: license ? [licenseColumns.row({ id, ...license })] : [],
+      LicenseProgression: progressions.map((progression) => ({ licenseId: id, userId: userOf(id), ...progression })),
     }
   },
 

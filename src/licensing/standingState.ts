@@ -1,3 +1,6 @@
+import { columns, moment, number, text, type Values } from '../commit/columns.ts'
+import { codeOf, userOf } from './id.ts'
+
 /** One person in one specialization: their progress, which is the root, and the license below it. */
 export interface StandingState {
   /** `<user>.<specialization>` */
@@ -18,31 +21,44 @@ export interface StandingState {
   readonly registered: boolean
 }
 
-export interface Progress {
-  readonly currentLevel: number
-  readonly totalXp: number
-  readonly completedSessions: number
-  /** With two decimals at most, as all hours. */
-  readonly theoryHours: number
-  readonly practiceHours: number
-}
-export interface License {
-  readonly currentLevel: number
-  /** The highest level that it ever had. */
-  readonly maxAchievedLevel: number
-  readonly issuedAt: string
-}
-/** One change of the license's level. */
-export interface Progression {
-  readonly at: string
+/** The columns of "SpecializationProgress": what somebody has earned. */
+export const progressColumns = columns(
+  {
+    currentLevel: number(1),
+    totalXp: number(),
+    completedSessions: number(),
+    /** With two decimals at most, as all hours. */
+    theoryHours: number(),
+    practiceHours: number(),
+  },
+  { userId: userOf, code: codeOf },
+)
+export type Progress = Values<typeof progressColumns>
+
+/** The columns of "License". */
+export const licenseColumns = columns(
+  {
+    currentLevel: number(1),
+    /** The highest level that it ever had. */
+    maxAchievedLevel: number(1),
+    issuedAt: moment(),
+  },
+  { userId: userOf, code: codeOf },
+)
+export type License = Values<typeof licenseColumns>
+
+/** The columns of "LicenseProgression": one change of the license's level. */
+export const progressionColumns = columns({
+  at: moment(),
   /** The version of the event that it is part of. */
-  readonly version: number
-  readonly from: number
-  readonly to: number
+  version: number(),
+  from: number(),
+  to: number(),
   /** The id of a user, or `system`. */
-  readonly advancedBy: string
-  readonly reason: string
-}
+  advancedBy: text(''),
+  reason: text(''),
+})
+export type Progression = Values<typeof progressionColumns>
 
 /** What a specialization asks. */
 export interface Specialization {

@@ -1,7 +1,15 @@
 import { type Actor, type Aggregate, EVERYTHING, instant, type Wanted } from '../commit/aggregate.ts'
-import { join, sql } from '../database/client.ts'
+import { join, type Sql, sql } from '../database/client.ts'
 import { DomainError } from '../commit/errors.ts'
-import type { PlanEvent, Planning, PlanState, SelectionState, WorkoutState, WorkoutView } from './planState.ts'
+import {
+  planColumns,
+  type PlanEvent,
+  type Planning,
+  type PlanState,
+  type SelectionState,
+  type WorkoutState,
+  type WorkoutView,
+} from './planState.ts'
 
 /** There is no such plan, or not for this person. */
 export class PlanNotFound extends DomainError {
@@ -44,38 +52,34 @@ export function workoutView(state: PlanState, id: string): WorkoutView {
 }
 
 /**
- * Roots come first, as UNION ALL keeps its order; the others fill in what those have. LATERAL … OFFSET 0: one look-up
- * by the whole key for each, whatever the planner believes of how many rows there are.
+ * The rows of roots come first, since UNION ALL keeps its order; the others fill in what those have. LATERAL … OFFSET 0:
+ * one look-up by the whole key for each, whatever number of rows the planner expects.
  */
-function read({ ids, slices }: Wanted) {
+function read({ ids, slices }: Wanted): Sql {
   const named = ids.flatMap((id) =>
     (slices.get(id) ?? []).filter((part) => part !== EVERYTHING).map((workoutId) => ({ id, workoutId })),
   )
   const wholes = ids.filter((id) => slices.get(id)?.includes(EVERYTHING))
-  const row = sql`json_build_array(1, w."planId", w.id, w.position, w.title, w.details, s.id, s."currentPlanDay", s."timeOfDay", s."updatedAt")`
-  const selection = sql`left join lateral (select * from "WorkoutSelection" s where s."workoutId" = w.id offset 0) s on true`
   const parts = [
-    sql`select json_build_array(0, p.id, p.version, p."ownerId", p.title, p."lastPosition", p."createdAt") as row from "Plan" p where p.id = any(${ids}::text[])`,
+    sql`
+  select json_build_array(0, p.id, p.version, ${planColumns.select('p')}) as row
+  from "Plan" p where p.id = any(${ids}::text[])`,
   ]
   if (named.length)
-    parts.push(
-      sql`select ${row} from unnest(${named.map(({ id }) => id)}::text[], ${named.map(({ workoutId }) => workoutId)}::text[]) as x (p, w)
-      cross join lateral (select * from "Workout" w where w.id = x.w and w."planId" = x.p offset 0) w ${selection}`,
-    )
+    parts.push(sql`
+  select ${WORKOUT}
+  from unnest(${named.map(({ id }) => id)}::text[], ${named.map(({ workoutId }) => workoutId)}::text[]) as x (p, w)
+  cross join lateral (select * from "Workout" w where w.id = x.w and w."planId" = x.p offset 0) w ${SELECTION}`)
   if (wholes.length)
-    parts.push(sql`select ${row} from "Workout" w ${selection} where w."planId" = any(${wholes}::text[])`)
+    parts.push(sql`select ${WORKOUT} from "Workout" w ${SELECTION} where w."planId" = any(${wholes}::text[])`)
   return join(parts, ' union all ')
 }
+const WORKOUT = sql`json_build_array(1, w."planId", w.id, w.position, w.title, w.details,
+    s.id, s."currentPlanDay", s."timeOfDay", s."updatedAt")`
+const SELECTION = sql`
+  left join lateral (select * from "WorkoutSelection" s where s."workoutId" = w.id offset 0) s on true`
 
-type RootRow = readonly [
-  0,
-  id: string,
-  version: number,
-  ownerId: string,
-  title: string,
-  lastPosition: number,
-  createdAt: string,
-]
+type RootRow = readonly [0, id: string, version: number, own: readonly unknown[]]
 type WorkoutRow = readonly [
   1,
   planId: string,
@@ -93,12 +97,12 @@ function load(rows: readonly (RootRow | WorkoutRow)[]): PlanState[] {
   const states = new Map<string, PlanState & { readonly workouts: Record<string, WorkoutState> }>()
   for (const row of rows) {
     if (row[0] === 0) {
-      const [, id, version, ownerId, title, lastPosition, createdAt] = row
-      states.set(id, { id, version, ownerId, title, lastPosition, createdAt: instant(createdAt), workouts: {} })
+      const [, id, version, found] = row
+      states.set(id, { id, version, ...planColumns.load(found), workouts: {} })
     } else {
       const [, planId, id, position, title, details, selectionId, currentPlanDay, timeOfDay, updatedAt] = row
-      const selection =
-        selectionId === null ? null : { id: selectionId, currentPlanDay, timeOfDay, updatedAt: instant(updatedAt) }
+      const selected = { currentPlanDay, timeOfDay }
+      const selection = selectionId === null ? null : { id: selectionId, ...selected, updatedAt: instant(updatedAt) }
       states.get(planId)!.workouts[id] = { position, title, details, selection }
     }
   }
@@ -112,7 +116,7 @@ export const plans: Aggregate<Planning> = {
   alternateKeys: { WorkoutSelection: ['workoutId'] },
   read,
   load,
-  blank: (id) => ({ id, version: 0, ownerId: '', title: '', lastPosition: 0, createdAt: '', workouts: {} }),
+  blank: (id) => ({ id, version: 0, ...planColumns.blank, workouts: {} }),
   missing: ({ id }) => new PlanNotFound(id),
 
   evolve(state, event, at) {
@@ -120,70 +124,53 @@ export const plans: Aggregate<Planning> = {
     switch (event.kind) {
       case 'planCreated':
         return { ...state, ownerId: event.ownerId, title: event.title, createdAt: at }
-      case 'workoutsAdded':
-        return {
-          ...state,
-          lastPosition: state.lastPosition + event.workouts.length,
-          workouts: {
-            ...workouts,
-            ...Object.fromEntries(
-              event.workouts.map(({ id, title, details }, i) => [
-                id,
-                { position: state.lastPosition + i + 1, title, details, selection: null },
-              ]),
-            ),
-          },
-        }
-      case 'workoutsRevised': {
-        const revised = event.workouts.map(({ id, title, details }) => [id, { ...workouts[id]!, title, details }])
-        return { ...state, workouts: { ...workouts, ...Object.fromEntries(revised) } }
+      case 'workoutsAdded': {
+        const added = event.workouts.map(({ id, title, details }, i): [string, WorkoutState] => [
+          id,
+          { position: state.lastPosition + i + 1, title, details, selection: null },
+        ])
+        return { ...withWorkouts(state, added), lastPosition: state.lastPosition + added.length }
       }
+      case 'workoutsRevised':
+        return withWorkouts(
+          state,
+          event.workouts.map(({ id, title, details }) => [id, { ...workouts[id]!, title, details }]),
+        )
       case 'workoutRenamed':
-        return {
-          ...state,
-          workouts: { ...workouts, [event.workoutId]: { ...workouts[event.workoutId]!, title: event.title } },
-        }
+        return withWorkouts(state, [[event.workoutId, { ...workouts[event.workoutId]!, title: event.title }]])
       case 'workoutRemoved': {
         const { [event.workoutId]: _, ...others } = workouts
         return { ...state, workouts: others }
       }
-      case 'selectionsUpdated': {
-        const updated = Object.entries(event.selections).map(([id, selected]) => {
-          const workout = workouts[id]!
-          return [id, { ...workout, selection: { id: workout.selection?.id ?? id, ...selected, updatedAt: at } }]
-        })
-        return { ...state, workouts: { ...workouts, ...Object.fromEntries(updated) } }
-      }
+      case 'selectionsUpdated':
+        return withWorkouts(
+          state,
+          Object.entries(event.selections).map(([id, selected]) => {
+            const selection = { id: workouts[id]!.selection?.id ?? id, ...selected, updatedAt: at }
+            return [id, { ...workouts[id]!, selection }]
+          }),
+        )
       case 'selectionCleared':
-        return {
-          ...state,
-          workouts: { ...workouts, [event.workoutId]: { ...workouts[event.workoutId]!, selection: null } },
-        }
+        return withWorkouts(state, [[event.workoutId, { ...workouts[event.workoutId]!, selection: null }]])
     }
   },
 
-  rows({ id, version, ownerId, title, lastPosition, createdAt, workouts }) {
-    const entries = Object.entries(workouts)
+  rows(state) {
+    const workouts = Object.entries(state.workouts)
     return {
-      Plan: [{ id, version, ownerId, title, lastPosition, createdAt }],
-      Workout: entries.map(([workoutId, { position, title, details }]) => ({
-        id: workoutId,
-        planId: id,
-        position,
-        title,
-        details,
+      Plan: [planColumns.row(state)],
+      Workout: workouts.map(([id, { position, title, details }]) => ({
+        ...{ id, planId: state.id },
+        ...{ position, title, details },
       })),
-      WorkoutSelection: entries.flatMap(([workoutId, { selection }]) => {
-        if (!selection) return []
-        const { id, currentPlanDay, timeOfDay, updatedAt } = selection
-        return [{ id, workoutId, currentPlanDay, timeOfDay, updatedAt }]
-      }),
+      WorkoutSelection: workouts.flatMap(([workoutId, { selection }]) =>
+        selection ? [{ ...selection, workoutId }] : [],
+      ),
     }
   },
 
   view(state, event) {
-    const { id, version, ownerId, title, lastPosition, createdAt } = state
-    const view = { id, version, ownerId, title, lastPosition, createdAt }
+    const view = { id: state.id, version: state.version, ...planColumns.of(state) }
     if (!event || event.kind === 'planCreated') return view
     if (event.kind === 'workoutRemoved') return { ...view, removed: [event.workoutId] }
     const workouts = touched(event).map(({ id, details }) => ({
@@ -196,7 +183,12 @@ export const plans: Aggregate<Planning> = {
   topic: ({ id }) => `Plan:${id}`,
 }
 
-/** The workouts that an event is about, with their details where it bears them. */
+const withWorkouts = (state: PlanState, changed: readonly (readonly [id: string, WorkoutState])[]): PlanState => ({
+  ...state,
+  workouts: { ...state.workouts, ...Object.fromEntries(changed) },
+})
+
+/** The workouts that an event is about, with their details where the event has them. */
 function touched(
   event: Exclude<PlanEvent, { kind: 'planCreated' | 'workoutRemoved' }>,
 ): { readonly id: string; readonly details?: string }[] {

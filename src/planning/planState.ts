@@ -1,13 +1,17 @@
-/** One person's training plan, with the workouts that were asked for. */
-export interface PlanState {
+import { columns, moment, number, text, type Values } from '../commit/columns.ts'
+
+export const planColumns = columns({
+  ownerId: text(''),
+  title: text(''),
+  /** The position of the workout that was added last. A position is never used again. */
+  lastPosition: number(),
+  createdAt: moment(),
+})
+
+/** One person's training plan, with the workouts that were asked for. Version 0: there is none yet. */
+export interface PlanState extends Values<typeof planColumns> {
   readonly id: string
-  /** 0: there is none yet. */
   readonly version: number
-  readonly ownerId: string
-  readonly title: string
-  /** The position of the workout that was added last; positions are never given out again. */
-  readonly lastPosition: number
-  readonly createdAt: string
   /** By id, as far as they were asked for. */
   readonly workouts: Readonly<Record<string, WorkoutState>>
 }
@@ -48,16 +52,12 @@ export type PlanEvent =
   | { readonly kind: 'selectionCleared'; readonly workoutId: string }
 
 /**
- * A plan as answers and subscribers are shown it; the event's view also bears the workouts that it touched, or the ids
+ * A plan as answers and subscribers are shown it. The view of an event also has the workouts that it changed, or the ids
  * of those that it removed.
  */
-export interface PlanView {
+export interface PlanView extends Values<typeof planColumns> {
   readonly id: string
   readonly version: number
-  readonly ownerId: string
-  readonly title: string
-  readonly lastPosition: number
-  readonly createdAt: string
   readonly workouts?: readonly WorkoutView[]
   readonly removed?: readonly string[]
 }
