@@ -3,6 +3,7 @@ import type { Aggregate, Verb } from '../commit/aggregate.ts'
 import type { Commit } from '../commit/commit.ts'
 import type { Db } from '../database/client.ts'
 import type { Log } from '../operator/log.ts'
+import type { Repeated } from '../operator/repeat.ts'
 
 /** What a module has. `modules.ts` lists the modules; nothing else outside a module's folder names what is in it. */
 export interface Module {
@@ -11,9 +12,9 @@ export interface Module {
   readonly aggregates: readonly AnyAggregate[]
   /** Its mutations, and what operators and reactions ask. */
   readonly verbs: readonly AnyVerb[]
-  /** Its types of the API and their queries: named here so that they are part of the schema. */
+  /** Its types of the API. Listing a type makes it and the queries of its file part of the schema. */
   readonly nouns: readonly object[]
-  /** Its subscriptions, named here so that they are part of the schema. */
+  /** Its subscriptions. Listing one makes it part of the schema. */
   readonly streams?: readonly object[]
   readonly reactions?: readonly Reaction[]
   readonly chores?: readonly Chore[]
@@ -39,13 +40,7 @@ export interface Reaction {
   readonly name: string
   /** The table of the roots whose commits it follows. */
   readonly root: string
-  start(at: Workplace & { readonly log: Log }): RunningReaction
-}
-export interface RunningReaction {
-  /** Such a root was committed: look now, not only when it is time. */
-  ring(): void
-  /** Begins nothing more; resolves when what was under way is finished. */
-  stop(): Promise<void>
+  start(at: Workplace & { readonly log: Log }): Repeated
 }
 
 /** What is done once an hour, in one process or several. */

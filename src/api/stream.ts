@@ -1,35 +1,35 @@
-import type { ArgBuilder, InputFieldMap, InputShapeFromFields, ObjectRef } from '@pothos/core'
-import { builder, type SchemaTypes } from './builder.ts'
-import type { Context } from './context.ts'
+import type { ArgBuilder, EnumRef, FieldMap, InputFieldMap, InputShapeFromFields } from '@pothos/core'
+import { encodeGlobalID } from '@pothos/plugin-relay'
+import { type Aggregate, type Shape, whole } from '../commit/aggregate.ts'
 import { DomainError, InvalidInput, Unauthenticated } from '../commit/errors.ts'
 import type { Cursor } from '../journal/cursor.ts'
 import type { ChangeItem, Item, SnapshotItem, Source } from '../journal/follow.ts'
+import { builder, type SchemaTypes } from './builder.ts'
+import type { Context } from './context.ts'
 
-/** There is nothing of that name to follow, or not for this viewer. */
+/** There is no such thing to follow, or the viewer may not see it. */
 export class NotFound extends DomainError {}
 
-/** What a subscription follows, and who may. */
-export interface Stream {
-  readonly source: Source<object>
-  /**
-   * The roots (as the tail's channels) whose changes may change who may see this; besides the viewer's own, of course.
-   */
+/** What a subscription follows, and who may see it. */
+export interface Stream<Present = object> {
+  readonly source: Source<Present>
+  /** The roots, as the tail's channels, whose changes may change who may see this. The viewer's own is always one. */
   readonly guards: readonly string[]
-  /** Throws a domain error for those who may not see this. */
+  /** Throws a domain error for viewers who may not see this. */
   authorize(context: Context): Promise<void> | void
 }
 
-/** That a reader was too slow, and is let go. */
+/** That a reader was too slow and is disconnected. */
 export interface LaggingItem {
   readonly is: 'lagging'
   readonly cursor: string
 }
 
 /**
- * What a subscription field's `subscribe` returns: a stream, opened. It is read by `subscriptions`, which all
- * transports go through; nothing comes of iterating it.
+ * What a subscription field's `subscribe` returns. Class Subscriptions, which all transports use, reads the stream;
+ * iterating this object throws.
  */
-export class Opened implements AsyncIterable<never> {
+export class OpenedStream implements AsyncIterable<never> {
   readonly stream: Stream
   readonly after: Cursor | undefined
   constructor(stream: Stream, after: Cursor | undefined) {
@@ -37,63 +37,125 @@ export class Opened implements AsyncIterable<never> {
     this.after = after
   }
   [Symbol.asyncIterator](): never {
-    throw new Error('A stream is read by `subscriptions`.')
+    throw new Error('Only Subscriptions can read a stream.')
   }
 }
+
+interface Access {
+  /** The message for viewers who may not see it, and where there is no such thing. */
+  readonly missing: string
+  may(context: Context): Promise<boolean> | boolean
+  readonly guards?: readonly string[]
+}
+
+/** Follows one root: its state first, whole, then each change. */
+export function followRoot<S extends Shape>(aggregate: Aggregate<S>, id: string, access: Access): Stream<S['state']> {
+  return follow<S['state']>(access, {
+    subject: { rootType: aggregate.root, rootId: id },
+    read: aggregate.read(whole(id)),
+    load: (rows) => aggregate.load(rows).find(({ version }) => version > 0),
+  })
+}
+
+/** Follows a feed over many roots; `read` and `load` are the present that it begins with. */
+export function followFeed<Present>(access: Access, feed: Omit<Source<Present>, 'missing'>): Stream<Present> {
+  return follow(access, feed)
+}
+
+function follow<Present>(
+  { missing, may, guards = [] }: Access,
+  source: Omit<Source<Present>, 'missing'>,
+): Stream<Present> {
+  const notFound = () => new NotFound(missing)
+  return {
+    source: { ...source, missing: notFound },
+    guards,
+    async authorize(context) {
+      if (!(await may(context))) throw notFound()
+    },
+  }
+}
+
+/** Builds the fields of a snapshot. */
+export type SnapshotBuilder<Present> = PothosSchemaTypes.ObjectFieldBuilder<SchemaTypes, SnapshotItem<Present>>
+/** Builds the fields of a change. */
+export type ChangeBuilder = PothosSchemaTypes.ObjectFieldBuilder<SchemaTypes, ChangeItem>
 
 interface StreamOptions<Args extends InputFieldMap, Present extends object> {
   readonly description: string
   readonly args: (t: ArgBuilder<SchemaTypes>) => Args
-  readonly snapshot: ObjectRef<SchemaTypes, SnapshotItem<Present>>
-  readonly change: ObjectRef<SchemaTypes, ChangeItem>
   /** Which stream; throws InvalidInput. */
-  open(args: InputShapeFromFields<Args>): Stream
+  open(args: InputShapeFromFields<Args>): Stream<Present>
+  readonly snapshot: {
+    readonly description: string
+    /** Of one root: the snapshot has its version. */
+    readonly ofRoot?: true
+    readonly fields: (t: SnapshotBuilder<Present>) => FieldMap
+  }
+  readonly change: {
+    readonly description: string
+    /** What can happen, by the names of events. */
+    readonly kind: EnumRef<SchemaTypes, string>
+    readonly fields: (t: ChangeBuilder) => FieldMap
+  }
 }
 
 /**
- * A subscription field: `nameUpdates(…, after: Cursor): NameUpdate!`, a union of a snapshot, a change, and
- * StreamLagging.
+ * A subscription field: `xUpdates(…, after: Cursor): XUpdate!`, a union of XSnapshot, XChange and StreamLagging. What
+ * all snapshots and all changes have is defined here.
  */
 export function stream<Args extends InputFieldMap, Present extends object>(
-  name: string,
+  name: `${string}Updates`,
   options: StreamOptions<Args, Present>,
-): void {
-  const { description, snapshot, change } = options
-  const Name = name[0]!.toUpperCase() + name.slice(1).replace(/s$/, '')
-  const union = builder.unionType(Name, {
-    description: `What ${name} tells: first how things are, or what was missed; then each change, in the order in which they were committed.`,
-    types: [snapshot, change, StreamLagging],
-    resolveType: (item) =>
-      ({ snapshot, change, lagging: StreamLagging })[(item as unknown as Item | LaggingItem).is] as never,
+) {
+  const Name = name[0]!.toUpperCase() + name.slice(1).replace(/Updates$/, '')
+  const types = {
+    snapshot: snapshotOf<Present>(Name, options.snapshot),
+    change: changeOf(Name, options.change),
+    lagging: StreamLagging,
+  }
+  const union = builder.unionType(`${Name}Update`, {
+    description: `An item of ${name}: first a snapshot, or the changes since \`after\`; then each change in commit order.`,
+    types: Object.values(types),
+    resolveType: (item) => types[(item as Item | LaggingItem).is],
   })
   builder.subscriptionField(name, (t) =>
     t.field({
       type: union,
-      description,
+      description: options.description,
       args: {
+        // Pothos computes the shape of arguments from their fields, which are generic here; hence these casts
         ...options.args(t.arg as never),
         after: t.arg({
           type: 'Cursor',
           required: false,
           description:
-            'Only what came after this: the cursor of the last item that you have, or of a mutation’s payload. Left out: the present comes first.',
+            'Receive only what comes after this cursor: of the last item received, or of a mutation’s payload. Without it, a snapshot comes first.',
         }),
       } as never,
-      subscribe: async (_, args, context) => {
-        if (!context.viewer) throw new Unauthenticated()
-        const { after, ...own } = args as { after?: Cursor | null }
-        const opened = options.open(own as never)
-        if (after && !isOf(after, opened.source.subject))
-          throw new InvalidInput(
-            'after',
-            `after is a cursor of something else. Wanted is one that ${name} gave you for the same arguments.`,
-          )
-        await opened.authorize(context)
-        return new Opened(opened, after ?? undefined) as never
-      },
+      subscribe: (_, args, context) => open(name, options, args, context) as never,
       resolve: (item) => item as never,
     }),
   )
+  return union
+}
+
+async function open<Args extends InputFieldMap>(
+  name: string,
+  options: { open(args: InputShapeFromFields<Args>): Stream },
+  args: object,
+  context: Context,
+): Promise<OpenedStream> {
+  if (!context.viewer) throw new Unauthenticated()
+  const { after, ...own } = args as InputShapeFromFields<Args> & { after?: Cursor | null }
+  const stream = options.open(own as InputShapeFromFields<Args>)
+  if (after && !isOf(after, stream.source.subject))
+    throw new InvalidInput(
+      'after',
+      `after is a cursor of something else. Wanted is a cursor that ${name} returned for the same arguments.`,
+    )
+  await stream.authorize(context)
+  return new OpenedStream(stream, after ?? undefined)
 }
 
 function isOf(cursor: Cursor, subject: Source<object>['subject']): boolean {
@@ -101,39 +163,75 @@ function isOf(cursor: Cursor, subject: Source<object>['subject']): boolean {
   return !('topic' in subject) && cursor.rootType === subject.rootType && cursor.rootId === subject.rootId
 }
 
+const CURSOR = 'Pass as `after` to continue from here.'
+
+function snapshotOf<Present extends object>(
+  Name: string,
+  { description, ofRoot, fields }: StreamOptions<InputFieldMap, Present>['snapshot'],
+) {
+  return builder.objectRef<SnapshotItem<Present>>(`${Name}Snapshot`).implement({
+    description,
+    fields: (t) => ({
+      why: t.expose('why', { type: SnapshotReason, description: 'Why this is a snapshot and not a change.' }),
+      cursor: t.expose('cursor', { type: 'Cursor', description: CURSOR }),
+      ...(ofRoot && { version: t.exposeInt('version', { description: 'The version of the snapshot.' }) }),
+      ...fields(t),
+    }),
+  })
+}
+
+function changeOf(Name: string, { description, kind, fields }: StreamOptions<InputFieldMap, object>['change']) {
+  return builder.objectRef<ChangeItem>(`${Name}Change`).implement({
+    description,
+    fields: (t) => ({
+      kind: t.field({ type: kind, description: 'What happened.', resolve: ({ event }) => event.kind }),
+      cursor: t.expose('cursor', { type: 'Cursor', description: CURSOR }),
+      version: t.exposeInt('version', {
+        description: 'The version that the change made. The versions of one thing have no gaps.',
+      }),
+      occurredAt: t.field({
+        type: 'DateTime',
+        description: 'The commit time: taken under the lock, from the server’s clock.',
+        resolve: ({ event }) => event.at,
+      }),
+      actorId: t.id({
+        nullable: true,
+        description: 'The id of the user who made the request; null: the change followed from another one.',
+        resolve: ({ event }) => (event.actor === 'system' ? null : encodeGlobalID('User', event.actor)),
+      }),
+      ...fields(t),
+    }),
+  })
+}
+
 builder.subscriptionType({
   description:
-    'What is told as it happens, over WebSocket (graphql-transport-ws) or server-sent events: each committed change once, in order, and none missed. Whoever comes back with the cursor of the last item that they have goes on from there.',
+    'Live changes, over WebSocket (graphql-transport-ws) or server-sent events: each committed change once, in order, with nothing missed. To continue after a lost connection, pass the cursor of the last item received as `after`.',
 })
 
-/** Why a stream begins with how things are. */
-export const Why = builder.enumType('SnapshotReason', {
-  description: 'Why a stream tells how things are, instead of what changed.',
+const SnapshotReason = builder.enumType('SnapshotReason', {
+  description: 'Why a stream sends a snapshot instead of changes.',
   values: {
-    FIRST: { description: 'No cursor was given: it is the beginning.' },
+    FIRST: { description: 'No cursor was given: this is the beginning.' },
     RESUMED_TOO_LATE: {
-      description:
-        'What came after the cursor is no longer kept. Changes may have been missed; this is what they led to.',
+      description: 'The changes after the cursor are no longer kept. The snapshot contains their result.',
     },
     OTHER_EPOCH: {
       description:
-        'The cursor is of another history: the database was restored or failed over, or this was deleted and made again. Forget what you knew.',
+        'The cursor is of another history: the database was restored or failed over, or this was deleted and created again. Discard what you have.',
     },
   } as const,
 })
 
 const StreamLagging = builder.objectRef<LaggingItem>('StreamLagging').implement({
   description:
-    'You read more slowly than things change, and too much was waiting for you: this stream ends here. Nothing is lost; subscribe again after `cursor`.',
+    'The last item of a stream whose reader was too slow: too much was waiting to be sent. Nothing is lost; subscribe again with `cursor` as `after`.',
   fields: (t) => ({
-    cursor: t.expose('cursor', {
-      type: 'Cursor',
-      description: 'Behind the last item that you were sent: what to give as `after`.',
-    }),
+    cursor: t.expose('cursor', { type: 'Cursor', description: 'The cursor of the last item sent. Pass as `after`.' }),
     message: t.string({
-      description: 'The same, for a person.',
+      description: 'The same for people.',
       resolve: () =>
-        'You read more slowly than things change. Subscribe again with this cursor as `after`, and you go on where you were.',
+        'You read more slowly than things change. Subscribe again with this cursor as `after` to continue.',
     }),
   }),
 })

@@ -3,8 +3,8 @@ import { parseConfig } from '../operator/config.ts'
 import type { Db } from '../database/client.ts'
 import type { FileProblem } from '../operator/jsonFile.ts'
 import { exitCode, OperatorError } from '../operator/operatorError.ts'
-import { importPlan, planFrom, planImport } from '../planning/exerciseImport.ts'
-import { largestExercises, readExercises } from '../planning/exercises.ts'
+import { definitionOf, importPlan, previewImport } from '../planning/importPlan.ts'
+import { largestExercises, readExercises } from '../planning/exerciseFile.ts'
 import type { FillPlanAnswer, PlanDefinition } from '../planning/fillPlan.ts'
 import { LONGEST_TITLE, titleFault } from '../planning/text.ts'
 import { lookOnly, writing } from './importDatabase.ts'
@@ -66,7 +66,7 @@ export const importExercises = defineCommand({
         `The other ${exercises.length.toLocaleString('en-US')} can be: --skip-invalid takes them and leaves these out.`,
       )
 
-    const definition = planFrom(exercises, owner, title)
+    const definition = definitionOf(exercises, owner, title)
     const { created, added, revised } = dryRun
       ? await lookOnly(config, {
           empty: () => {
@@ -74,7 +74,7 @@ export const importExercises = defineCommand({
           },
           found: async ({ db }) => {
             await expectOwner(db, owner)
-            return planImport(db, definition)
+            return previewImport(db, definition)
           },
         })
       : await writing(config, async ({ db, commit }, { signal, stopIfTold }) => {

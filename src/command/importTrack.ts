@@ -4,13 +4,13 @@ import { type Config, parseConfig } from '../operator/config.ts'
 import { courses } from '../learning/courseAggregate.ts'
 import {
   type CourseDifference,
-  type CoursePlan,
+  type CourseImport,
   importCourse as importDefinition,
   type LessonChange,
-  planFrom,
-  planImport,
-} from '../learning/courseImport.ts'
-import { largestTrack, readTrack } from '../learning/exercism.ts'
+  importInto,
+  previewImport,
+} from '../learning/importCourse.ts'
+import { largestTrack, readTrack } from '../learning/exercismTrack.ts'
 import { catchUpAll } from '../learning/overdueEnrollments.ts'
 import type { CourseDefinition } from '../learning/reviseCourse.ts'
 import { lookOnly, writing } from './importDatabase.ts'
@@ -18,7 +18,7 @@ import { bytesOf, readWhole } from '../operator/inputFile.ts'
 import { columns, complain, print, printJson } from '../operator/print.ts'
 
 /** What the command answers with --json. */
-interface Imported extends Omit<CoursePlan, 'overdue'> {
+interface Imported extends Omit<CourseImport, 'overdue'> {
   readonly dryRun: boolean
   readonly enrollments: { readonly reevaluated: number; readonly left: number }
 }
@@ -47,14 +47,14 @@ export const importTrack = defineCommand({
 })
 
 function tell(config: Config, definition: CourseDefinition): Promise<Imported> {
-  const answer = ({ overdue, ...plan }: CoursePlan): Imported => ({
+  const answer = ({ overdue, ...plan }: CourseImport): Imported => ({
     dryRun: true,
     ...plan,
     enrollments: { reevaluated: overdue, left: 0 },
   })
   return lookOnly(config, {
-    empty: () => answer(planFrom(courses.blank(definition.courseId), definition)),
-    found: async ({ db }) => answer(await planImport(db, definition)),
+    empty: () => answer(importInto(courses.blank(definition.courseId), definition)),
+    found: async ({ db }) => answer(await previewImport(db, definition)),
   })
 }
 

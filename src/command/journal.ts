@@ -2,7 +2,9 @@ import { defineCommand } from 'citty'
 import { parseConfig } from '../operator/config.ts'
 import { beginHistories, prune as pruneJournal } from '../journal/prune.ts'
 import { exitCode, OperatorError } from '../operator/operatorError.ts'
-import { aggregates } from '../server/schema.ts'
+import { modules } from '../modules.ts'
+
+const aggregates = modules.flatMap(({ aggregates }) => aggregates)
 import { progressBar } from '../operator/progressBar.ts'
 import { print, printJson } from '../operator/print.ts'
 import { withDatabase } from './withDatabase.ts'

@@ -50,9 +50,9 @@ export function columns<V extends Readonly<Record<string, Scalar>>>(
   const names = Object.keys(definition) as (keyof V & string)[] // Object.keys forgets the names
   const following = Object.entries(derived)
   const selects = new Map<string, Sql>()
-  const each = (valueOf: (name: keyof V & string, at: number) => unknown): V => {
+  const each = (valueAt: (name: keyof V & string, at: number) => unknown): V => {
     const values: Record<string, unknown> = {}
-    for (let at = 0; at < names.length; at++) values[names[at]!] = valueOf(names[at]!, at)
+    for (let at = 0; at < names.length; at++) values[names[at]!] = valueAt(names[at]!, at)
     return values as V // filled name by name
   }
   return {

@@ -2,7 +2,7 @@ import type { Verb } from '../commit/aggregate.ts'
 import { Forbidden } from '../commit/errors.ts'
 import { type Users, users } from './userAggregate.ts'
 
-/** A user's own session, or anybody's if an admin asks, ends at once. */
+/** Ends a session at once. For the user, and for admins. If there is no such session, nothing changes. */
 export const endSession: Verb<Users, { userId: string; sessionId: string }> = {
   name: 'endSession',
   aggregate: users,

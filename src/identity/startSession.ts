@@ -1,7 +1,7 @@
 import type { Verb } from '../commit/aggregate.ts'
 import { mayAdminister, type Users, users } from './userAggregate.ts'
 
-/** Lets a user in with a token, of which only the hash is ever seen here. The same token twice is one session. */
+/** Starts a session of a user with a token, of which only the hash is given. The same token again changes nothing. */
 export const startSession: Verb<Users, { userId: string; tokenHash: string; expiresAt: string }> = {
   name: 'startSession',
   aggregate: users,

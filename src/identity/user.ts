@@ -1,23 +1,25 @@
 import { builder } from '../api/builder.ts'
+import { showError } from '../api/domainError.ts'
 import { Role } from '../generated/prisma/enums.ts'
-import { showError } from '../api/mutation.ts'
 import { UserNotFound } from './userAggregate.ts'
 
-builder.enumType('Role', {
+const RoleType = builder.enumType('Role', {
   description: 'What a user may do.',
   values: {
     [Role.LEARNER]: { description: 'Takes courses.' },
-    [Role.INSTRUCTOR]: { description: 'Also sees the learners of the courses that they teach.' },
-    [Role.ADMIN]: { description: 'Sees everything, and may change courses.' },
+    [Role.INSTRUCTOR]: {
+      description: 'Also sees the learners of the courses that they teach, and sees and changes the levels of others.',
+    },
+    [Role.ADMIN]: { description: 'Sees everything, and may change courses and all levels.' },
   },
 })
 
 /**
- * A person. Whoever may see something of theirs may see their name; by id, one sees oneself, admins everybody, and
- * instructors those who learn with them.
+ * A user. Their name is visible wherever something of theirs is. By id, visible to the user, to admins, and to the
+ * instructors of their courses.
  */
 export const User = builder.prismaNode('User', {
-  description: 'A person.',
+  description: 'A person who is registered here.',
   nullable: true,
   id: { resolve: ({ id }) => id },
   findUnique: (id, { viewer }) => ({
@@ -27,14 +29,14 @@ export const User = builder.prismaNode('User', {
       : { enrollments: { some: { course: { instructors: { some: { userId: viewer?.id ?? '' } } } } } }),
   }),
   fields: (t) => ({
-    name: t.exposeString('name', { description: 'What they are called.' }),
-    role: t.field({ type: 'Role' as never, description: 'What they may do.', resolve: ({ role }) => role as never }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When they were registered.' }),
+    name: t.exposeString('name', { description: 'The user’s name, for people.' }),
+    role: t.expose('role', { type: RoleType, description: 'What the user may do.' }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the user was registered.' }),
     enrollments: t.relatedConnection('enrollments', {
       cursor: 'id',
       nullable: true,
       totalCount: true,
-      description: 'The courses that they take; for themselves and for admins.',
+      description: 'The user’s enrollments. For the user and for admins.',
       authScopes: ({ id }) => ({ $any: { self: id, admin: true } }),
       query: { orderBy: { id: 'asc' } },
     }),
@@ -46,15 +48,15 @@ builder.queryField('viewer', (t) =>
     type: User,
     nullable: true,
     skipTypeScopes: true,
-    description: 'Who is looking; null for those who have not signed in.',
+    description: 'The user who makes the request; null without a valid token.',
     resolve: (query, _, __, { db, viewer }) =>
       viewer ? db.user.findFirst({ ...query, where: { id: viewer.id } }) : null,
   }),
 )
 
-showError(UserNotFound, 'There is no such user.', (t) => ({
+showError(UserNotFound, 'The user does not exist.', (t) => ({
   userId: t.globalID({
-    description: 'The id that was asked for.',
+    description: 'The id in the request.',
     resolve: ({ userId }) => ({ type: 'User', id: userId }),
   }),
 }))

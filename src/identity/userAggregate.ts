@@ -4,7 +4,7 @@ import { columns, moment, text, type Values } from '../commit/columns.ts'
 import { DomainError, Forbidden } from '../commit/errors.ts'
 import { sql } from '../database/client.ts'
 
-/** There is no such user. */
+/** The user does not exist. */
 export class UserNotFound extends DomainError {
   readonly userId: string
   constructor(userId: string) {
@@ -19,9 +19,16 @@ const own = columns({
   createdAt: moment(),
 })
 
-/** One person and their sessions. Version 0: not registered. */
+/**
+ * A user and their sessions.
+ *
+ *     version 0 ──userRegistered──▶ registered
+ *     no session ──sessionStarted──▶ session ──sessionEnded──▶ no session
+ *
+ * A session that has expired admits nobody; its row stays until it is removed.
+ */
 export interface UserState extends UserView {
-  /** By id. */
+  /** By session id. */
   readonly sessions: Readonly<Record<string, SessionState>>
 }
 interface SessionState {
@@ -41,26 +48,26 @@ export type UserEvent =
     }
   | { readonly kind: 'sessionEnded'; readonly sessionId: string }
 
-/** A user as answers and subscribers are shown them. */
+/** A user as answers and subscriptions show it: without sessions. */
 export interface UserView extends Values<typeof own> {
   readonly id: string
   readonly version: number
 }
 
-/** The types of the user's aggregate. */
+/** The types of the aggregate. */
 export interface Users {
   readonly state: UserState
   readonly event: UserEvent
   readonly view: UserView
 }
 
-/** A new token: 256 random bits, base64url. It is shown once and stored nowhere. */
+/** A new token: 256 random bits as base64url. Show it once; it is stored nowhere. */
 export const newToken = () => randomBytes(32).toString('base64url')
 
-/** What is stored of a token: its SHA-256, base64url. */
+/** The hash of a token, which is stored in its place: its SHA-256 as base64url. */
 export const hashOf = (token: string) => createHash('sha256').update(token).digest('base64url')
 
-/** Only admins, and operators at the command line, register people and start sessions for them. */
+/** Throws Forbidden unless the actor is an admin or the operator. */
 export function mayAdminister(actor: Actor): void {
   if (actor.role !== 'ADMIN' && actor.role !== 'SYSTEM') throw new Forbidden('Only an admin may do this.')
 }
@@ -79,7 +86,7 @@ const session = ([id, tokenHash, createdAt, expiresAt]: SessionRow): [string, Se
   { tokenHash, createdAt: instant(createdAt), expiresAt: instant(expiresAt) },
 ]
 
-/** Users, as commit() reads, changes and writes them. */
+/** Users, for commit(). */
 export const users: Aggregate<Users> = {
   root: 'User',
   tables: { Session: ['id'] },

@@ -5,9 +5,11 @@ import { type Db, sql } from '../database/client.ts'
 import { isDisconnection } from '../database/conflict.ts'
 import { hashOf } from './userAggregate.ts'
 
-const FOUND = sql`select s."tokenHash", s.id as "sessionId", s."expiresAt", u.id, u.role::text as role from "Session" s join "User" u on u.id = s."userId"`
+const FOUND = sql`
+  select s."tokenHash", s.id as "sessionId", s."expiresAt", u.id, u.role::text as role
+  from "Session" s join "User" u on u.id = s."userId"`
 
-/** Whose token it is, asked of the database each time, so that a session that has ended lets nobody in. */
+/** Looks viewers up by their tokens. Every call asks the database, so a session that has ended admits nobody. */
 export function viewers(db: Db) {
   const sessions = together(async (hashes) => {
     const found = await db.$queryRaw<(Viewer & { tokenHash: string })[]>(
@@ -16,14 +18,14 @@ export function viewers(db: Db) {
     return new Map(found.map(({ tokenHash, ...viewer }) => [tokenHash, viewer]))
   })
 
-  /** The viewer of an Authorization header; null: none, or one that no session answers to. */
+  /** The viewer of an Authorization header; null if there is no header, or no session that is valid. */
   return async (authorization: string | null | undefined): Promise<Viewer | null> => {
     const [, token] = /^Bearer ([\x21-\x7e]{1,512})$/i.exec(authorization?.trim() ?? '') ?? []
     return token ? sessions.load(hashOf(token)) : null
   }
 }
 
-/** Whose session it is, by its id, asked of the database each time; null: it has ended. */
+/** Looks viewers up by the ids of their sessions. Every call asks the database; null if the session has ended. */
 export function sessions(db: Db) {
   const byId = together(async (ids) => {
     const found = await db.$queryRaw<(Viewer & { tokenHash: string })[]>(
@@ -35,8 +37,8 @@ export function sessions(db: Db) {
 }
 
 /**
- * Those who ask while others are being asked for go together in the next question; but none waits for long, since the
- * one that is under way may never be answered.
+ * Calls made during a query share the next query. They wait 50 ms at most, since the query under way may never be
+ * answered.
  */
 function together(find: (keys: readonly string[]) => Promise<Map<string, Viewer>>) {
   let asking: Promise<unknown> = Promise.resolve()
@@ -47,7 +49,7 @@ function together(find: (keys: readonly string[]) => Promise<Map<string, Viewer>
   return new DataLoader<string, Viewer | null>(
     (keys) => {
       const answer = ask(keys).catch((error) => {
-        if (isDisconnection(error)) return ask(keys) // on another connection
+        if (isDisconnection(error)) return ask(keys) // once more, on another connection
         throw error
       })
       asking = answer.catch(() => {})

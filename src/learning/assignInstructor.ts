@@ -1,12 +1,10 @@
 import type { Verb } from '../commit/aggregate.ts'
-import { type Courses, courses, mayRevise } from './courseAggregate.ts'
+import { type Courses, ofCourse } from './courseAggregate.ts'
 
-/** Lets somebody teach a course: they see its learners. */
+/** Assigns a course to an instructor, who then sees its learners. Assigning it again changes nothing. */
 export const assignInstructor: Verb<Courses, { courseId: string; userId: string }> = {
   name: 'assignInstructor',
-  aggregate: courses,
-  root: ({ courseId }) => courseId,
-  may: (_, __, actor) => mayRevise(actor),
+  ...ofCourse,
   decide: ({ instructors }, { userId }) =>
     instructors.includes(userId) ? [] : [{ kind: 'instructorAssigned', userId }],
 }

@@ -3,8 +3,8 @@ import { enrollments } from './enrollmentAggregate.ts'
 import type { Learning } from './enrollmentState.ts'
 
 /**
- * Brings an enrollment up to its course, which has changed: what is overdue happens before anything else is decided,
- * and here there is nothing else.
+ * Evaluates an enrollment again after its course has changed. commit() adds what is overdue before it calls `decide`, so
+ * there is nothing left to decide here.
  */
 export const catchUp: Verb<Learning, { enrollmentId: string }> = {
   name: 'catchUp',

@@ -4,31 +4,31 @@ import { ContentKind } from '../generated/prisma/enums.ts'
 import { courseOf, enrollmentOf } from './id.ts'
 
 const Kind = builder.enumType('ContentKind', {
-  description: 'What a piece of content is.',
+  description: 'The kinds of content.',
   values: {
-    [ContentKind.TEXT]: { description: 'Something to read.' },
-    [ContentKind.VIDEO]: { description: 'Something to watch.' },
-    [ContentKind.EXERCISE]: { description: 'Something to do.' },
-    [ContentKind.QUIZ]: { description: 'Something to answer.' },
+    [ContentKind.TEXT]: { description: 'A text to read.' },
+    [ContentKind.VIDEO]: { description: 'A video to watch.' },
+    [ContentKind.EXERCISE]: { description: 'An exercise to do.' },
+    [ContentKind.QUIZ]: { description: 'Questions to answer.' },
   },
 })
 
-/** A piece of a lesson. */
+/** A content item of a lesson. */
 export const ContentItem = builder.prismaNode('ContentItem', {
-  description: 'A piece of a lesson.',
+  description: 'A content item of a lesson: something to read, watch, do or answer.',
   nullable: true,
   id: { resolve: ({ id }) => id },
   findUnique: (id) => ({ id }),
   fields: (t) => ({
-    position: t.exposeInt('position', { description: 'Its place in the lesson, from 1.' }),
-    title: t.exposeString('title', { description: 'What it is called.' }),
-    kind: t.expose('kind', { type: Kind, description: 'What it is.' }),
-    active: t.exposeBoolean('active', { description: 'False: it is no longer part of the lesson.' }),
-    lesson: t.relation('lesson', { description: 'The lesson that it belongs to.' }),
+    position: t.exposeInt('position', { description: 'The item’s place in the lesson, from 1.' }),
+    title: t.exposeString('title', { description: 'The title, for people.' }),
+    kind: t.expose('kind', { type: Kind, description: 'The kind of content.' }),
+    active: t.exposeBoolean('active', { description: 'False: the item is no longer part of the lesson.' }),
+    lesson: t.relation('lesson', { description: 'The lesson of the item.' }),
     completedAt: t.field({
       type: 'DateTime',
       nullable: true,
-      description: 'When the viewer completed it; null if they did not.',
+      description: 'When the viewer completed the item; null if the viewer has not.',
       resolve: ({ id }, _, context) => context.load(ownCompletion, id),
     }),
   }),

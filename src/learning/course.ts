@@ -1,26 +1,31 @@
 import { builder } from '../api/builder.ts'
-import { showError } from '../api/mutation.ts'
+import { showError } from '../api/domainError.ts'
+import type { User as UserRow } from '../generated/prisma/client.ts'
+import { User } from '../identity/user.ts'
 import { CourseNotFound } from './courseAggregate.ts'
 import { teaches } from './teaching.ts'
 
-/** A course, as everybody who has signed in may see it; its learners, only those who teach it. */
+/** A course. Everybody who has signed in may see it; its learners, only those who teach it. */
 export const Course = builder.prismaNode('Course', {
-  description: 'A course.',
+  description: 'A course: lessons in an order, and what unlocks what.',
   nullable: true,
   id: { resolve: ({ id }) => id },
   findUnique: (id) => ({ id }),
   fields: (t) => ({
-    version: t.exposeInt('version', { description: 'Counts its changes, from 1.' }),
-    slug: t.exposeString('slug', { description: 'Its name in addresses; no two courses have the same.' }),
-    title: t.exposeString('title', { description: 'What it is called.' }),
-    description: t.exposeString('description', { description: 'What it is about.' }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was first there.' }),
+    version: t.exposeInt('version', { description: 'The number of its changes, from 1.' }),
+    slug: t.exposeString('slug', { description: 'The URL slug, unique among courses.' }),
+    title: t.exposeString('title', { description: 'The title, for people.' }),
+    description: t.exposeString('description', { description: 'What the course teaches, in a sentence or two.' }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the course was created.' }),
     lessons: t.relatedConnection('lessons', {
       cursor: 'id',
       totalCount: true,
-      description: 'Its lessons, in their order.',
+      description: 'The lessons of the course, in order.',
       args: {
-        includeInactive: t.arg.boolean({ required: false, description: 'Also those that are no longer part of it.' }),
+        includeInactive: t.arg.boolean({
+          required: false,
+          description: 'Include lessons that are no longer part of the course.',
+        }),
       },
       query: ({ includeInactive }) => ({
         where: includeInactive ? {} : { active: true },
@@ -28,18 +33,19 @@ export const Course = builder.prismaNode('Course', {
       }),
     }),
     instructors: t.field({
-      type: ['User' as never],
-      description: 'Who teaches it.',
+      type: [User],
+      description: 'The users who teach the course.',
+      // Pothos can't type a nested selection that is computed
       select: (_, __, nested) =>
-        ({ instructors: { select: { user: nested(true) as never }, orderBy: { userId: 'asc' } } }) as never,
+        ({ instructors: { select: { user: nested(true) }, orderBy: { userId: 'asc' } } }) as never,
       resolve: (course) =>
-        (course as unknown as { instructors: { user: never }[] }).instructors.map(({ user }) => user),
+        (course as unknown as { instructors: { user: UserRow }[] }).instructors.map(({ user }) => user),
     }),
     enrollments: t.relatedConnection('enrollments', {
       cursor: 'id',
       totalCount: true,
       nullable: true,
-      description: 'Who takes it; for its instructors and admins.',
+      description: 'The enrollments in the course. For its instructors and admins.',
       authScopes: ({ id }, _, context) => ({ $any: { admin: true, when: () => teaches(context, id) } }),
       query: { orderBy: { id: 'asc' } },
     }),
@@ -51,7 +57,7 @@ builder.queryField('course', (t) =>
     type: Course,
     nullable: true,
     description: 'A course by its slug; null if there is none.',
-    args: { slug: t.arg.string({ description: 'As `Course.slug`.' }) },
+    args: { slug: t.arg.string({ description: 'A `Course.slug`.' }) },
     resolve: (query, _, { slug }, { db }) => db.course.findFirst({ ...query, where: { slug } }),
   }),
 )
@@ -60,15 +66,15 @@ builder.queryField('courses', (t) =>
   t.prismaConnection({
     type: Course,
     cursor: 'slug',
-    description: 'All courses, by slug.',
+    description: 'All courses, ordered by slug.',
     totalCount: (_, __, { db }) => db.course.count(),
     resolve: (query, _, __, { db }) => db.course.findMany({ ...query, orderBy: { slug: 'asc' } }),
   }),
 )
 
-showError(CourseNotFound, 'There is no such course.', (t) => ({
+showError(CourseNotFound, 'The course does not exist.', (t) => ({
   courseId: t.globalID({
-    description: 'The id that was asked for.',
+    description: 'The id in the request.',
     resolve: ({ courseId }) => ({ type: 'Course', id: courseId }),
   }),
 }))

@@ -3,7 +3,7 @@ import { columns, moment, number, text, type Values } from '../commit/columns.ts
 import { sql } from '../database/client.ts'
 import { DomainError, Forbidden } from '../commit/errors.ts'
 
-/** There is no such course. */
+/** The course does not exist. */
 export class CourseNotFound extends DomainError {
   readonly courseId: string
   constructor(courseId: string) {
@@ -46,7 +46,7 @@ export interface ContentState {
   readonly active: boolean
 }
 
-/** What can happen to a course. A revision bears what it changed, each changed lesson whole. */
+/** What can happen to a course. A revision has what it changed: each changed lesson whole. */
 export type CourseEvent =
   | ({ readonly kind: 'courseRevised'; readonly lessons?: Readonly<Record<string, LessonState>> } & Partial<CourseText>)
   | { readonly kind: 'instructorAssigned'; readonly userId: string }
@@ -67,8 +67,8 @@ export interface Courses {
   readonly view: CourseView
 }
 
-/** A course is changed by admins, and by operators at the command line. */
-export function mayRevise(actor: Actor): void {
+/** Only admins, and operators at the command line, change a course. */
+function mayRevise(actor: Actor): void {
   if (actor.role !== 'ADMIN' && actor.role !== 'SYSTEM') throw new Forbidden('Only an admin may change a course.')
 }
 
@@ -148,4 +148,11 @@ export const courses: Aggregate<Courses> = {
   }),
 
   topic: ({ id }) => `Course:${id}`,
+}
+
+/** What the verbs of a course share. */
+export const ofCourse = {
+  aggregate: courses,
+  root: ({ courseId }: { readonly courseId: string }) => courseId,
+  may: (_: unknown, __: unknown, actor: Actor) => mayRevise(actor),
 }

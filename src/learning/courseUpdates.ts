@@ -1,69 +1,64 @@
-import { builder, localId } from '../api/builder.ts'
-import type { Context } from '../api/context.ts'
+import { localId } from '../api/globalId.ts'
+import { followFeed, stream } from '../api/stream.ts'
 import { sql } from '../database/client.ts'
-import type { ChangeItem, SnapshotItem } from '../journal/follow.ts'
 import { rootChannel } from '../journal/tail.ts'
-import { teaches } from './teaching.ts'
 import { enrollmentChange } from './enrollmentUpdates.ts'
-import { NotFound, stream, Why } from '../api/stream.ts'
+import { teaches } from './teaching.ts'
 
-/** A class, counted. */
+/** A class in numbers. */
 interface CourseCounts {
+  /** The course's. */
   readonly version: number
   readonly learners: number
   readonly completed: number
   readonly percent: number
 }
 
-const CourseSnapshot = builder.objectRef<SnapshotItem<CourseCounts>>('CourseSnapshot').implement({
-  description:
-    'A class as it is, counted. Its enrollments are paged by `Course.enrollments`, at any time: of two tellings of one enrollment, the one with the higher version is newer.',
-  fields: (t) => ({
-    why: t.expose('why', { type: Why, description: 'Why this is told, and not a change.' }),
-    cursor: t.expose('cursor', {
-      type: 'Cursor',
-      description: 'Behind this; what to give as `after` to go on from here.',
-    }),
-    learners: t.int({ description: 'How many are enrolled.', resolve: ({ present }) => present.learners }),
-    completed: t.int({
-      description: 'How many of them have completed the course in their present attempt.',
-      resolve: ({ present }) => present.completed,
-    }),
-    percent: t.int({
-      description: 'How much of the active lessons all of them together have completed, from 0 to 100, rounded down.',
-      resolve: ({ present }) => present.percent,
-    }),
-  }),
-})
+const counts = (courseId: string) => sql`
+  select json_build_object(
+    'version', c.version, 'learners', e.learners, 'completed', e.completed, 'percent', e.percent) as row
+  from "Course" c cross join lateral (
+    select count(*)::int as learners, count("completedAt")::int as completed,
+      coalesce(sum(completed) * 100 / nullif(sum(total), 0), 0)::int as percent
+    from "Enrollment" e where e."courseId" = c.id) e
+  where c.id = ${courseId}`
 
-const CourseChange = builder.objectRef<ChangeItem>('CourseChange').implement({
-  description:
-    'One change of one enrollment of a course, as it was committed. Of each enrollment, its changes come in order; among enrollments, in no certain one.',
-  fields: enrollmentChange,
-})
-
-stream('courseUpdates', {
-  description: 'Follows every enrollment of a course; for its instructors, and admins.',
-  args: (t) => ({ courseId: t.id({ required: true, description: 'As `Course.id`.' }) }),
-  snapshot: CourseSnapshot,
-  change: CourseChange,
+export const courseUpdates = stream('courseUpdates', {
+  description: 'Follows every enrollment of a course. For its instructors, and admins.',
+  args: (t) => ({ courseId: t.id({ required: true, description: 'A `Course.id`.' }) }),
   open({ courseId }) {
-    const id = localId('Course', courseId as string, 'courseId')
-    return {
-      source: {
+    const id = localId('Course', courseId, 'courseId')
+    return followFeed(
+      {
+        missing: 'There is no such course, or you do not teach it.',
+        guards: [rootChannel('Course', id)],
+        may: (context) => context.viewer?.role === 'ADMIN' || teaches(context, id),
+      },
+      {
         subject: { topic: `Course:${id}`, rootType: 'Enrollment' },
-        read: sql`select json_build_object('version', c.version, 'learners', e.learners, 'completed', e.completed, 'percent', e.percent) as row from "Course" c
-          cross join lateral (select count(*)::int as learners, count("completedAt")::int as completed, coalesce(sum(completed) * 100 / nullif(sum(total), 0), 0)::int as percent
-            from "Enrollment" e where e."courseId" = c.id) e where c.id = ${id}`,
-        load: ([counts]: readonly CourseCounts[]) => counts,
-        missing,
+        read: counts(id),
+        load: ([found]: readonly CourseCounts[]) => found,
       },
-      guards: [rootChannel('Course', id)],
-      authorize: async (context: Context) => {
-        if (context.viewer?.role !== 'ADMIN' && !(await teaches(context, id))) throw missing()
-      },
-    }
+    )
+  },
+  snapshot: {
+    description:
+      'A class in numbers. Read its enrollments with `Course.enrollments`, at any time: of two items about one enrollment, the one with the higher version is newer.',
+    fields: (t) => ({
+      learners: t.int({ description: 'How many learners are enrolled.', resolve: ({ present }) => present.learners }),
+      completed: t.int({
+        description: 'How many learners have completed the course in their present attempt.',
+        resolve: ({ present }) => present.completed,
+      }),
+      percent: t.int({
+        description: 'How much of the active lessons all learners together have completed: 0 to 100, rounded down.',
+        resolve: ({ present }) => present.percent,
+      }),
+    }),
+  },
+  change: {
+    description:
+      'One change of one enrollment of the course, as committed. The changes of one enrollment come in order; between enrollments, the order is not defined.',
+    ...enrollmentChange,
   },
 })
-
-const missing = () => new NotFound('There is no such course, or you do not teach it.')

@@ -1,12 +1,10 @@
 import type { Verb } from '../commit/aggregate.ts'
-import { type Courses, courses, mayRevise } from './courseAggregate.ts'
+import { type Courses, ofCourse } from './courseAggregate.ts'
 
-/** Somebody no longer teaches a course: they no longer see its learners, and what they watch of it ends. */
+/** Ends that somebody teaches a course: they no longer see its learners, and their streams of the course end. */
 export const dismissInstructor: Verb<Courses, { courseId: string; userId: string }> = {
   name: 'dismissInstructor',
-  aggregate: courses,
-  root: ({ courseId }) => courseId,
-  may: (_, __, actor) => mayRevise(actor),
+  ...ofCourse,
   decide: ({ instructors }, { userId }) =>
     instructors.includes(userId) ? [{ kind: 'instructorDismissed', userId }] : [],
 }

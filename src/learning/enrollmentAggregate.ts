@@ -13,7 +13,7 @@ import {
 } from './enrollmentState.ts'
 import { courseIn, learnerOf, lessonOf } from './id.ts'
 
-/** There is a course, but the learner isn't in it. */
+/** The learner is not enrolled in the course. */
 export class NotEnrolled extends DomainError {
   readonly courseId: string
   constructor(courseId: string) {
@@ -22,7 +22,7 @@ export class NotEnrolled extends DomainError {
   }
 }
 
-/** The course has no such lesson, or has it no longer. */
+/** The lesson does not exist, or is no longer part of its course. */
 export class LessonNotFound extends DomainError {
   readonly lessonId: string
   constructor(lessonId: string) {
@@ -49,18 +49,18 @@ export function progressIn({ progress }: EnrollmentState, lessonId: string): Les
   return { lessonId, ...(progress[lessonId] ?? progressColumns.blank) }
 }
 
-/** Only the learner touches their progress; an admin may reset it. */
+/** Only the learner changes their progress; an admin may reset it. */
 export function mayTouch({ id }: { readonly id: string }, actor: Actor, alsoAdmin = false): void {
   if (actor.id === learnerOf(id) || actor.role === 'SYSTEM' || (alsoAdmin && actor.role === 'ADMIN')) return
   throw new Forbidden('This enrollment is not yours.')
 }
 
-/** Throws LessonNotFound if the course hasn't the lesson now. */
-export function lessonIn({ lessons }: EnrollmentState, lessonId: string): void {
+/** Throws LessonNotFound if the lesson is not an active one of the course. */
+export function activeLesson({ lessons }: EnrollmentState, lessonId: string): void {
   if (!lessons[lessonId]?.active) throw new LessonNotFound(lessonId)
 }
 
-/** Throws PrerequisiteNotMet if a lesson that this one requires, and that is still in the course, isn't completed. */
+/** Throws PrerequisiteNotMet if an active lesson that this one requires is not completed. */
 export function requirementsMet({ lessons, progress }: EnrollmentState, lessonId: string): void {
   const open = lessons[lessonId]!.requires.filter(
     (required) => lessons[required]?.active && progress[required]?.status !== 'COMPLETED',

@@ -175,7 +175,8 @@ function root([, id, version, found, courseNow, counts]: RootRow): Filling {
 function fill(state: Filling, row: LessonRow | ItemRow | ContentRow | CompletionRow): void {
   switch (row[0]) {
     case 1:
-      return fillLesson(state, row)
+      fillLesson(state, row)
+      return
     case 2:
       state.items[row[2]] = { active: row[3] }
       if (row[4]) state.contents[row[2]] = instant(row[4])

@@ -1,14 +1,14 @@
-/** The course that a lesson or content item hangs below; its id says it. */
+/** The id of the course of a lesson or content item. */
 export const courseOf = (lessonId: string) => lessonId.split('.', 1)[0]!
-/** The lesson that a content item hangs below; of a lesson's id, itself. */
+/** The id of the lesson of a content item; of a lesson, its own. */
 export function lessonOf(contentItemId: string): string {
   const end = contentItemId.indexOf('.', contentItemId.indexOf('.') + 1)
   return end < 0 ? contentItemId : contentItemId.slice(0, end)
 }
 
-/** A learner is enrolled in a course once, so the two of them name the enrollment. */
+/** The id of an enrollment: a learner can be enrolled in a course only once. */
 export const enrollmentOf = (learnerId: string, courseId: string) => `${learnerId}.${courseId}`
-/** Whose enrollment it is. */
+/** The id of the learner of an enrollment. */
 export const learnerOf = (enrollmentId: string) => enrollmentId.slice(0, enrollmentId.indexOf('.'))
-/** Of which course it is. */
+/** The id of the course of an enrollment. */
 export const courseIn = (enrollmentId: string) => enrollmentId.slice(enrollmentId.indexOf('.') + 1)

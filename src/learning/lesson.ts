@@ -1,6 +1,6 @@
 import { builder } from '../api/builder.ts'
 import type { Load } from '../api/context.ts'
-import type { LessonProgress as LessonProgressRow } from '../generated/prisma/client.ts'
+import type { Lesson as LessonRow, LessonProgress as LessonProgressRow } from '../generated/prisma/client.ts'
 import { ContentItem } from './contentItem.ts'
 import { courseOf, enrollmentOf } from './id.ts'
 import { LessonProgress } from './lessonProgress.ts'
@@ -12,53 +12,55 @@ export const Lesson = builder.prismaNode('Lesson', {
   id: { resolve: ({ id }) => id },
   findUnique: (id) => ({ id }),
   fields: (t) => ({
-    slug: t.exposeString('slug', { description: 'Its name in addresses; no two lessons of a course have the same.' }),
-    position: t.exposeInt('position', { description: 'Its place in the course, from 1.' }),
-    title: t.exposeString('title', { description: 'What it is called.' }),
+    slug: t.exposeString('slug', { description: 'The URL slug, unique among the lessons of the course.' }),
+    position: t.exposeInt('position', { description: 'The lesson’s place in the course, from 1.' }),
+    title: t.exposeString('title', { description: 'The title, for people.' }),
     active: t.exposeBoolean('active', {
-      description: 'False: it is no longer part of the course. What learners did in it stays.',
+      description: 'False: the lesson is no longer part of the course. The progress that learners made in it stays.',
     }),
-    course: t.relation('course', { description: 'The course that it belongs to.' }),
+    course: t.relation('course', { description: 'The course of the lesson.' }),
     contents: t.relation('contents', {
-      description: 'What it consists of, in order.',
+      description: 'The active content items of the lesson, in order.',
       query: { where: { active: true }, orderBy: [{ position: 'asc' }, { id: 'asc' }] },
       type: ContentItem,
-    }),
-    requires: t.field({
-      type: ['Lesson' as never],
-      description: 'The lessons that must be completed before this one can be opened.',
-      select: (_, __, nested) =>
-        ({
-          requires: {
-            select: { required: nested(true) as never },
-            where: { required: { active: true } },
-            orderBy: { required: { position: 'asc' } },
-          },
-        }) as never,
-      resolve: (lesson) =>
-        (lesson as unknown as { requires: { required: never }[] }).requires.map(({ required }) => required),
-    }),
-    requiredBy: t.field({
-      type: ['Lesson' as never],
-      description: 'The lessons that completing this one helps to unlock.',
-      select: (_, __, nested) =>
-        ({
-          requiredBy: {
-            select: { lesson: nested(true) as never },
-            where: { lesson: { active: true } },
-            orderBy: { lesson: { position: 'asc' } },
-          },
-        }) as never,
-      resolve: (lesson) =>
-        (lesson as unknown as { requiredBy: { lesson: never }[] }).requiredBy.map(({ lesson }) => lesson),
     }),
     progress: t.field({
       type: LessonProgress,
       nullable: true,
-      description: 'What the viewer did in it; null if they never opened it.',
+      description: 'The viewer’s progress in the lesson; null if the viewer never opened it.',
       resolve: ({ id }, _, context) => context.load(ownProgress, id),
     }),
   }),
+})
+
+// Prerequisites link lessons to lessons, so these fields are added when the type is there. Pothos can't type a nested
+// selection that is computed; hence the casts.
+
+builder.prismaObjectField(Lesson, 'requires', (t) =>
+  t.field({
+    type: [Lesson],
+    description: 'The active lessons that must be completed before this one can be opened.',
+    select: (_, __, nested) => ({ requires: linked('required', nested(true)) }) as never,
+    resolve: (lesson) =>
+      (lesson as unknown as { requires: { required: LessonRow }[] }).requires.map(({ required }) => required),
+  }),
+)
+
+builder.prismaObjectField(Lesson, 'requiredBy', (t) =>
+  t.field({
+    type: [Lesson],
+    description: 'The active lessons that require this one.',
+    select: (_, __, nested) => ({ requiredBy: linked('lesson', nested(true)) }) as never,
+    resolve: (lesson) =>
+      (lesson as unknown as { requiredBy: { lesson: LessonRow }[] }).requiredBy.map(({ lesson }) => lesson),
+  }),
+)
+
+/** The active lessons at one end of a prerequisite, in the order of the course. */
+const linked = (end: 'required' | 'lesson', selection: unknown) => ({
+  select: { [end]: selection },
+  where: { [end]: { active: true } },
+  orderBy: { [end]: { position: 'asc' } },
 })
 
 const ownProgress: Load<string, LessonProgressRow | null> = async (lessonIds, { db, viewer }) => {

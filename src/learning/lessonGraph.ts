@@ -2,9 +2,9 @@ import { DomainError } from '../commit/errors.ts'
 import { courseOf, lessonOf } from './id.ts'
 import type { LessonState } from './courseAggregate.ts'
 
-/** The course can't be like this: its lessons contradict each other. */
+/** The lessons of the course contradict each other. */
 export class InvalidCourse extends DomainError {
-  /** Everything that is wrong with it, in sentences. */
+  /** All that is wrong, in sentences. */
   readonly problems: readonly string[]
   constructor(problems: readonly string[]) {
     super(
@@ -19,15 +19,15 @@ export class InvalidCourse extends DomainError {
 type Lessons = Readonly<Record<string, LessonState>>
 
 /**
- * Throws InvalidCourse if a course can't have these lessons. `all` are those that it then has, with the ones that it
- * keeps, inactive, since learners were in them.
+ * Throws InvalidCourse if a course can't have these lessons. `all` also has the inactive ones, which the course keeps
+ * because of the progress in them.
  */
 export function checkLessons(courseId: string, lessons: Lessons, all: Lessons = lessons): void {
   const problems = problemsIn(courseId, lessons, all)
   if (problems.length) throw new InvalidCourse(problems)
 }
 
-/** Everything that is wrong with a course's lessons, in sentences; none: they are sound, and each can be reached. */
+/** All that is wrong with a course's lessons, in sentences. None: they are consistent, and each can be unlocked. */
 export function problemsIn(courseId: string, lessons: Lessons, all: Lessons = lessons): string[] {
   const problems: string[] = []
   const name = (id: string) => JSON.stringify(lessons[id]?.slug || id)
@@ -40,12 +40,12 @@ export function problemsIn(courseId: string, lessons: Lessons, all: Lessons = le
   const graph = new Map<string, readonly string[]>()
   for (const [id, { slug, title, requires, contents }] of Object.entries(lessons)) {
     if (!id.startsWith(`${courseId}.`) || lessonOf(id) !== id)
-      problems.push(`The lesson ${name(id)} has the id ${id}, which is none of the course ${courseId}.`)
+      problems.push(`The lesson ${name(id)} has the id ${id}, which is not an id of the course ${courseId}.`)
     if (!slug.trim()) problems.push(`The lesson ${id} has no slug.`)
     if (!title.trim()) problems.push(`The lesson ${name(id)} has no title.`)
     for (const item in contents) {
       if (!item.startsWith(`${id}.`))
-        problems.push(`The lesson ${name(id)} has content with the id ${item}, which is none of the lesson's.`)
+        problems.push(`The lesson ${name(id)} has content with the id ${item}, which is not an id of the lesson.`)
       if (!contents[item]!.title.trim()) problems.push(`The lesson ${name(id)} has content without a title: ${item}.`)
     }
     const others = new Set<string>()

@@ -7,17 +7,17 @@ import { teaches } from './teaching.ts'
 import { visibleTo } from './visibility.ts'
 
 const Status = builder.enumType('LessonStatus', {
-  description: 'How far a learner is in a lesson.',
+  description: 'The states of a learner’s progress in a lesson.',
   values: {
     [LessonStatus.NOT_STARTED]: { description: 'Never opened, or reset.' },
-    [LessonStatus.IN_PROGRESS]: { description: 'Opened, and not completed.' },
+    [LessonStatus.IN_PROGRESS]: { description: 'Opened, but not completed.' },
     [LessonStatus.COMPLETED]: { description: 'Completed.' },
   },
 })
 
-/** What a learner did in a lesson. */
+/** A learner's progress in a lesson. */
 export const LessonProgress = builder.prismaNode('LessonProgress', {
-  description: 'What a learner did in a lesson.',
+  description: 'A learner’s progress in one lesson.',
   nullable: true,
   id: { resolve: ({ enrollmentId, lessonId }) => `${enrollmentId}~${lessonId}` },
   findUnique: (id, { viewer }) => {
@@ -27,30 +27,30 @@ export const LessonProgress = builder.prismaNode('LessonProgress', {
   authScopes: ({ enrollmentId }, context) =>
     unlessShown({ self: learnerOf(enrollmentId), admin: true, when: () => teaches(context, courseIn(enrollmentId)) }),
   fields: (t) => ({
-    status: t.expose('status', { type: Status, description: 'How far the learner is.' }),
+    status: t.expose('status', { type: Status, description: 'The state of the progress.' }),
     openedAt: t.expose('openedAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'When it was begun; null if it was not, or was reset since.',
+      description: 'When the lesson was opened; null if it was not, or was reset since.',
     }),
     completedAt: t.expose('completedAt', {
       type: 'DateTime',
       nullable: true,
-      description: 'When it was completed; null if it was not, or was reset since.',
+      description: 'When the lesson was completed; null if it was not, or was reset since.',
     }),
-    resets: t.exposeInt('resets', { description: 'How often it was begun again.' }),
+    resets: t.exposeInt('resets', { description: 'How often the progress was reset.' }),
     lesson: t.relation('lesson', { nullable: true, description: 'The lesson.' }),
-    enrollment: t.relation('enrollment', { nullable: true, description: 'The enrollment that this is part of.' }),
+    enrollment: t.relation('enrollment', {
+      nullable: true,
+      description: 'The enrollment to which the progress belongs.',
+    }),
   }),
 })
 
-/** Progress as it was committed, as the API shows it. */
-export const shownProgress = (
-  enrollment: EnrollmentView,
-  { openedAt, completedAt, ...view }: LessonProgressView,
-): LessonProgressRow => ({
-  ...view,
+/** Progress as committed, for the API. */
+export const shownProgress = (enrollment: EnrollmentView, progress: LessonProgressView): LessonProgressRow => ({
+  ...progress,
   enrollmentId: enrollment.id,
-  openedAt: openedAt ? new Date(openedAt) : null,
-  completedAt: completedAt ? new Date(completedAt) : null,
+  openedAt: progress.openedAt ? new Date(progress.openedAt) : null,
+  completedAt: progress.completedAt ? new Date(progress.completedAt) : null,
 })

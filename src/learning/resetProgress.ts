@@ -1,61 +1,16 @@
-import { EVERYTHING, type Verb } from '../commit/aggregate.ts'
-import { builder, localId } from '../api/builder.ts'
+import { builder } from '../api/builder.ts'
+import { localId } from '../api/globalId.ts'
 import { mutation } from '../api/mutation.ts'
+import { EVERYTHING, type Verb } from '../commit/aggregate.ts'
 import { CourseNotFound } from './courseAggregate.ts'
-import { courseOf, enrollmentOf } from './id.ts'
-import { Enrollment, shownEnrollment } from './enrollment.ts'
-import { enrollments, LessonNotFound, lessonIn, mayTouch, NotEnrolled, progressIn } from './enrollmentAggregate.ts'
+import { activeLesson, LessonNotFound, mayTouch, NotEnrolled, progressIn } from './enrollmentAggregate.ts'
 import type { Learning, LessonProgressView } from './enrollmentState.ts'
+import { courseOf, enrollmentOf } from './id.ts'
 import { LessonProgress, shownProgress } from './lessonProgress.ts'
-
-const ResetTargetInput = builder.inputType('ResetTarget', {
-  isOneOf: true,
-  description: 'What to reset: exactly one of these.',
-  fields: (t) => ({
-    lessonId: t.id({ required: false, description: "One lesson of the viewer's." }),
-    enrollmentId: t.id({ required: false, description: "All lessons of an enrollment of the viewer's." }),
-  }),
-})
-
-mutation('resetProgress', {
-  verb: () => resetProgress,
-  description:
-    'Forgets what the viewer did in a lesson or in a whole course, so that it can be done again. Completions of the course stay recorded. Resetting what has no progress is a success that says so.',
-  failed: 'Failed to reset progress.',
-  input: (t) => ({ target: t.field({ type: ResetTargetInput, description: 'What to reset.' }) }),
-  ask: ({ target: { lessonId, enrollmentId } }, { id }) =>
-    lessonId != null
-      ? { learnerId: id, lessonId: localId('Lesson', lessonId, 'input.target.lessonId') }
-      : { enrollmentId: localId('Enrollment', enrollmentId!, 'input.target.enrollmentId') },
-  payload: (t) => ({
-    enrollment: t.field({
-      type: Enrollment,
-      description: 'The enrollment, as it was committed.',
-      resolve: ({ view }) => shownEnrollment(view),
-    }),
-    lessonProgress: t.field({
-      type: LessonProgress,
-      nullable: true,
-      description: 'The lesson that was reset, as it was committed; null where the whole enrollment was.',
-      resolve: ({ view, answer }) => answer.lessonProgress && shownProgress(view, answer.lessonProgress),
-    }),
-    reset: t.boolean({
-      description: 'False: there was no progress, and nothing was changed.',
-      resolve: ({ answer }) => answer.reset,
-    }),
-    message: t.string({
-      description: 'What happened, for a person.',
-      resolve: ({ answer: { reset, lessonProgress } }) => {
-        const where = lessonProgress ? 'this lesson' : 'this course'
-        return reset ? `Your progress for ${where} has been reset.` : `No progress found for ${where}.`
-      },
-    }),
-  }),
-  errors: [LessonNotFound, NotEnrolled, CourseNotFound],
-})
+import { enrollmentIn, ofEnrollment, type OwnLesson } from './ownLesson.ts'
 
 /** One lesson of the learner's, or a whole enrollment. */
-export type ResetTarget = { readonly learnerId: string; readonly lessonId: string } | { readonly enrollmentId: string }
+export type ResetTarget = OwnLesson | { readonly enrollmentId: string }
 
 export interface ResetProgressAnswer {
   /** Of the lesson that was reset; null for a whole enrollment. */
@@ -65,29 +20,28 @@ export interface ResetProgressAnswer {
 }
 
 /**
- * Forgets what was done in a lesson or in the whole course, so that it can be done again. What was completed stays in
- * the history, and a completed course stays completed as an earlier attempt.
+ * Forgets what was done in a lesson or in the whole course, so that it can be done again. History keeps what was
+ * completed; a completed course stays recorded as an earlier attempt.
  */
 export const resetProgress: Verb<Learning, ResetTarget, ResetProgressAnswer> = {
   name: 'resetProgress',
-  aggregate: enrollments,
+  ...ofEnrollment,
   root: (target) =>
     'lessonId' in target ? enrollmentOf(target.learnerId, courseOf(target.lessonId)) : target.enrollmentId,
   slice: (target) => ('lessonId' in target ? [`${target.lessonId}.`] : [EVERYTHING]),
   may: (state, _, actor) => mayTouch(state, actor, true),
 
   decide(state, target) {
-    const touched = Object.values(state.progress).some(({ status }) => status !== 'NOT_STARTED')
+    const isBegun = Object.values(state.progress).some(({ status }) => status !== 'NOT_STARTED')
     if (!('lessonId' in target))
-      return touched || Object.keys(state.contents).length ? [{ kind: 'enrollmentReset' }] : []
+      return isBegun || Object.keys(state.contents).length ? [{ kind: 'enrollmentReset' }] : []
 
     const { lessonId } = target
     const progress = state.progress[lessonId]
-    if (!progress) lessonIn(state, lessonId)
+    if (!progress) activeLesson(state, lessonId)
     if (!progress || progress.status === 'NOT_STARTED') return []
-    return [
-      { kind: 'lessonReset', lessonId, counted: progress.status === 'COMPLETED' && state.lessons[lessonId]!.active },
-    ]
+    const counted = progress.status === 'COMPLETED' && state.lessons[lessonId]!.active
+    return [{ kind: 'lessonReset', lessonId, counted }]
   },
 
   answer: (state, target, events) => ({
@@ -95,3 +49,44 @@ export const resetProgress: Verb<Learning, ResetTarget, ResetProgressAnswer> = {
     reset: events.some(({ kind }) => kind === 'lessonReset' || kind === 'enrollmentReset'),
   }),
 }
+
+const ResetTargetInput = builder.inputType('ResetTarget', {
+  isOneOf: true,
+  description: 'What to reset: exactly one of these.',
+  fields: (t) => ({
+    lessonId: t.id({ required: false, description: 'One lesson of the viewer’s.' }),
+    enrollmentId: t.id({ required: false, description: 'All lessons of an enrollment of the viewer’s.' }),
+  }),
+})
+
+mutation(resetProgress, {
+  description:
+    'Forgets the viewer’s progress in a lesson or in a whole course, so that it can be done again. Completions of the course stay recorded. If there is no progress, nothing changes, and the answer says so.',
+  failed: 'Failed to reset progress.',
+  input: (t) => ({ target: t.field({ type: ResetTargetInput, description: 'What to reset.' }) }),
+  ask: ({ target: { lessonId, enrollmentId } }, { id }) =>
+    lessonId != null
+      ? { learnerId: id, lessonId: localId('Lesson', lessonId, 'input.target.lessonId') }
+      : { enrollmentId: localId('Enrollment', enrollmentId!, 'input.target.enrollmentId') },
+  payload: (t) => ({
+    ...enrollmentIn(t),
+    lessonProgress: t.field({
+      type: LessonProgress,
+      nullable: true,
+      description: 'The progress in the lesson that was reset, as committed; null if the whole enrollment was reset.',
+      resolve: ({ view, answer }) => answer.lessonProgress && shownProgress(view, answer.lessonProgress),
+    }),
+    reset: t.boolean({
+      description: 'False: there was no progress, and nothing changed.',
+      resolve: ({ answer }) => answer.reset,
+    }),
+    message: t.string({
+      description: 'What happened, for people.',
+      resolve: ({ answer: { reset, lessonProgress } }) => {
+        const where = lessonProgress ? 'this lesson' : 'this course'
+        return reset ? `Your progress for ${where} has been reset.` : `No progress found for ${where}.`
+      },
+    }),
+  }),
+  errors: [LessonNotFound, NotEnrolled, CourseNotFound],
+})

@@ -1,19 +1,12 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Verb } from '../commit/aggregate.ts'
-import {
-  type CourseState,
-  type Courses,
-  type CourseText,
-  courses,
-  type LessonState,
-  mayRevise,
-} from './courseAggregate.ts'
+import { type CourseState, type Courses, type CourseText, type LessonState, ofCourse } from './courseAggregate.ts'
 import { checkLessons } from './lessonGraph.ts'
 
-/** A course as it shall be. */
+/** A course as it is to be. */
 export interface CourseDefinition extends CourseText {
   readonly courseId: string
-  /** By id; a lesson that is there now and not among these is made inactive. */
+  /** By id. Lessons of the course that are not among these become inactive. */
   readonly lessons: Readonly<Record<string, LessonState>>
 }
 
@@ -26,15 +19,13 @@ export interface ReviseCourseAnswer {
 }
 
 /**
- * Makes a course what it shall be, in one event that bears the difference; nothing where there is none. What learners
- * may have touched is never removed, only made inactive.
+ * Makes a course as its definition says, in one event with the differences; if there are none, nothing happens. Nothing
+ * that learners may have progress in is removed; it only becomes inactive.
  */
 export const reviseCourse: Verb<Courses, CourseDefinition, ReviseCourseAnswer> = {
   name: 'reviseCourse',
-  aggregate: courses,
+  ...ofCourse,
   creates: true,
-  root: ({ courseId }) => courseId,
-  may: (_, __, actor) => mayRevise(actor),
 
   decide(state, { slug, title, description, lessons }) {
     const text = Object.fromEntries(
@@ -67,7 +58,7 @@ export const reviseCourse: Verb<Courses, CourseDefinition, ReviseCourseAnswer> =
   },
 }
 
-/** Lessons that are no longer wanted, inactive; one whose slug another lesson now has gives it up. */
+/** The lessons that are no longer wanted, as inactive. If a new lesson has the slug of one, that one gets another. */
 function removed(state: CourseState, lessons: CourseDefinition['lessons']): Record<string, LessonState> {
   const taken = new Set(Object.values(lessons).map(({ slug }) => slug))
   const gone = Object.entries(state.lessons).filter(([id]) => !(id in lessons))
@@ -79,6 +70,7 @@ function removed(state: CourseState, lessons: CourseDefinition['lessons']): Reco
   )
 }
 
+/** The content items that are no longer wanted, as inactive. */
 const without = (before: LessonState | undefined, { contents }: LessonState) =>
   Object.fromEntries(
     Object.entries(before?.contents ?? {}).flatMap(([id, item]) =>

@@ -1,8 +1,10 @@
-import { builder, localId } from '../api/builder.ts'
+import { builder } from '../api/builder.ts'
+import { localId } from '../api/globalId.ts'
 import { sql } from '../database/client.ts'
-import { codeIn, standingOf } from './id.ts'
+import { standingArgs, standingIn } from './id.ts'
+import { seenBy } from './visibility.ts'
 
-/** How progress and license stand to each other; what a level is null of isn't there. */
+/** Whether the progress and the license of a standing agree. The level of a missing record is null. */
 export interface Consistency {
   readonly consistent: boolean
   readonly message: string
@@ -11,7 +13,7 @@ export interface Consistency {
   readonly recommendedAction: 'NONE' | 'SYNC_TO_HIGHER_LEVEL' | 'CREATE_LICENSE' | 'CREATE_PROGRESS'
 }
 
-/** Whether the two records say the same, and what to do if they don't. */
+/** Compares the levels of the two records, and recommends what to do if they differ. */
 export function consistencyOf(progressLevel: number | null, licenseLevel: number | null): Consistency {
   const levels = { progressLevel, licenseLevel }
   if (progressLevel === licenseLevel) {
@@ -30,27 +32,29 @@ export function consistencyOf(progressLevel: number | null, licenseLevel: number
   }
 }
 
-/** What mends a desync. */
+/** How to repair a desync. */
 export const RecommendedAction = builder.enumType('RecommendedAction', {
-  description: 'What mends a desync. Whoever knows better which of the two records is right chooses the other source.',
+  description: 'How to repair a desync. Choose the other source if you know that it is right.',
   values: {
-    NONE: { description: 'There is nothing to mend.' },
-    SYNC_TO_HIGHER_LEVEL: { description: '`syncRecords` with the record that has the higher level as its source.' },
-    CREATE_LICENSE: { description: 'There is no license: `syncRecords(source: PROGRESS)` issues it.' },
+    NONE: { description: 'There is nothing to repair.' },
+    SYNC_TO_HIGHER_LEVEL: { description: 'Use `syncRecords`; the source is the record with the higher level.' },
+    CREATE_LICENSE: { description: 'There is no license. `syncRecords(source: PROGRESS)` issues it.' },
     CREATE_PROGRESS: {
-      description: 'There is no progress: `syncRecords(source: LICENSE)` begins it, at the level of the license.',
+      description: 'There is no progress. `syncRecords(source: LICENSE)` creates it at the level of the license.',
     },
   } as const,
 })
 
-/** How progress and license stand to each other, as the API shows it. */
+/** Whether progress and license agree, as the API shows it. */
 export const ConsistencyType = builder.objectRef<Consistency>('Consistency').implement({
   description:
-    'Whether progress and license say the same. Nothing that this API does makes them differ; SQL by hand can, or an import from elsewhere.',
+    'Whether progress and license have the same level. No request can make them differ; SQL by hand or an import from elsewhere can.',
   fields: (t) => ({
-    consistent: t.exposeBoolean('consistent', { description: 'True: both have the same level, or neither is there.' }),
+    consistent: t.exposeBoolean('consistent', {
+      description: 'True: both have the same level, or neither exists.',
+    }),
     message: t.exposeString('message', {
-      description: 'The same, for a person: "Desync detected: Progress=5, License=3".',
+      description: 'The same for people: "Desync detected: Progress=5, License=3".',
     }),
     progressExists: t.boolean({
       description: 'Whether there is a progress.',
@@ -62,19 +66,19 @@ export const ConsistencyType = builder.objectRef<Consistency>('Consistency').imp
     }),
     progressLevel: t.exposeInt('progressLevel', {
       nullable: true,
-      description: 'The level that the progress has; null if there is none.',
+      description: 'The level of the progress; null if there is none.',
     }),
     licenseLevel: t.exposeInt('licenseLevel', {
       nullable: true,
-      description: 'The level that the license has; null if there is none.',
+      description: 'The level of the license; null if there is none.',
     }),
     difference: t.int({
       nullable: true,
-      description: 'How many levels they are apart; null unless both are there.',
+      description: 'The number of levels between the two; null unless both exist.',
       resolve: ({ progressLevel, licenseLevel }) =>
         progressLevel === null || licenseLevel === null ? null : Math.abs(progressLevel - licenseLevel),
     }),
-    recommendedAction: t.expose('recommendedAction', { type: RecommendedAction, description: 'What to do about it.' }),
+    recommendedAction: t.expose('recommendedAction', { type: RecommendedAction, description: 'How to repair it.' }),
   }),
 })
 
@@ -82,21 +86,16 @@ builder.queryField('consistency', (t) =>
   t.field({
     type: ConsistencyType,
     description:
-      'Whether somebody’s progress and license in a specialization say the same; for the person, instructors and admins.',
-    args: {
-      userId: t.arg.id({ description: 'As `User.id`.' }),
-      specialization: t.arg.string({ description: 'As `Specialization.code`.' }),
-    },
-    authScopes: (_, { userId }) => ({
-      $any: { self: localId('User', userId, 'userId'), instructor: true, admin: true },
-    }),
-    resolve: async (_, { userId, specialization }, { db }) => {
-      const id = standingOf(localId('User', userId, 'userId'), codeIn(specialization, 'specialization'))
-      // one statement: between two, both could have changed
-      const [row] = await db.$queryRaw<Levels[]>(
-        sql`select (select "currentLevel" from "SpecializationProgress" where id = ${id}) as progress, (select "currentLevel" from "License" where id = ${id}) as license`,
-      )
-      return consistencyOf(row!.progress, row!.license)
+      'Whether a user’s progress and license in a specialization agree. For the user, instructors and admins.',
+    args: standingArgs(t.arg),
+    authScopes: (_, { userId }) => ({ $any: seenBy(localId('User', userId, 'userId')) }),
+    resolve: async (_, standing, { db }) => {
+      const id = standingIn(standing)
+      // One statement: between two, both records could change.
+      const [row] = await db.$queryRaw<Levels[]>(sql`
+        select (select "currentLevel" from "SpecializationProgress" where id = ${id}) as progress,
+          (select "currentLevel" from "License" where id = ${id}) as license`)
+      return consistencyOf(row!.progress, row!.license) // a select without from has one row
     },
   }),
 )

@@ -1,17 +1,33 @@
+import type { ArgBuilder } from '@pothos/core'
+import type { SchemaTypes } from '../api/builder.ts'
+import { localId } from '../api/globalId.ts'
 import { InvalidInput } from '../commit/errors.ts'
 
-/** A person has one standing in a specialization, so the two of them name it: its progress, and its license. */
+/** The id of a user's standing in a specialization: of its progress, and of its license. */
 export const standingOf = (userId: string, code: string) => `${userId}.${code}`
-/** Whose standing it is. */
+/** The id of the user. */
 export const userOf = (standingId: string) => standingId.slice(0, standingId.lastIndexOf('.'))
-/** In which specialization. A code has no dot, so that it ends where the id does. */
+/** The code of the specialization. Codes have no dot, so the last dot separates it. */
 export const codeOf = (standingId: string) => standingId.slice(standingId.lastIndexOf('.') + 1)
 
-/** A specialization's code as it was given; throws InvalidInput if it can be none. `field` says where it was found. */
-export function codeIn(text: string, field: string): string {
-  if (/^[A-Z][A-Z0-9_]{0,39}$/.test(text)) return text
+/** The form of a code, for people. */
+const FORM = '1 to 40 capitals, digits and _, beginning with a capital'
+
+/** Returns the code if it can be the code of a specialization; throws InvalidInput otherwise. `field` is its path. */
+export function codeIn(code: string, field: string): string {
+  if (/^[A-Z][A-Z0-9_]{0,39}$/.test(code)) return code
   throw new InvalidInput(
     field,
-    `${field} is ${JSON.stringify(text.slice(0, 60))}. Wanted is the code of a specialization, such as PLAYER: 1 to 40 capitals, digits and _.`,
+    `${field} is ${JSON.stringify(code.slice(0, 60))}. Wanted is the code of a specialization, such as PLAYER: ${FORM}.`,
   )
 }
+
+/** The arguments of fields about one standing. */
+export const standingArgs = (t: ArgBuilder<SchemaTypes>) => ({
+  userId: t.id({ required: true, description: 'A `User.id`.' }),
+  specialization: t.string({ required: true, description: 'A `Specialization.code`.' }),
+})
+
+/** The id of the standing that the arguments name; throws InvalidInput. */
+export const standingIn = ({ userId, specialization }: { readonly userId: string; readonly specialization: string }) =>
+  standingOf(localId('User', userId, 'userId'), codeIn(specialization, 'specialization'))

@@ -1,114 +1,103 @@
-import { builder, localId, unlessShown } from '../api/builder.ts'
+import { builder, unlessShown } from '../api/builder.ts'
+import { showError, showRoot } from '../api/domainError.ts'
 import { Prisma, type SpecializationProgress as ProgressRow } from '../generated/prisma/client.ts'
-import { showError, showRoot } from '../api/mutation.ts'
+import { User } from '../identity/user.ts'
 import { ConsistencyType, RecommendedAction } from './consistency.ts'
-import { codeIn, codeOf, standingOf, userOf } from './id.ts'
-import { RecordNotFound, RecordsDisagree } from './standingAggregate.ts'
+import { codeOf, standingArgs, standingIn, userOf } from './id.ts'
+import { RecordNotFound, RecordsDisagree } from './standingError.ts'
 import type { StandingView } from './standingState.ts'
-import { visibleTo } from './visibility.ts'
+import { seenBy, visibleTo } from './visibility.ts'
 
-/** How far somebody is in a specialization: for the person, instructors and admins. */
+/** A user's progress in a specialization. Visible to the user, instructors and admins. */
 export const SpecializationProgress = builder.prismaNode('SpecializationProgress', {
-  description: 'How far somebody is in a specialization.',
+  description: 'A user’s progress in a specialization: the level and the totals.',
   nullable: true,
   id: { resolve: ({ id }) => id },
   findUnique: (id, { viewer }) => ({ id, AND: visibleTo(viewer) }),
-  authScopes: ({ userId }) => unlessShown({ self: userId, instructor: true, admin: true }),
+  authScopes: ({ userId }) => unlessShown(seenBy(userId)),
   fields: (t) => ({
     version: t.exposeInt('version', {
-      description: 'Counts its changes, and those of the license, from 1; what `expectedVersion` is compared with.',
+      description:
+        'The number of changes of the progress and its license, from 1. Mutations compare `expectedVersion` with it.',
     }),
-    user: t.relation('user', { nullable: true, description: 'Whose it is.' }),
-    specialization: t.relation('specialization', { nullable: true, description: 'In what.' }),
-    currentLevel: t.exposeInt('currentLevel', { description: 'The level; the license has the same.' }),
-    totalXp: t.exposeInt('totalXp', { description: 'All XP that was gained, less what was taken back.' }),
-    completedSessions: t.exposeInt('completedSessions', { description: 'How many sessions were completed.' }),
+    user: t.relation('user', { nullable: true, description: 'The user whose progress this is.' }),
+    specialization: t.relation('specialization', { nullable: true, description: 'The specialization.' }),
+    currentLevel: t.exposeInt('currentLevel', { description: 'The level. The license has the same.' }),
+    totalXp: t.exposeInt('totalXp', { description: 'The XP gained, minus what was subtracted.' }),
+    completedSessions: t.exposeInt('completedSessions', { description: 'The number of completed sessions.' }),
     theoryHours: t.float({
-      description: 'Hours of theory, to the hundredth; 0 where hours are not counted.',
+      description: 'Hours of theory, with two decimals at most; 0 if the specialization does not count hours.',
       resolve: ({ theoryHours }) => theoryHours.toNumber(),
     }),
     practiceHours: t.float({
-      description: 'Hours of practice, to the hundredth; 0 where hours are not counted.',
+      description: 'Hours of practice, with two decimals at most; 0 if the specialization does not count hours.',
       resolve: ({ practiceHours }) => practiceHours.toNumber(),
     }),
   }),
 })
 
-/** Progress as it was committed, as the API shows it. */
-export const shownProgress = ({ id, version, progress }: StandingView): ProgressRow | null =>
-  progress && {
-    ...progress,
-    id,
-    version,
-    userId: userOf(id),
-    code: codeOf(id),
-    theoryHours: new Prisma.Decimal(progress.theoryHours),
-    practiceHours: new Prisma.Decimal(progress.practiceHours),
+/** A committed progress as the API shows it. The standing must have begun. */
+export function shownProgress({ id, version, progress }: StandingView): ProgressRow {
+  const { theoryHours, practiceHours, ...others } = progress! // from version 1
+  return {
+    ...others,
+    ...{ id, version, userId: userOf(id), code: codeOf(id) },
+    theoryHours: new Prisma.Decimal(theoryHours),
+    practiceHours: new Prisma.Decimal(practiceHours),
   }
+}
 
-showRoot<StandingView>('SpecializationProgress', (view) => shownProgress(view)!)
+showRoot('SpecializationProgress', shownProgress)
 
 builder.queryField('specializationProgress', (t) =>
   t.prismaField({
     type: SpecializationProgress,
     nullable: true,
-    description: 'How far somebody is in a specialization; null if they have not begun or the viewer may not see it.',
-    args: {
-      userId: t.arg.id({ description: 'As `User.id`.' }),
-      specialization: t.arg.string({ description: 'As `Specialization.code`.' }),
-    },
-    resolve: (query, _, { userId, specialization }, { db, viewer }) =>
-      db.specializationProgress.findFirst({
-        ...query,
-        where: {
-          id: standingOf(localId('User', userId, 'userId'), codeIn(specialization, 'specialization')),
-          AND: visibleTo(viewer),
-        },
-      }),
+    description: 'A user’s progress in a specialization; null if the user has not begun or the viewer may not see it.',
+    args: standingArgs(t.arg),
+    resolve: (query, _, standing, { db, viewer }) =>
+      db.specializationProgress.findFirst({ ...query, where: { id: standingIn(standing), AND: visibleTo(viewer) } }),
   }),
 )
 
-builder.prismaObjectField('User' as never, 'specializationProgress', (t) =>
-  t.relatedConnection(
-    'specializationProgress' as never,
-    {
-      cursor: 'id',
-      nullable: true,
-      totalCount: true,
-      description:
-        'How far they are in each specialization that they have begun; for themselves, instructors and admins.',
-      authScopes: ({ id }: { id: string }) => ({ $any: { self: id, instructor: true, admin: true } }),
-      query: { orderBy: { code: 'asc' } },
-    } as never,
-  ),
+builder.prismaObjectField(User, 'specializationProgress', (t) =>
+  t.relatedConnection('specializationProgress', {
+    cursor: 'id',
+    nullable: true,
+    totalCount: true,
+    description:
+      'The user’s progress in each specialization that they have begun, ordered by specialization. For the user, instructors and admins.',
+    authScopes: ({ id }) => ({ $any: seenBy(id) }),
+    query: { orderBy: { code: 'asc' } },
+  }),
 )
 
 showError(
   RecordsDisagree,
-  'Progress and license do not say the same, so that there is nothing to go on from. An admin has to mend that first.',
+  'Progress and license have different levels, or one of them is missing. An admin must sync them first, with `syncRecords`.',
   (t) => ({
     recommendedAction: t.field({
       type: RecommendedAction,
-      description: 'What mends it.',
+      description: 'How to repair it.',
       resolve: ({ consistency }) => consistency.recommendedAction,
     }),
     consistency: t.field({
       type: ConsistencyType,
-      description: 'What was found.',
+      description: 'How the two records differ.',
       resolve: ({ consistency }) => consistency,
     }),
   }),
 )
 
-/** One of the two records that are kept of a standing. */
+/** One of the two records of a standing. */
 export const RecordSource = builder.enumType('RecordSource', {
-  description: 'One of the two records that are kept of somebody in a specialization.',
+  description: 'One of the two records of a user in a specialization.',
   values: {
-    PROGRESS: { description: 'The progress: right where the person earned the level.' },
-    LICENSE: { description: 'The license: right where somebody advanced the license itself.' },
+    PROGRESS: { description: 'The progress: it is right if the user earned the level.' },
+    LICENSE: { description: 'The license: it is right if somebody changed the license itself.' },
   } as const,
 })
 
-showError(RecordNotFound, 'The record that was to be gone by is not there.', (t) => ({
-  record: t.expose('record', { type: RecordSource, description: 'Which.' }),
+showError(RecordNotFound, 'The record chosen as the source does not exist.', (t) => ({
+  record: t.expose('record', { type: RecordSource, description: 'The record that does not exist.' }),
 }))

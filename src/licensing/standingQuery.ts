@@ -4,8 +4,8 @@ import { codeOf, userOf } from './id.ts'
 import { licenseColumns, progressColumns, progressionColumns, type StandingState } from './standingState.ts'
 
 /**
- * The progress with its license, in that order, and what the specialization asks. Every change of level is read with the
- * slice EVERYTHING, or where there is no progress. LATERAL … OFFSET 0: one look-up by the key for each.
+ * Reads each progress, its license, and the specialization. The changes of level are read only with the slice
+ * EVERYTHING, or if there is no progress. LATERAL … OFFSET 0 makes PostgreSQL look each row up by its key.
  */
 export const readStandings = ({ ids, slices }: Wanted) => sql`
   select json_build_object('id', w.id, 'version', coalesce(p.version, 0),
@@ -33,7 +33,7 @@ interface StandingRow extends Pick<StandingState, 'id' | 'version' | 'specializa
   readonly progressions: readonly (readonly unknown[])[] | null
 }
 
-/** What `readStandings` returned; also of standings that have not begun, with version 0. */
+/** The states of the rows that `readStandings` returned. A standing that has not begun has version 0. */
 export const loadStandings = (rows: readonly StandingRow[]): StandingState[] =>
   rows.map(({ progress, license, progressions, specialization, ...row }) => ({
     ...row,

@@ -1,17 +1,17 @@
 import { builder } from '../api/builder.ts'
 import { Forbidden, InvalidInput, Unauthenticated } from '../commit/errors.ts'
+import { mayAdvance } from './standingRules.ts'
 import { updateLevelField } from './updateLevel.ts'
-import { mayAdvance } from './standingAggregate.ts'
 
-/** The most levels that are set in one request. */
+/** The most levels that one request sets. */
 const MOST = 500
 
-const { input: UpdateLevelInput, payload: UpdateLevelPayload, errors, carryOut } = updateLevelField
+const { input: UpdateLevelInput, payload: UpdateLevelPayload, errors, run } = updateLevelField
 
-type Outcome = Awaited<ReturnType<typeof carryOut>> | Error
+type Outcome = Awaited<ReturnType<typeof run>> | Error
 
-/** Named as it was sent: an item's mistake is the item's. */
-function at(i: number, error: Error): Error {
+/** The error of item `i`; an invalid input has the item's path. */
+function errorAt(i: number, error: Error): Error {
   if (!(error instanceof InvalidInput)) return error
   const field = error.field.replace(/^input\b/, `input.items[${i}]`)
   return new InvalidInput(
@@ -21,17 +21,18 @@ function at(i: number, error: Error): Error {
 }
 
 const UpdateLevelsInput = builder.inputType('UpdateLevelsInput', {
-  description: 'What updateLevels needs to know.',
+  description: 'Input for updateLevels.',
   fields: (t) => ({
     items: t.field({
       type: [UpdateLevelInput],
-      description: `What to do, 1 to ${MOST} of it, each with a key of its own.`,
+      description: `The levels to set, 1 to ${MOST}. Each item has its own key.`,
     }),
   }),
 })
 
-const UpdateLevelsPayload = builder.objectRef<readonly Outcome[]>('UpdateLevelsPayload').implement({
-  description: 'What became of each item.',
+/** What updateLevels did, item by item. */
+export const UpdateLevelsPayload = builder.objectRef<readonly Outcome[]>('UpdateLevelsPayload').implement({
+  description: 'What updateLevels did, item by item.',
   fields: (t) => ({
     results: t.field({
       type: [UpdateLevelPayload],
@@ -39,35 +40,35 @@ const UpdateLevelsPayload = builder.objectRef<readonly Outcome[]>('UpdateLevelsP
         types: [...errors],
         union: {
           name: 'UpdateLevelsItemResult',
-          description: 'What became of an item: as if it had been asked for by itself, by updateLevel.',
+          description: 'The result of an item: the same as if it were sent by itself, with updateLevel.',
         },
       },
-      description: 'One for each item, in their order.',
-      resolve: (outcomes) => outcomes as never,
+      description: 'One result for each item, in the order of the items.',
+      // itemErrors takes errors as items; its types don't say so
+      resolve: (outcomes) => outcomes as readonly Exclude<Outcome, Error>[],
     }),
     succeeded: t.int({
-      description: 'How many items were carried out, now or before under their key.',
+      description: 'The number of items that succeeded, by this request or by an earlier one with the same key.',
       resolve: (outcomes) => outcomes.filter((outcome) => !(outcome instanceof Error)).length,
     }),
     failed: t.int({
-      description: 'How many items were not carried out; each says why.',
+      description: 'The number of items that failed. The result of each is its error.',
       resolve: (outcomes) => outcomes.filter((outcome) => outcome instanceof Error).length,
     }),
   }),
 })
 
-// Many requests and no transaction around them: commit() carries out together what comes together, and an item that
-// fails fails alone.
+// One request for each item, without a transaction around them. commit() batches them, and isolates those that fail.
 builder.mutationField('updateLevels', (t) =>
   t.field({
     type: UpdateLevelsPayload,
-    description: `Sets many levels, as updateLevel sets one; for instructors and admins. Each item stands alone: one that cannot be carried out fails by itself, and the others are done. At most ${MOST} at once.`,
-    args: { input: t.arg({ type: UpdateLevelsInput, description: 'What is asked.' }) },
+    description: `Sets up to ${MOST} levels, each as updateLevel does. If an item fails, the others are still done. For instructors, but not about themselves, and for admins.`,
+    args: { input: t.arg({ type: UpdateLevelsInput, description: 'Input for updateLevels.' }) },
     errors: {
       types: [Unauthenticated, Forbidden, InvalidInput],
       union: {
         name: 'UpdateLevelsResult',
-        description: 'What updateLevels is answered with: what became of each item, or why none was looked at.',
+        description: 'The payload of updateLevels, or the reason why no item was tried.',
       },
     },
     resolve: (_, { input: { items } }, context) => {
@@ -79,9 +80,7 @@ builder.mutationField('updateLevels', (t) =>
           `input.items has ${items.length} items. Wanted are 1 to ${MOST}; send others in another request.`,
         )
       return Promise.all(
-        items.map(
-          (item, i): Promise<Outcome> => carryOut(item as never, context).catch((error: Error) => at(i, error)),
-        ),
+        items.map((item, i): Promise<Outcome> => run(item, context).catch((error: Error) => errorAt(i, error))),
       )
     },
   }),

@@ -14,7 +14,7 @@ import type { Viewer } from '../api/context.ts'
 import { type Follow, type Item, textOf } from '../journal/follow.ts'
 import { rootChannel, type Tail } from '../journal/tail.ts'
 import { Arrivals } from './arrivals.ts'
-import { type LaggingItem, Opened, type Stream } from '../api/stream.ts'
+import { type LaggingItem, OpenedStream, type Stream } from '../api/stream.ts'
 
 export interface SubscriptionsOptions {
   readonly surroundings: Surroundings
@@ -83,8 +83,8 @@ export class Subscriptions {
    * without, they come of it.
    */
   readonly subscribe = async (args: ExecutionArgs): Promise<AsyncIterable<ExecutionResult> | ExecutionResult> => {
-    const opened = (await createSourceEventStream(args)) as Opened | ExecutionResult
-    if (!(opened instanceof Opened)) return opened
+    const opened = (await createSourceEventStream(args)) as OpenedStream | ExecutionResult
+    if (!(opened instanceof OpenedStream)) return opened
     const context = args.contextValue as Context
     const arrivals = new Arrivals(context.sink !== undefined)
     const sink = context.sink ?? arrivals
@@ -205,7 +205,7 @@ class Subscriber {
   readonly arrivals: Arrivals
   readonly #all: Subscriptions
   readonly #args: ExecutionArgs
-  readonly #opened: Opened
+  readonly #opened: OpenedStream
   readonly #sink: Sink
   readonly #asked: string
   readonly #undo: (() => void)[] = []
@@ -222,7 +222,14 @@ class Subscriber {
   #cursor: string | undefined
   #over = false
 
-  constructor(all: Subscriptions, args: ExecutionArgs, opened: Opened, viewer: Viewer, sink: Sink, arrivals: Arrivals) {
+  constructor(
+    all: Subscriptions,
+    args: ExecutionArgs,
+    opened: OpenedStream,
+    viewer: Viewer,
+    sink: Sink,
+    arrivals: Arrivals,
+  ) {
     this.#all = all
     this.#args = args
     this.#opened = opened

@@ -1,81 +1,21 @@
-import type { Verb } from '../commit/aggregate.ts'
-import { builder, localId } from '../api/builder.ts'
-import { InvalidInput } from '../commit/errors.ts'
-import { idOf } from '../commit/derivedId.ts'
+import { builder } from '../api/builder.ts'
+import { localId } from '../api/globalId.ts'
 import { mutation } from '../api/mutation.ts'
-import { Plan, shownPlan } from './plan.ts'
+import type { Verb } from '../commit/aggregate.ts'
+import { idOf } from '../commit/derivedId.ts'
 import { mayChange, PlanNotFound, plans, workoutView } from './planAggregate.ts'
-import type { NewWorkout, Planning, WorkoutView } from './planState.ts'
-import { detailsIn, titleIn } from './text.ts'
-import { shownWorkout, Workout } from './workout.ts'
+import type { NewWorkout, Planning } from './planState.ts'
+import { checkCount, type WorkoutsAnswer, workoutsIn } from './severalWorkouts.ts'
+import { parseDetails, parseTitle } from './text.ts'
 
-/** The most workouts that are added at once. */
+/** The most workouts in one request. */
 const MOST = 100
 
-const WorkoutInput = builder.inputType('WorkoutInput', {
-  description: 'A workout that is to be in a plan.',
-  fields: (t) => ({
-    title: t.string({ description: 'What it is to be called: one line of 1 to 200 characters.' }),
-    details: t.string({
-      required: false,
-      description: 'What it consists of, as plain text of 10,000 characters at most.',
-    }),
-  }),
-})
-
-mutation('addWorkouts', {
-  verb: () => addWorkouts,
-  description: 'Adds workouts at the end of a plan of the viewer’s, all of them or none.',
-  failed: 'Failed to add the workouts.',
-  keyRequired: true,
-  input: (t) => ({
-    planId: t.id({ description: 'The plan.' }),
-    workouts: t.field({ type: [WorkoutInput], description: 'The workouts, in order; 1 to 100.' }),
-  }),
-  ask({ planId: given, workouts, idempotencyKey }, { id: actorId }) {
-    const planId = localId('Plan', given, 'input.planId')
-    if (workouts.length < 1 || workouts.length > MOST)
-      throw new InvalidInput(
-        'input.workouts',
-        `input.workouts has ${workouts.length} workouts. Wanted are 1 to ${MOST}.`,
-      )
-    return {
-      planId,
-      workouts: workouts.map((workout, i) => {
-        const title = titleIn(workout.title, `input.workouts[${i}].title`)
-        const details = detailsIn(workout.details ?? '', `input.workouts[${i}].details`)
-        return {
-          id: `${planId}.${idOf(JSON.stringify(['workout', actorId, idempotencyKey, i, title, details]))}`,
-          title,
-          details,
-        }
-      }),
-    }
-  },
-  payload: (t) => ({
-    plan: t.field({
-      type: Plan,
-      description: 'The plan, as it was committed.',
-      resolve: ({ view }) => shownPlan(view),
-    }),
-    workouts: t.field({
-      type: [Workout],
-      description: 'The workouts that were added, in order.',
-      resolve: ({ answer }) => answer.workouts.map(shownWorkout),
-    }),
-  }),
-  errors: [PlanNotFound],
-})
-
-export interface AddWorkoutsAnswer {
-  readonly workouts: readonly WorkoutView[]
-}
-
 /**
- * Workouts are added at the end; their ids follow from who asks, their key and what they ask, so that however late it
- * is asked again, they are the same.
+ * Adds workouts at the end of a plan. Their ids are derived from the actor, the key and the input, so that a retry adds
+ * no workout twice, even after the key is forgotten.
  */
-export const addWorkouts: Verb<Planning, { planId: string; workouts: readonly NewWorkout[] }, AddWorkoutsAnswer> = {
+export const addWorkouts: Verb<Planning, { planId: string; workouts: readonly NewWorkout[] }, WorkoutsAnswer> = {
   name: 'addWorkouts',
   aggregate: plans,
   root: ({ planId }) => planId,
@@ -89,3 +29,41 @@ export const addWorkouts: Verb<Planning, { planId: string; workouts: readonly Ne
 
   answer: (state, { workouts }) => ({ workouts: workouts.map(({ id }) => workoutView(state, id)) }),
 }
+
+const WorkoutInput = builder.inputType('WorkoutInput', {
+  description: 'A workout to add to a plan.',
+  fields: (t) => ({
+    title: t.string({
+      description: 'The title, shown in lists and in the calendar: one line of 1 to 200 characters.',
+    }),
+    details: t.string({
+      required: false,
+      description: 'The instructions, as plain text of 10,000 characters at most.',
+    }),
+  }),
+})
+
+mutation(addWorkouts, {
+  description: 'Adds workouts at the end of a plan of the viewer’s, all of them or none.',
+  failed: 'Failed to add the workouts.',
+  keyRequired: true,
+  input: (t) => ({
+    planId: t.id({ description: 'The plan.' }),
+    workouts: t.field({ type: [WorkoutInput], description: 'The workouts, in order; 1 to 100.' }),
+  }),
+  ask({ planId: given, workouts, idempotencyKey }, { id: actorId }) {
+    const planId = localId('Plan', given, 'input.planId')
+    checkCount('workouts', workouts, MOST)
+    return {
+      planId,
+      workouts: workouts.map((workout, i) => {
+        const title = parseTitle(workout.title, `input.workouts[${i}].title`)
+        const details = parseDetails(workout.details ?? '', `input.workouts[${i}].details`)
+        const name = JSON.stringify(['workout', actorId, idempotencyKey, i, title, details])
+        return { id: `${planId}.${idOf(name)}`, title, details }
+      }),
+    }
+  },
+  payload: workoutsIn,
+  errors: [PlanNotFound],
+})

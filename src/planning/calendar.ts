@@ -1,41 +1,41 @@
 import { builder } from '../api/builder.ts'
 import type { Context, Load } from '../api/context.ts'
-import { sql } from '../database/client.ts'
 import { InvalidInput } from '../commit/errors.ts'
+import { sql } from '../database/client.ts'
 import type { WorkoutSelection as SelectionRow, Workout as WorkoutRow } from '../generated/prisma/client.ts'
 import { midnight, type ShownSelection, WorkoutSelection } from './selection.ts'
 
-/** The most days that are shown at once: a leap year. */
+/** The most days in one calendar: a leap year. */
 const MOST_DAYS = 366
 const DAY = 86_400_000
 
-/** A day of a plan's calendar, with all that is to be done on it. */
+/** A day of a plan's calendar, with the selections of that day. */
 interface Day {
   readonly day: string
   readonly selections: readonly ShownSelection[]
 }
 
-/** A day of a plan's calendar. */
+/** A day of a plan's calendar, by time of day. */
 export const PlanDay = builder.objectRef<Day>('PlanDay').implement({
-  description: 'A day of a plan’s calendar. Each time of day has what is to be done then, in the order of the plan.',
+  description: 'A day of a plan’s calendar. Within a time of day, workouts are in the order of the plan.',
   fields: (t) => {
     const at = (time: SelectionRow['timeOfDay'], when: string) =>
       t.field({
         type: [WorkoutSelection],
-        description: `What is to be done ${when}.`,
+        description: `The workouts scheduled for ${when}.`,
         resolve: ({ selections }) => selections.filter(({ timeOfDay }) => timeOfDay === time),
       })
     return {
-      day: t.expose('day', { type: 'LocalDate', description: 'Which day.' }),
-      morning: at('MORNING', 'in the morning'),
-      afternoon: at('AFTERNOON', 'in the afternoon'),
-      evening: at('EVENING', 'in the evening'),
-      anytime: at(null, 'that day, at no certain time'),
+      day: t.expose('day', { type: 'LocalDate', description: 'The date of this day.' }),
+      morning: at('MORNING', 'the morning'),
+      afternoon: at('AFTERNOON', 'the afternoon'),
+      evening: at('EVENING', 'the evening'),
+      anytime: at(null, 'this day without a time of day'),
     }
   },
 })
 
-/** The days of a plan from one to another, those with nothing to do among them; throws InvalidInput. */
+/** Returns each day of a plan from `from` to `to`, days without workouts included. Throws InvalidInput. */
 export async function calendar(planId: string, from: string, to: string, context: Context): Promise<Day[]> {
   const [first, last] = [midnight(from).getTime(), midnight(to).getTime()]
   const count = (last - first) / DAY + 1
@@ -44,7 +44,7 @@ export async function calendar(planId: string, from: string, to: string, context
   if (count > MOST_DAYS)
     throw new InvalidInput(
       'to',
-      `From ${from} to ${to} it is ${count.toLocaleString('en')} days. Wanted are ${MOST_DAYS} at most; ask for the others apart.`,
+      `From ${from} to ${to}, the calendar has ${count.toLocaleString('en')} days. Wanted are ${MOST_DAYS} at most.`,
     )
   const byDay = new Map<number, ShownSelection[]>()
   for (const selection of await context.load(selectedBetween, { planId, from, to })) {
@@ -63,14 +63,19 @@ interface Range {
   readonly to: string
 }
 
-/** What is to be done in plans between days, each with its workout: one query, however many plans and days. */
+/** The selections of plans in ranges of days, with their workouts: one query, however many plans and days. */
 const selectedBetween: Load<Range, ShownSelection[]> = async (ranges, { db }) => {
   const found = await db.$queryRaw<
     (WorkoutRow & Omit<SelectionRow, 'id'> & { range: number; selectionId: string })[]
   >(sql`
-    select x.i::int as range, w.*, s.id as "selectionId", s."workoutId", s."currentPlanDay", s."timeOfDay"::text as "timeOfDay", s."updatedAt"
-    from unnest(${ranges.map(({ planId }) => planId)}::text[], ${ranges.map(({ from }) => from)}::date[], ${ranges.map(({ to }) => to)}::date[]) with ordinality as x (p, a, b, i)
-    join "Workout" w on w."planId" = x.p join "WorkoutSelection" s on s."workoutId" = w.id and s."currentPlanDay" between x.a and x.b
+    select x.i::int as range, w.*,
+      s.id as "selectionId", s."workoutId", s."currentPlanDay", s."timeOfDay"::text as "timeOfDay", s."updatedAt"
+    from unnest(
+      ${ranges.map(({ planId }) => planId)}::text[],
+      ${ranges.map(({ from }) => from)}::date[],
+      ${ranges.map(({ to }) => to)}::date[]) with ordinality as x (p, a, b, i)
+    join "Workout" w on w."planId" = x.p
+    join "WorkoutSelection" s on s."workoutId" = w.id and s."currentPlanDay" between x.a and x.b
     order by w.position, w.id`)
   const shown: ShownSelection[][] = ranges.map(() => [])
   for (const { range, selectionId, workoutId, currentPlanDay, timeOfDay, updatedAt, ...row } of found) {

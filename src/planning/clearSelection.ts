@@ -1,51 +1,33 @@
-import type { Verb } from '../commit/aggregate.ts'
-import { localId } from '../api/builder.ts'
 import { mutation } from '../api/mutation.ts'
-import { Plan, shownPlan } from './plan.ts'
-import { mayChange, planOf, plans, WorkoutNotFound, workoutIn, workoutView } from './planAggregate.ts'
-import type { Planning, WorkoutView } from './planState.ts'
-import { shownWorkout, Workout } from './workout.ts'
+import type { Verb } from '../commit/aggregate.ts'
+import { ofWorkout, type OwnWorkout, type WorkoutAnswer, workoutAnswer, workoutIn, workoutInput } from './ownWorkout.ts'
+import { existingWorkout } from './planAggregate.ts'
+import type { Planning } from './planState.ts'
 
-mutation('clearSelection', {
-  verb: () => clearSelection,
-  description:
-    'Takes back all that was said of when a workout of the viewer’s is to be done. Where nothing was, it is a success that says so.',
-  failed: 'Failed to clear the selection.',
-  input: (t) => ({ workoutId: t.id({ description: 'The workout.' }) }),
-  ask: ({ workoutId }) => ({ workoutId: localId('Workout', workoutId, 'input.workoutId') }),
-  payload: (t) => ({
-    plan: t.field({
-      type: Plan,
-      description: 'The plan, as it was committed.',
-      resolve: ({ view }) => shownPlan(view),
-    }),
-    workout: t.field({
-      type: Workout,
-      description: 'The workout, as it was committed.',
-      resolve: ({ answer }) => shownWorkout(answer.workout),
-    }),
-    cleared: t.boolean({
-      description: 'False: there was no selection, and nothing was changed.',
-      resolve: ({ answer }) => answer.cleared,
-    }),
-  }),
-  errors: [WorkoutNotFound],
-})
-
-export interface ClearSelectionAnswer {
-  readonly workout: WorkoutView
-  /** False: there was nothing to clear. */
+/** The workout, and whether it had a selection. */
+export interface ClearSelectionAnswer extends WorkoutAnswer {
   readonly cleared: boolean
 }
 
-/** A workout's selection goes; where there is none, nothing changes. */
-export const clearSelection: Verb<Planning, { workoutId: string }, ClearSelectionAnswer> = {
+/** Clears the selection of a workout. If there is none, nothing changes. */
+export const clearSelection: Verb<Planning, OwnWorkout, ClearSelectionAnswer> = {
   name: 'clearSelection',
-  aggregate: plans,
-  root: ({ workoutId }) => planOf(workoutId),
-  slice: ({ workoutId }) => [workoutId],
-  may: (state, { workoutId }, actor) => mayChange(state, actor, workoutId),
+  ...ofWorkout,
   decide: (state, { workoutId }) =>
-    workoutIn(state, workoutId).selection ? [{ kind: 'selectionCleared', workoutId }] : [],
-  answer: (state, { workoutId }, events) => ({ workout: workoutView(state, workoutId), cleared: events.length > 0 }),
+    existingWorkout(state, workoutId).selection ? [{ kind: 'selectionCleared', workoutId }] : [],
+  answer: (state, workout, events) => ({ ...workoutAnswer(state, workout), cleared: events.length > 0 }),
 }
+
+mutation(clearSelection, {
+  description:
+    'Clears the selection of a workout of the viewer’s: its day and its time of day. If there is no selection, nothing changes, and the answer says so.',
+  failed: 'Failed to clear the selection.',
+  ...workoutInput,
+  payload: (t) => ({
+    ...workoutIn(t),
+    cleared: t.boolean({
+      description: 'False: there was no selection, and nothing changed.',
+      resolve: ({ answer }) => answer.cleared,
+    }),
+  }),
+})

@@ -1,34 +1,14 @@
+import { mutation } from '../api/mutation.ts'
 import type { Verb } from '../commit/aggregate.ts'
 import { idOf } from '../commit/derivedId.ts'
-import { mutation } from '../api/mutation.ts'
-import { Plan, shownPlan } from './plan.ts'
+import { planIn } from './ownWorkout.ts'
 import { PlanNotFound, plans } from './planAggregate.ts'
 import type { Planning } from './planState.ts'
-import { titleIn } from './text.ts'
-
-mutation('createPlan', {
-  verb: () => createPlan,
-  description: 'Makes a plan for the viewer, without workouts.',
-  failed: 'Failed to create the plan.',
-  keyRequired: true,
-  input: (t) => ({ title: t.string({ description: 'What it is to be called: one line of 1 to 200 characters.' }) }),
-  ask({ title: given, idempotencyKey }, { id: ownerId }) {
-    const title = titleIn(given, 'input.title')
-    return { planId: idOf(JSON.stringify(['plan', ownerId, idempotencyKey, title])), ownerId, title }
-  },
-  payload: (t) => ({
-    plan: t.field({
-      type: Plan,
-      description: 'The plan, as it was committed.',
-      resolve: ({ view }) => shownPlan(view),
-    }),
-  }),
-  errors: [PlanNotFound],
-})
+import { parseTitle } from './text.ts'
 
 /**
- * A plan is made once; its id follows from who asks, their key and what they ask, so that however late it is asked
- * again, it is the same plan.
+ * Creates a plan. Its id is derived from the owner, the key and the title, so that a retry creates no second plan, even
+ * after the key is forgotten.
  */
 export const createPlan: Verb<Planning, { planId: string; ownerId: string; title: string }> = {
   name: 'createPlan',
@@ -43,3 +23,18 @@ export const createPlan: Verb<Planning, { planId: string; ownerId: string; title
 
   decide: ({ version }, { ownerId, title }) => (version ? [] : [{ kind: 'planCreated', ownerId, title }]),
 }
+
+mutation(createPlan, {
+  description: 'Creates a plan for the viewer, without workouts.',
+  failed: 'Failed to create the plan.',
+  keyRequired: true,
+  input: (t) => ({
+    title: t.string({ description: 'The title, shown in lists: one line of 1 to 200 characters.' }),
+  }),
+  ask({ title: given, idempotencyKey }, { id: ownerId }) {
+    const title = parseTitle(given, 'input.title')
+    return { planId: idOf(JSON.stringify(['plan', ownerId, idempotencyKey, title])), ownerId, title }
+  },
+  payload: planIn,
+  errors: [PlanNotFound],
+})

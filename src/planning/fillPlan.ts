@@ -3,7 +3,7 @@ import { mayAdminister } from '../identity/userAggregate.ts'
 import { plans } from './planAggregate.ts'
 import type { NewWorkout, PlanEvent, Planning } from './planState.ts'
 
-/** A plan, or a part of one, as it shall be. */
+/** A plan, or a part of one, as `fillPlan` makes it. */
 export interface PlanDefinition {
   readonly planId: string
   readonly ownerId: string
@@ -11,7 +11,7 @@ export interface PlanDefinition {
   readonly workouts: readonly NewWorkout[]
 }
 
-/** What filling a plan did. */
+/** Whether the plan was created, and how many workouts were added and revised. */
 export interface FillPlanAnswer {
   readonly created: boolean
   readonly added: number
@@ -19,8 +19,8 @@ export interface FillPlanAnswer {
 }
 
 /**
- * Makes workouts of a plan what they shall be: those that are not there are added, those that differ revised, others
- * left alone; nothing where all is so. For operators and admins.
+ * Makes the workouts of a plan match a definition: adds the missing ones, revises those that differ, and leaves all
+ * others alone. If all match, nothing changes. For operators and admins.
  */
 export const fillPlan: Verb<Planning, PlanDefinition, FillPlanAnswer> = {
   name: 'fillPlan',

@@ -1,37 +1,37 @@
-import { builder, localId, unlessShown } from '../api/builder.ts'
+import { builder, unlessShown } from '../api/builder.ts'
+import { localId } from '../api/globalId.ts'
+import { showError, showRoot } from '../api/domainError.ts'
 import type { Plan as PlanRow } from '../generated/prisma/client.ts'
 import { User } from '../identity/user.ts'
-import { showError, showRoot } from '../api/mutation.ts'
 import { calendar, PlanDay } from './calendar.ts'
 import { PlanNotFound } from './planAggregate.ts'
 import type { PlanView } from './planState.ts'
 import { plansOf } from './visibility.ts'
 
-/** One person's training plan: for them, and admins. */
+/** A training plan. Visible to its owner and to admins. */
 export const Plan = builder.prismaNode('Plan', {
-  description: 'A training plan of one person: workouts, and when they are to be done.',
+  description: 'A training plan of one user: workouts, and the days and times for which they are scheduled.',
   nullable: true,
   id: { resolve: ({ id }) => id },
   findUnique: (id, { viewer }) => ({ id, AND: plansOf(viewer) }),
-  // told: whoever may see a stream is told what it bears
   authScopes: ({ ownerId }) => unlessShown({ self: ownerId, admin: true }),
   fields: (t) => ({
     version: t.exposeInt('version', {
-      description: 'Counts its changes, from 1; what `expectedVersion` is compared with.',
+      description:
+        'The number of changes so far, from 1. Pass it as `expectedVersion` to refuse a change of another version.',
     }),
-    title: t.exposeString('title', { description: 'What it is called.' }),
-    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When it was made.' }),
-    owner: t.relation('owner', { nullable: true, description: 'Whose it is.' }),
+    title: t.exposeString('title', { description: 'The title, shown in lists.' }),
+    createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the plan was created.' }),
+    owner: t.relation('owner', { nullable: true, description: 'The user whose plan this is.' }),
     workouts: t.relatedConnection('workouts', {
       cursor: 'id',
       totalCount: true,
-      description: 'Its workouts, in their order.',
+      description: 'The workouts of the plan, by position.',
       query: { orderBy: [{ position: 'asc' }, { id: 'asc' }] },
     }),
     days: t.field({
       type: [PlanDay],
-      description:
-        'The calendar from one day to another, both included: each day with what is to be done, 366 days at most.',
+      description: 'The calendar: every day from `from` to `to`, both included, 366 at most, with its workouts.',
       args: {
         from: t.arg({ type: 'LocalDate', description: 'The first day.' }),
         to: t.arg({ type: 'LocalDate', description: 'The last day, not before `from`.' }),
@@ -41,7 +41,7 @@ export const Plan = builder.prismaNode('Plan', {
   }),
 })
 
-/** A plan as it was committed, as the API shows it. */
+/** A committed plan as the API shows it. */
 export const shownPlan = ({ workouts: _, removed: __, createdAt, ...view }: PlanView): PlanRow => ({
   ...view,
   createdAt: new Date(createdAt),
@@ -54,7 +54,7 @@ builder.queryField('plan', (t) =>
     type: Plan,
     nullable: true,
     description: 'A plan by its id; null if there is none or the viewer may not see it.',
-    args: { id: t.arg.id({ description: 'As `Plan.id`.' }) },
+    args: { id: t.arg.id({ description: 'A `Plan.id`.' }) },
     resolve: (query, _, { id }, { db, viewer }) =>
       db.plan.findFirst({ ...query, where: { id: localId('Plan', id, 'id'), AND: plansOf(viewer) } }),
   }),
@@ -65,7 +65,7 @@ builder.prismaObjectField(User, 'plans', (t) =>
     cursor: 'id',
     nullable: true,
     totalCount: true,
-    description: 'Their training plans, the newest first; for themselves and for admins.',
+    description: 'The user’s training plans, newest first. For the user and for admins.',
     authScopes: ({ id }) => ({ $any: { self: id, admin: true } }),
     query: { orderBy: [{ createdAt: 'desc' }, { id: 'asc' }] },
   }),
@@ -73,7 +73,7 @@ builder.prismaObjectField(User, 'plans', (t) =>
 
 showError(PlanNotFound, 'There is no such plan, or it is not the viewer’s.', (t) => ({
   planId: t.globalID({
-    description: 'The id that was asked for.',
+    description: 'The id that the request named.',
     resolve: ({ planId }) => ({ type: 'Plan', id: planId }),
   }),
 }))

@@ -1,6 +1,6 @@
 import { type Actor, type Aggregate, EVERYTHING, instant, type Wanted } from '../commit/aggregate.ts'
-import { join, type Sql, sql } from '../database/client.ts'
 import { DomainError } from '../commit/errors.ts'
+import { join, type Sql, sql } from '../database/client.ts'
 import {
   planColumns,
   type PlanEvent,
@@ -11,7 +11,7 @@ import {
   type WorkoutView,
 } from './planState.ts'
 
-/** There is no such plan, or not for this person. */
+/** The plan does not exist, or the actor may not change it. */
 export class PlanNotFound extends DomainError {
   readonly planId: string
   constructor(planId: string) {
@@ -20,7 +20,7 @@ export class PlanNotFound extends DomainError {
   }
 }
 
-/** There is no such workout, or not for this person. */
+/** The workout does not exist, or the actor may not change it. */
 export class WorkoutNotFound extends DomainError {
   readonly workoutId: string
   constructor(workoutId: string) {
@@ -29,17 +29,20 @@ export class WorkoutNotFound extends DomainError {
   }
 }
 
-/** The plan that a workout hangs below; its id says it. */
+/** The id of the plan that a workout belongs to: `<plan>.<workout>`. */
 export const planOf = (workoutId: string) => workoutId.split('.', 1)[0]!
 
-/** Only its owner changes a plan; to all others it is told that there is none, or no such workout. */
+/**
+ * Throws unless the actor owns the plan. Others get the same error as for a plan, or a workout, that does not exist, so
+ * that errors do not reveal which ids exist.
+ */
 export function mayChange({ id, ownerId }: PlanState, actor: Actor, workoutId?: string): void {
   if (actor.id === ownerId) return
   throw workoutId === undefined ? new PlanNotFound(id) : new WorkoutNotFound(workoutId)
 }
 
-/** Throws WorkoutNotFound if the plan hasn't the workout. */
-export function workoutIn({ workouts }: PlanState, workoutId: string): WorkoutState {
+/** Returns a workout of the plan. Throws WorkoutNotFound if there is none. */
+export function existingWorkout({ workouts }: PlanState, workoutId: string): WorkoutState {
   const workout = workouts[workoutId]
   if (!workout) throw new WorkoutNotFound(workoutId)
   return workout
@@ -47,13 +50,13 @@ export function workoutIn({ workouts }: PlanState, workoutId: string): WorkoutSt
 
 /** A workout as it will be committed, without its details. */
 export function workoutView(state: PlanState, id: string): WorkoutView {
-  const { position, title, selection } = workoutIn(state, id)
+  const { position, title, selection } = existingWorkout(state, id)
   return { id, position, title, selection }
 }
 
 /**
- * The rows of roots come first, since UNION ALL keeps its order; the others fill in what those have. LATERAL … OFFSET 0:
- * one look-up by the whole key for each, whatever number of rows the planner expects.
+ * The rows of plans come first: UNION ALL keeps this order, and `load` needs a plan before its workouts. `lateral (…
+ * offset 0)` makes PostgreSQL look up each workout by its whole key, however many rows the planner expects.
  */
 function read({ ids, slices }: Wanted): Sql {
   const named = ids.flatMap((id) =>
@@ -188,7 +191,7 @@ const withWorkouts = (state: PlanState, changed: readonly (readonly [id: string,
   workouts: { ...state.workouts, ...Object.fromEntries(changed) },
 })
 
-/** The workouts that an event is about, with their details where the event has them. */
+/** The ids of the workouts that an event changed, and their details if the event has them. */
 function touched(
   event: Exclude<PlanEvent, { kind: 'planCreated' | 'workoutRemoved' }>,
 ): { readonly id: string; readonly details?: string }[] {

@@ -1,102 +1,87 @@
 import { encodeGlobalID } from '@pothos/plugin-relay'
-import { builder, localId, SHOWN } from '../api/builder.ts'
-import type { Context } from '../api/context.ts'
-import { whole } from '../commit/aggregate.ts'
-import type { ChangeItem, SnapshotItem } from '../journal/follow.ts'
+import { builder, SHOWN } from '../api/builder.ts'
+import { localId } from '../api/globalId.ts'
+import { followRoot, stream } from '../api/stream.ts'
 import { Plan, shownPlan } from './plan.ts'
 import { plans } from './planAggregate.ts'
-import type { PlanState, PlanView } from './planState.ts'
+import type { PlanView } from './planState.ts'
 import { plansOf } from './visibility.ts'
 import { shownWorkout, Workout } from './workout.ts'
-import { change } from '../api/change.ts'
-import { NotFound, stream, Why } from '../api/stream.ts'
-
-const PlanSnapshot = builder.objectRef<SnapshotItem<PlanState>>('PlanSnapshot').implement({
-  description: 'A plan as it is, whole, at one version.',
-  fields: (t) => ({
-    why: t.expose('why', { type: Why, description: 'Why this is told, and not a change.' }),
-    cursor: t.expose('cursor', {
-      type: 'Cursor',
-      description: 'Behind this; what to give as `after` to go on from here.',
-    }),
-    version: t.exposeInt('version', { description: 'The version that it is at.' }),
-    plan: t.field({
-      type: Plan,
-      grantScopes: SHOWN,
-      description: 'The plan at this version.',
-      resolve: ({ present }) => shownPlan(plans.view(present)),
-    }),
-    workouts: t.field({
-      type: [Workout],
-      description: 'Its workouts at this version, in their order, with their selections.',
-      resolve: ({ present: { workouts } }) =>
-        Object.entries(workouts)
-          .map(([id, workout]) => shownWorkout({ id, ...workout }))
-          .sort((a, b) => a.position - b.position),
-    }),
-  }),
-})
-
-const PlanChange = builder.objectRef<ChangeItem>('PlanChange').implement({
-  description: 'One change of a plan, as it was committed.',
-  fields: (t) => ({
-    ...change(t),
-    kind: t.field({ type: Kind, description: 'What happened.', resolve: ({ event }) => event.kind as never }),
-    plan: t.field({
-      type: Plan,
-      grantScopes: SHOWN,
-      description: 'The plan as this change left it.',
-      resolve: ({ event }) => shownPlan(event.view as PlanView),
-    }),
-    workouts: t.field({
-      type: [Workout],
-      description:
-        'The workouts that were changed, with their selections, as this change left them; in the order of the plan.',
-      resolve: ({ event }) => ((event.view as PlanView).workouts ?? []).map(shownWorkout),
-    }),
-    removedWorkoutIds: t.idList({
-      description: 'The ids of the workouts that were removed.',
-      resolve: ({ event }) => ((event.view as PlanView).removed ?? []).map((id) => encodeGlobalID('Workout', id)),
-    }),
-  }),
-})
 
 const Kind = builder.enumType('PlanChangeKind', {
   description: 'What can happen to a plan.',
   values: {
-    PLAN_CREATED: { value: 'planCreated', description: 'It was made.' },
-    WORKOUTS_ADDED: { value: 'workoutsAdded', description: 'It has more workouts.' },
+    PLAN_CREATED: { value: 'planCreated', description: 'The plan was created.' },
+    WORKOUTS_ADDED: { value: 'workoutsAdded', description: 'Workouts were added at the end.' },
     WORKOUTS_REVISED: {
       value: 'workoutsRevised',
-      description: 'Titles and details of workouts are those of a file that was imported.',
+      description: 'An import from a file changed titles or details of workouts.',
     },
-    WORKOUT_RENAMED: { value: 'workoutRenamed', description: 'A workout has another title.' },
-    WORKOUT_REMOVED: { value: 'workoutRemoved', description: 'A workout is gone, and its selection with it.' },
-    SELECTIONS_UPDATED: { value: 'selectionsUpdated', description: 'Workouts are to be done at another time.' },
-    SELECTION_CLEARED: { value: 'selectionCleared', description: 'It is no longer said when a workout is to be done.' },
+    WORKOUT_RENAMED: { value: 'workoutRenamed', description: 'The title of a workout was changed.' },
+    WORKOUT_REMOVED: { value: 'workoutRemoved', description: 'A workout was removed, and its selection with it.' },
+    SELECTIONS_UPDATED: {
+      value: 'selectionsUpdated',
+      description: 'The day or the time of day of workouts was changed.',
+    },
+    SELECTION_CLEARED: { value: 'selectionCleared', description: 'The selection of a workout was cleared.' },
   },
 })
 
-stream('planUpdates', {
-  description: 'Follows one plan; for its owner, and admins.',
-  args: (t) => ({ planId: t.id({ required: true, description: 'As `Plan.id`.' }) }),
-  snapshot: PlanSnapshot,
-  change: PlanChange,
+/** The journal has views of all kinds of roots; in this stream they are of plans. */
+const viewOf = ({ view }: { readonly view: object }) => view as PlanView
+
+/** The subscription to one plan. */
+export const planUpdates = stream('planUpdates', {
+  description: 'Follows one plan. For its owner, and admins.',
+  args: (t) => ({ planId: t.id({ required: true, description: 'A `Plan.id`.' }) }),
   open({ planId }) {
-    const id = localId('Plan', planId as string, 'planId')
-    return {
-      source: {
-        subject: { rootType: 'Plan', rootId: id },
-        read: plans.read(whole(id)),
-        load: (rows) => plans.load(rows)[0],
-        missing,
-      },
-      guards: [],
-      authorize: async ({ db, viewer }: Context) => {
-        if (!(await db.plan.findFirst({ where: { id, AND: plansOf(viewer) }, select: { id: true } }))) throw missing()
-      },
-    }
+    const id = localId('Plan', planId, 'planId')
+    return followRoot(plans, id, {
+      missing: 'There is no such plan, or you may not see it.',
+      may: async ({ db, viewer }) =>
+        (await db.plan.findFirst({ where: { id, AND: plansOf(viewer) }, select: { id: true } })) !== null,
+    })
+  },
+  snapshot: {
+    description: 'A whole plan at one version.',
+    ofRoot: true,
+    fields: (t) => ({
+      plan: t.field({
+        type: Plan,
+        grantScopes: SHOWN,
+        description: 'The plan at this version.',
+        resolve: ({ present }) => shownPlan(plans.view(present)),
+      }),
+      workouts: t.field({
+        type: [Workout],
+        description: 'The workouts at this version, by position, with their selections.',
+        resolve: ({ present: { workouts } }) =>
+          Object.entries(workouts)
+            .map(([id, workout]) => shownWorkout({ id, ...workout }))
+            .sort((a, b) => a.position - b.position),
+      }),
+    }),
+  },
+  change: {
+    description: 'One change of a plan, as committed.',
+    kind: Kind,
+    fields: (t) => ({
+      plan: t.field({
+        type: Plan,
+        grantScopes: SHOWN,
+        description:
+          'The plan after this change: version and title. What it links to (owner, workouts, days) is the present.',
+        resolve: ({ event }) => shownPlan(viewOf(event)),
+      }),
+      workouts: t.field({
+        type: [Workout],
+        description: 'The changed workouts after this change, by position, with their selections.',
+        resolve: ({ event }) => (viewOf(event).workouts ?? []).map(shownWorkout),
+      }),
+      removedWorkoutIds: t.idList({
+        description: 'The ids of the removed workouts.',
+        resolve: ({ event }) => (viewOf(event).removed ?? []).map((id) => encodeGlobalID('Workout', id)),
+      }),
+    }),
   },
 })
-
-const missing = () => new NotFound('There is no such plan, or you may not see it.')

@@ -1,13 +1,12 @@
 import { builder } from '../api/builder.ts'
-import type { Load } from '../api/context.ts'
 import type { WorkoutSelection as SelectionRow, Workout as WorkoutRow } from '../generated/prisma/client.ts'
 import { TimeOfDay } from '../generated/prisma/enums.ts'
 import type { SelectionState } from './planState.ts'
 import { plansOf } from './visibility.ts'
 
-/** When in a day. */
+/** The time of day in the API. */
 export const Time = builder.enumType('TimeOfDay', {
-  description: 'When in a day.',
+  description: 'A part of a day.',
   values: {
     [TimeOfDay.MORNING]: { description: 'In the morning.' },
     [TimeOfDay.AFTERNOON]: { description: 'In the afternoon.' },
@@ -15,14 +14,14 @@ export const Time = builder.enumType('TimeOfDay', {
   },
 })
 
-/** A selection, perhaps with the workout that it was found by. */
+/** A selection, and its workout if that was read with it. */
 export interface ShownSelection extends SelectionRow {
   readonly workout?: WorkoutRow
 }
 
-/** When a workout is to be done: for the plan's owner, and admins. */
+/** When a workout is scheduled. Visible to the plan’s owner and to admins. Its field `workout` is in workout.ts. */
 export const WorkoutSelection = builder.prismaNode('WorkoutSelection', {
-  description: 'When a workout is to be done. A workout has one at most.',
+  description: 'When a workout is scheduled. A workout has one selection at most.',
   nullable: true,
   id: { resolve: ({ id }) => id },
   findUnique: (id, { viewer }) => ({ id, workout: { plan: plansOf(viewer) } }),
@@ -30,31 +29,21 @@ export const WorkoutSelection = builder.prismaNode('WorkoutSelection', {
     currentPlanDay: t.expose('currentPlanDay', {
       type: 'LocalDate',
       nullable: true,
-      description: 'The day; null: not said yet, or no longer.',
+      description: 'The day; null if none is selected.',
     }),
     timeOfDay: t.expose('timeOfDay', {
       type: Time,
       nullable: true,
-      description: 'When in that day; null: not said yet, or no longer.',
+      description: 'The time of day; null if none is selected.',
     }),
-    updatedAt: t.expose('updatedAt', { type: 'DateTime', description: 'When one of the two was last changed.' }),
-    workout: t.field({
-      type: 'Workout' as never,
-      nullable: true,
-      description: 'The workout.',
-      resolve: (selection, _, context) =>
-        ((selection as ShownSelection).workout ?? context.load(workouts, selection.workoutId)) as never,
+    updatedAt: t.expose('updatedAt', {
+      type: 'DateTime',
+      description: 'When the day or the time of day was last changed.',
     }),
   }),
 })
 
-const workouts: Load<string, WorkoutRow | null> = async (ids, { db }) => {
-  const found = await db.workout.findMany({ where: { id: { in: [...ids] } } })
-  const byId = new Map(found.map((workout) => [workout.id, workout]))
-  return ids.map((id) => byId.get(id) ?? null)
-}
-
-/** A selection as it was committed, as the API shows it. */
+/** A committed selection as the API shows it. */
 export const shownSelection = (
   workoutId: string,
   { id, currentPlanDay, timeOfDay, updatedAt }: SelectionState,
@@ -64,5 +53,5 @@ export const shownSelection = (
   updatedAt: new Date(updatedAt),
 })
 
-/** A day as Prisma has it. */
+/** A day (`YYYY-MM-DD`) as Prisma represents it: its first instant in UTC. */
 export const midnight = (day: string) => new Date(`${day}T00:00:00.000Z`)

@@ -1,59 +1,35 @@
-import type { Verb } from '../commit/aggregate.ts'
-import { localId } from '../api/builder.ts'
 import { mutation } from '../api/mutation.ts'
-import { Plan, shownPlan } from './plan.ts'
-import { mayChange, planOf, plans, WorkoutNotFound, workoutView } from './planAggregate.ts'
-import type { Planning, WorkoutView } from './planState.ts'
+import type { Verb } from '../commit/aggregate.ts'
+import { ofWorkout, type WorkoutAnswer, workoutAnswer, workoutIn, workoutInput } from './ownWorkout.ts'
+import type { Planning } from './planState.ts'
 import { shownSelection, WorkoutSelection } from './selection.ts'
-import { changesOf, type SelectionChange, selectionFields } from './selectionChange.ts'
-import { shownWorkout, Workout } from './workout.ts'
+import { changeFrom, changesOf, type SelectionChange, selectionFields } from './selectionChange.ts'
 
-mutation('updateSelection', {
-  verb: () => updateSelection,
+/**
+ * Sets the day, the time of day, or both. They are one selection, whichever is set first and whether or not there is a
+ * selection yet.
+ */
+export const updateSelection: Verb<Planning, SelectionChange, WorkoutAnswer> = {
+  name: 'updateSelection',
+  ...ofWorkout,
+  decide: (state, change) => changesOf(state, [change]),
+  answer: workoutAnswer,
+}
+
+mutation(updateSelection, {
   description:
-    'Says when a workout of the viewer’s is to be done: the day, the time of day, or both. A field that is left out stays as it is, null takes it back. What it says already is a success that changes nothing.',
+    'Selects when a workout of the viewer’s is scheduled: the day, the time of day, or both. A field that is left out is kept; null clears it. If nothing differs, nothing changes.',
   failed: 'Failed to update the selection.',
+  ...workoutInput,
   input: selectionFields,
-  ask: ({ workoutId, currentPlanDay, timeOfDay }) => ({
-    workoutId: localId('Workout', workoutId, 'input.workoutId'),
-    ...(currentPlanDay !== undefined && { currentPlanDay }),
-    ...(timeOfDay !== undefined && { timeOfDay }),
-  }),
+  ask: (given) => changeFrom(given, 'input.workoutId'),
   payload: (t) => ({
-    plan: t.field({
-      type: Plan,
-      description: 'The plan, as it was committed.',
-      resolve: ({ view }) => shownPlan(view),
-    }),
-    workout: t.field({
-      type: Workout,
-      description: 'The workout, as it was committed.',
-      resolve: ({ answer }) => shownWorkout(answer.workout),
-    }),
+    ...workoutIn(t),
     selection: t.field({
       type: WorkoutSelection,
       nullable: true,
-      description: 'The selection, as it was committed; null: there was none, and nothing was said.',
+      description: 'The selection, as committed; null if there was none and the input selected nothing.',
       resolve: ({ answer: { workout } }) => workout.selection && shownSelection(workout.id, workout.selection),
     }),
   }),
-  errors: [WorkoutNotFound],
 })
-
-export interface UpdateSelectionAnswer {
-  readonly workout: WorkoutView
-}
-
-/**
- * The day and the time of a workout are one selection, whoever sets which of them first, and whether there is one yet
- * or not.
- */
-export const updateSelection: Verb<Planning, SelectionChange, UpdateSelectionAnswer> = {
-  name: 'updateSelection',
-  aggregate: plans,
-  root: ({ workoutId }) => planOf(workoutId),
-  slice: ({ workoutId }) => [workoutId],
-  may: (state, { workoutId }, actor) => mayChange(state, actor, workoutId),
-  decide: (state, change) => changesOf(state, [change]),
-  answer: (state, { workoutId }) => ({ workout: workoutView(state, workoutId) }),
-}

@@ -1,6 +1,6 @@
-import type { Prisma } from '../generated/prisma/client.ts'
 import type { Viewer } from '../api/context.ts'
+import type { Prisma } from '../generated/prisma/client.ts'
 
-/** The plans that somebody may see: their own, and an admin all. */
+/** A filter for the plans that the viewer may see: for admins all, for others their own. */
 export const plansOf = (viewer: Viewer | null): Prisma.PlanWhereInput =>
   viewer?.role === 'ADMIN' ? {} : { ownerId: viewer?.id ?? '' }

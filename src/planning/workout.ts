@@ -1,19 +1,24 @@
 import { builder } from '../api/builder.ts'
-import type { Load } from '../api/context.ts'
-import type { WorkoutSelection as SelectionRow, Workout as WorkoutRow } from '../generated/prisma/client.ts'
-import { showError } from '../api/mutation.ts'
+import { showError } from '../api/domainError.ts'
+import { rowsOf } from '../api/loader.ts'
+import type {
+  Plan as PlanRow,
+  WorkoutSelection as SelectionRow,
+  Workout as WorkoutRow,
+} from '../generated/prisma/client.ts'
+import { Plan } from './plan.ts'
 import { planOf, WorkoutNotFound } from './planAggregate.ts'
 import type { WorkoutView } from './planState.ts'
-import { shownSelection, WorkoutSelection } from './selection.ts'
+import { type ShownSelection, shownSelection, WorkoutSelection } from './selection.ts'
 import { plansOf } from './visibility.ts'
 
-/** A workout as it was committed: with its selection as it then was, and its details where they were written then. */
-interface Committed extends Omit<WorkoutRow, 'details'> {
+/** A workout as resolvers get it. Where its details or its selection are absent, the current ones are loaded. */
+interface ShownWorkout extends Omit<WorkoutRow, 'details'> {
   readonly details?: string
   readonly selection?: SelectionRow | null
 }
 
-/** A workout of a plan: for its owner, and admins. */
+/** A workout of a plan. Visible to the plan’s owner and to admins. */
 export const Workout = builder.prismaNode('Workout', {
   description: 'A workout of a plan.',
   nullable: true,
@@ -21,64 +26,57 @@ export const Workout = builder.prismaNode('Workout', {
   findUnique: (id, { viewer }) => ({ id, plan: plansOf(viewer) }),
   fields: (t) => ({
     position: t.exposeInt('position', {
-      description: 'Its place in the plan, from 1. Where a workout was removed, there is a gap.',
+      description: 'The position in the plan, from 1. A removed workout leaves a gap.',
     }),
-    title: t.exposeString('title', { description: 'What it is called.' }),
+    title: t.exposeString('title', { description: 'The title, shown in lists and in the calendar.' }),
     details: t.string({
       description:
-        'What it consists of, as plain text; may be empty. In a change that is not about it, it is what it is by now.',
-      resolve: (workout, _, context) => (workout as Committed).details ?? context.load(details, workout.id),
+        'The instructions, as plain text; may be empty. A change that did not write them shows the current ones.',
+      resolve: ({ id, details }: ShownWorkout, _, context) =>
+        details ?? context.load(workoutById, id).then((found) => found?.details ?? ''),
     }),
     selection: t.field({
       type: WorkoutSelection,
       nullable: true,
-      description: 'When it is to be done; null if nothing was ever said, or it was cleared.',
-      resolve: (workout, _, context) => {
-        const { selection } = workout as Committed
-        return selection === undefined ? context.load(selections, workout.id) : selection
-      },
+      description: 'When the workout is scheduled; null if nothing was selected, or the selection was cleared.',
+      resolve: ({ id, selection }: ShownWorkout, _, context) =>
+        selection === undefined ? context.load(selectionByWorkout, id) : selection,
     }),
     plan: t.field({
-      type: 'Plan' as never,
+      type: Plan,
       nullable: true,
-      description: 'The plan that it belongs to.',
-      // a workout that was removed since has one, too
-      resolve: ({ planId }, _, context) => context.load(plans, planId) as never,
+      description: 'The plan that this workout belongs to, also if the workout was removed since.',
+      resolve: ({ planId }, _, context) => context.load(planById, planId),
     }),
   }),
 })
 
-const plans: Load<string, object | null> = async (ids, { db }) => {
-  const found = await db.plan.findMany({ where: { id: { in: [...ids] } } })
-  const byId = new Map(found.map((plan) => [plan.id, plan]))
-  return ids.map((id) => byId.get(id) ?? null)
-}
+builder.prismaObjectField(WorkoutSelection, 'workout', (t) =>
+  t.field({
+    type: Workout,
+    nullable: true,
+    description: 'The workout that this selection schedules.',
+    resolve: ({ workoutId, workout }: ShownSelection, _, context) => workout ?? context.load(workoutById, workoutId),
+  }),
+)
 
-const details: Load<string, string> = async (ids, { db }) => {
-  const found = await db.workout.findMany({ where: { id: { in: [...ids] } }, select: { id: true, details: true } })
-  const byId = new Map(found.map(({ id, details }) => [id, details]))
-  return ids.map((id) => byId.get(id) ?? '')
-}
+const planById = rowsOf<PlanRow>((db) => db.plan)
+const workoutById = rowsOf<WorkoutRow>((db) => db.workout)
+const selectionByWorkout = rowsOf<SelectionRow>((db) => db.workoutSelection, 'workoutId')
 
-const selections: Load<string, SelectionRow | null> = async (workoutIds, { db }) => {
-  const found = await db.workoutSelection.findMany({ where: { workoutId: { in: [...workoutIds] } } })
-  const byWorkout = new Map(found.map((selection) => [selection.workoutId, selection]))
-  return workoutIds.map((id) => byWorkout.get(id) ?? null)
-}
-
-/** A workout as it was committed, as the API shows it. */
+/** A committed workout as the API shows it. */
 export function shownWorkout({ selection, ...view }: WorkoutView): WorkoutRow {
-  const shown: Committed = {
+  const shown: ShownWorkout = {
     ...view,
     planId: planOf(view.id),
     selection: selection && shownSelection(view.id, selection),
   }
-  return shown as WorkoutRow
+  return shown as WorkoutRow // Pothos wants a whole row; `details` loads what is absent
 }
 
 showError(WorkoutNotFound, 'There is no such workout, or it was removed, or it is not the viewer’s.', (t) => ({
   workoutId: t.globalID({
-    description: 'The id that was asked for.',
+    description: 'The id that the request named.',
     resolve: ({ workoutId }) => ({ type: 'Workout', id: workoutId }),
   }),
 }))

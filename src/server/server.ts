@@ -21,12 +21,13 @@ import { following } from '../journal/follow.ts'
 import { keepForgetting } from '../commit/oldKeys.ts'
 import { keepPruned } from '../journal/prune.ts'
 import { Tail } from '../journal/tail.ts'
-import { keepCaughtUp } from '../learning/overdueEnrollments.ts'
+import { keepCaughtUp } from '../learning/enrollmentsCaughtUp.ts'
 import { listLimit } from '../api/listLimit.ts'
 import { sockets } from '../live/socket.ts'
 import { Subscriptions } from '../live/subscriptions.ts'
 import { metrics } from './metrics.ts'
-import { aggregates, toSchema } from './schema.ts'
+import { modules } from '../modules.ts'
+import { toSchema } from './schema.ts'
 import { codes, mutations, shownError } from '../api/shownError.ts'
 
 /** A running server. */
@@ -139,7 +140,12 @@ export async function startServer({ config, log }: { config: Config; log: Logger
     const { commit, drained } = commits(db, { watch, onCommit })
     const catchingUp = keepCaughtUp({ db, commit, log, everyMs: 2_000 })
     const forgetting = keepForgetting({ db, days: config.idempotencyKeyDays, log })
-    const pruning = keepPruned({ db, aggregates, days: config.journalDays, log })
+    const pruning = keepPruned({
+      db,
+      aggregates: modules.flatMap(({ aggregates }) => aggregates),
+      days: config.journalDays,
+      log,
+    })
     const viewerOf = viewers(db)
     const cursorOf = async (rootType: string, rootId: string, version: number) =>
       rootCursor({ epoch: await tail.epoch(), rootType, rootId, version })

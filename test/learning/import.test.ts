@@ -10,11 +10,12 @@ import { inSession } from '../../src/database/session.ts'
 import { type CourseState, courses } from '../../src/learning/courseAggregate.ts'
 import { idOf } from '../../src/commit/derivedId.ts'
 import { enrollmentOf } from '../../src/learning/id.ts'
-import { importCourse } from '../../src/learning/courseImport.ts'
+import { importCourse } from '../../src/learning/importCourse.ts'
 import { completeLesson } from '../../src/learning/completeLesson.ts'
 import { enroll } from '../../src/learning/enroll.ts'
-import { readTrack } from '../../src/learning/exercism.ts'
-import { catchUpAll, countOverdue, keepCaughtUp } from '../../src/learning/overdueEnrollments.ts'
+import { readTrack } from '../../src/learning/exercismTrack.ts'
+import { keepCaughtUp } from '../../src/learning/enrollmentsCaughtUp.ts'
+import { catchUpAll, countOverdue } from '../../src/learning/overdueEnrollments.ts'
 import { academy, type Person } from '../academy.ts'
 import { fold, race, world } from '../world.ts'
 import { concept, knots, practice, type TrackFile, uuidOf } from './track.ts'
@@ -568,11 +569,11 @@ describe('enrollments that are behind their course', () => {
       await vi.waitFor(() => expect(failed).toBeGreaterThan(2), { timeout: 10_000 })
       await client.query(`alter database ${name} allow_connections true`)
       await vi.waitFor(async () => expect(await behind(file)).toBe(0), { timeout: 20_000 })
-      await vi.waitFor(() => expect(told).toContain('Enrollments are caught up again.'))
+      await vi.waitFor(() => expect(told).toContain('Enrollments are evaluated again.'))
       await keeps.stop()
     })
     expect(told.filter((message) => message.includes('trying again until they can'))).toHaveLength(1)
-    expect(told.filter((message) => message.includes('caught up again'))).toHaveLength(1)
+    expect(told.filter((message) => message.includes('are evaluated again'))).toHaveLength(1)
   })
 
   test('are not kept in mind when somebody else has caught them up first', async () => {

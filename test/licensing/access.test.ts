@@ -36,7 +36,7 @@ const OwnStandings = graphql(`
   }
 `)
 
-/** What one gets to see of the learner's standing, on every way there. */
+/** What the viewer sees of the learner's standing, by each query that leads to it. */
 async function seen({ token }: Person) {
   const ids = {
     progressId: globalId('SpecializationProgress', `${learner.id}.PLAYER`),
@@ -46,13 +46,13 @@ async function seen({ token }: Person) {
   return [specializationProgress?.currentLevel, license?.currentLevel, progress?.__typename, issued?.__typename]
 }
 
-test('a standing is seen by the person, by instructors and by admins, and by nobody else', async () => {
+test('a standing is visible to the user, to instructors and admins, and to nobody else', async () => {
   for (const viewer of [learner, instructor, admin])
     expect(await seen(viewer)).toEqual([3, 3, 'SpecializationProgress', 'License'])
   expect(await seen(other)).toEqual([undefined, undefined, undefined, undefined])
 })
 
-test('consistency is asked about oneself, or by instructors and admins; desyncs by admins', async () => {
+test('the query consistency is for the user, instructors and admins; desyncs is for admins', async () => {
   for (const viewer of [learner, instructor, admin])
     expect(await about(api, viewer, learner.id).consistency()).toMatchObject({ consistent: true })
   expect(await api.ask(ConsistencyOf, { userId, specialization: 'PLAYER' }, other.token)).toMatchObject({
@@ -68,7 +68,7 @@ test('consistency is asked about oneself, or by instructors and admins; desyncs 
     })
 })
 
-test('levels are changed by instructors and admins, records mended by admins; nobody learns from a refusal who is there', async () => {
+test('instructors and admins change levels, admins sync records; a refusal does not reveal whether the user exists', async () => {
   const before = await everything(w, learner.id)
   for (const whom of [learner.id, 'nobody']) {
     const asked = about(api, learner, whom)
@@ -81,7 +81,7 @@ test('levels are changed by instructors and admins, records mended by admins; no
   payload(await about(api, instructor, learner.id).update({ newLevel: 3, sessionsChange: 1 }))
 })
 
-test('one sees one’s own standings, and what there is to specialize in', async () => {
+test('a learner sees their own standings, and all specializations', async () => {
   const { viewer, specializations } = await api.get(OwnStandings, {}, learner.token)
   expect(viewer!.specializationProgress).toEqual({
     totalCount: 1,
@@ -95,7 +95,7 @@ test('one sees one’s own standings, and what there is to specialize in', async
   for (const { levels } of specializations) expect(levels.map(({ level }) => level)).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
 })
 
-test('nobody changes their own level, an instructor neither; an admin may', async () => {
+test('learners and instructors may not change their own level; an admin may', async () => {
   const code = { __typename: 'Forbidden', code: 'FORBIDDEN' }
   const before = await everything(w, instructor.id)
   expect(await about(api, instructor, instructor.id).up(10_000)).toMatchObject(code)

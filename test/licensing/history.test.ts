@@ -13,7 +13,7 @@ const { commit, db } = w.process()
 const { person } = academy(commit)
 const aggregates = [standings] as unknown as readonly Aggregate<Shape>[]
 
-/** What its history amounts to is what is stored; answers with the kinds of that history. */
+/** Expects that the history folds to the rows; returns the kinds of its events. */
 async function expectFold(id: string) {
   const history = await w.history('SpecializationProgress', id)
   const state = history.reduce(
@@ -33,7 +33,7 @@ async function expectFold(id: string) {
 const input = { specialization: 'COACH', reason: 'a test' }
 const update = { xpChange: 1, sessionsChange: 1, theoryHoursChange: 0.75, practiceHoursChange: 1.1 }
 
-test('pruned, the history of a standing folds to the rows, its story included, and goes on', async () => {
+test('a pruned history still folds to the rows, changes of level included, and continues', async () => {
   const { id: userId } = await person()
   const id = `${userId}.COACH`
   await commit(levelUp, { actor: system, input: { ...input, userId, xpGained: 1_100, sessionsCompleted: 2 } })
@@ -47,7 +47,7 @@ test('pruned, the history of a standing folds to the rows, its story included, a
   )
 })
 
-test('a standing that came from elsewhere, whole, is given a history that it can be folded from', async () => {
+test('a standing that was imported by SQL gets a history that folds to its rows', async () => {
   const { id: userId } = await person()
   const id = `${userId}.COACH`
   await w.query('insert into "SpecializationProgress" values ($1, 7, $2, $3, 4, 1200, 30, 12.25, 8.5)', [

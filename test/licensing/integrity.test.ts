@@ -25,18 +25,18 @@ beforeAll(async () => {
   })
 })
 
-describe('the database itself refuses', () => {
+describe('the database refuses', () => {
   test.each([
     ['SpecializationProgress', {}, 'SpecializationProgress_pkey', '23505'],
     ['SpecializationProgress', { id: 'x' }, 'SpecializationProgress_id_is_its_key', '23514'],
     ['License', {}, 'License_pkey', '23505'],
     ['License', { id: 'x' }, 'License_id_is_its_key', '23514'],
     ['LicenseProgression', {}, 'LicenseProgression_pkey', '23505'],
-  ])('a second row of %s (%o) for the same person and specialization', async (table, changes, constraint, code) => {
+  ])('a second row of %s (%o) for the same user and specialization', async (table, changes, constraint, code) => {
     expect(await refusal(copyOf(table, `"userId" = '${id}'`, changes))).toEqual({ code, constraint })
   })
 
-  test('one of each for a person and specialization, by a key of its own', async () => {
+  test('a second row for the same user and specialization, also by a unique key', async () => {
     for (const table of ['SpecializationProgress', 'License']) {
       await w.query(`alter table "${table}" drop constraint "${table}_id_is_its_key"`)
       expect(await refusal(copyOf(table, `"userId" = '${id}'`, { id: 'x' }))).toEqual({
@@ -65,7 +65,7 @@ describe('the database itself refuses', () => {
     expect(await refusal(statement)).toEqual({ code: '23514', constraint })
   })
 
-  test('progress and licenses of nobody, and in nothing', async () => {
+  test('progress and licenses of unknown users or in unknown specializations', async () => {
     for (const table of ['SpecializationProgress', 'License']) {
       expect(await refusal(copyOf(table, `"userId" = '${id}'`, { id: 'nobody.PLAYER', userId: 'nobody' }))).toEqual({
         code: '23503',
@@ -78,7 +78,7 @@ describe('the database itself refuses', () => {
     }
   })
 
-  test('to delete a specialization that somebody has begun', async () => {
+  test('to delete a specialization in which somebody has begun', async () => {
     expect(await refusal(`delete from "Specialization" where code = 'PLAYER'`)).toMatchObject({
       code: expect.stringMatching(/^(23001|23503)$/),
     })
@@ -98,10 +98,10 @@ test('a specialization is data: a new one needs no deployment', async () => {
     actor: system,
     input: { userId: other, specialization: 'GOALKEEPER', xpGained: 95, sessionsCompleted: 0, reason: 'a test' },
   })
-  expect(view.progress).toMatchObject({ currentLevel: 3 }) // its highest, whatever thresholds there are
+  expect(view.progress).toMatchObject({ currentLevel: 3 }) // the highest level, although there is a threshold above it
 })
 
-test('a user who is deleted takes progress, license, their story and history along', async () => {
+test('deleting a user deletes their progress, license, changes of level and history', async () => {
   await w.query('delete from "User" where id = $1', [id])
   for (const table of ['SpecializationProgress', 'License', 'LicenseProgression'])
     expect(await w.query(`select * from "${table}" where "userId" = $1`, [id])).toEqual([])

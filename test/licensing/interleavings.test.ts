@@ -48,7 +48,7 @@ const asked = fc.record({
   step,
   by: fc.nat(1),
   who: fc.nat(1),
-  /** A few keys, so that some are used twice, and some for something else. */
+  /** Few keys, so that some are used twice, also for other requests. */
   key: fc.option(fc.nat(9), { freq: 3 }),
   pause: fc.constantFrom('none', 'none', 'none', 'turn', 'answer'),
 })
@@ -79,7 +79,7 @@ type Gain = Extract<Asked['step'], { verb: 'levelUp' }>
 type Update = Extract<Asked['step'], { verb: 'updateLevel' }>
 type Sync = Extract<Asked['step'], { verb: 'syncRecords' }>
 
-test('whatever is asked at once in two processes: the two records have one level, totals are the sum of what was accepted, the highest level ever had is kept, each change is told once, and history folds to the rows', async () => {
+test('any requests at once in two processes: both records have the same level, totals are the sum of the accepted requests, the highest level stays, each change is recorded once, and history folds to the rows', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(asked, { minLength: 5, maxLength: 60, size: 'max' }), async (steps) => {
       const people = [await person(), await person()]

@@ -25,7 +25,7 @@ const LicenseStory = graphql(`
 `)
 
 describe('levelUp', () => {
-  test('begins both records, and the level follows from the XP: none, one, several at once', async () => {
+  test('creates both records, and the level follows from the XP: no level, one level, several levels at once', async () => {
     const { id } = await person()
     const { up } = about(api, instructor, id)
     expect(payload(await up(99, { sessionsCompleted: 1 }))).toMatchObject({
@@ -58,7 +58,7 @@ describe('levelUp', () => {
     ])
   })
 
-  test('begins at level 1 with nothing gained; again that is no change', async () => {
+  test('with nothing gained it begins at level 1; the second time it changes nothing', async () => {
     const { id } = await person()
     const { up } = about(api, instructor, id)
     expect(payload(await up(0))).toMatchObject({ version: 1, leveledUp: false })
@@ -66,7 +66,7 @@ describe('levelUp', () => {
     expect(await expectSound(w, id)).toHaveLength(1)
   })
 
-  test('takes nothing back, and adds no more than is counted', async () => {
+  test('refuses to subtract, and to exceed the maximum', async () => {
     const { id } = await person()
     const { up } = about(api, instructor, id)
     expect(await up(-1)).toMatchObject({ __typename: 'InvalidInput', field: 'input.xpGained' })
@@ -76,8 +76,8 @@ describe('levelUp', () => {
     await expectSound(w, id)
   })
 
-  describe('a level that was set by hand, beside one that follows from XP', () => {
-    test('set higher: it stands until XP passes the threshold of a level above it', async () => {
+  describe('a level that an admin set, and XP gained after it', () => {
+    test('set higher: it stays until XP passes the threshold of a level above it', async () => {
       const { id } = await person()
       const { up, update } = about(api, admin, id)
       payload(await up(120)) // 2
@@ -93,7 +93,7 @@ describe('levelUp', () => {
       await expectSound(w, id)
     })
 
-    test('set lower: it stands until XP passes a further threshold, and then the level is what the XP amounts to', async () => {
+    test('set lower: it stays until XP passes a further threshold, and then the level is the one that the XP reaches', async () => {
       const { id } = await person()
       const { up, update } = about(api, admin, id)
       payload(await up(950)) // 5
@@ -106,7 +106,7 @@ describe('levelUp', () => {
       await expectSound(w, id)
     })
 
-    test('XP that is taken back lowers no level, and earned again it raises none that was there', async () => {
+    test('subtracting XP does not lower the level, and earning it again does not raise it', async () => {
       const { id } = await person()
       const { up, update } = about(api, admin, id)
       payload(await up(950)) // 5
@@ -117,7 +117,7 @@ describe('levelUp', () => {
     })
   })
 
-  test('one key 20 times at once, and late, adds once', async () => {
+  test('one key, 20 times at once and once more later, adds once', async () => {
     const { id } = await person()
     const { up } = about(api, instructor, id)
     const idempotencyKey = randomUUID()
@@ -136,7 +136,7 @@ describe('levelUp', () => {
   })
 
   test.each([2, 100])(
-    '%i at once on one person, from two processes: each counts, in one order, with no version missing',
+    '%i at once on one user, from two processes: each is added once, and no version is missing',
     async (times) => {
       const { id } = await person()
       const answers = await race(times, (i) =>
@@ -157,7 +157,7 @@ describe('levelUp', () => {
     },
   )
 
-  test('100 at once over HTTP: no caller is told anything but the sum', async () => {
+  test('100 at once over HTTP: each caller gets the sum at its own version', async () => {
     const { id } = await person()
     const { up } = about(api, instructor, id)
     const answers = (await race(100, () => up(10, { sessionsCompleted: 1 }))).map(payload)
@@ -170,7 +170,7 @@ describe('levelUp', () => {
   })
 })
 
-test('a license tells its story, page by page, and what its levels take', async () => {
+test('a license lists its changes of level page by page, and the XP that its levels require', async () => {
   const learner = await person()
   const { up, update } = about(api, instructor, learner.id)
   payload(await up(1_000, { reason: 'a good season' }))
@@ -198,7 +198,7 @@ test('a license tells its story, page by page, and what its levels take', async 
   expect(story[0]!.advancedBy).toBe(globalId('User', instructor.id))
 })
 
-test('a failure of any step leaves nothing behind', async () => {
+test('if any step fails, nothing is changed', async () => {
   const { id } = await person()
   const { up } = about(api, instructor, id)
   payload(await up(50))

@@ -19,7 +19,7 @@ const up = (userId: string, xpGained: number, key?: string) =>
     input: { userId, specialization: 'PLAYER', xpGained, sessionsCompleted: 1, reason: 'a test' },
   })
 
-/** Somebody who has begun. */
+/** A user who has begun. */
 async function begun() {
   const { id } = await person()
   await up(id, 50)
@@ -27,8 +27,8 @@ async function begun() {
   return { id, standing: standingOf(id, 'PLAYER') }
 }
 
-describe('the progress is locked first, and the license after it', () => {
-  test('whoever waits for the progress holds no license', async () => {
+describe('the progress is locked before the license', () => {
+  test('a request that waits for the progress does not hold the license', async () => {
     const { id, standing } = await begun()
     const holder = await outsider()
     await holder.query('select from "SpecializationProgress" where id = $1 for no key update', [standing])
@@ -40,7 +40,7 @@ describe('the progress is locked first, and the license after it', () => {
     await expectSound(w, id)
   })
 
-  test('whoever waits for the license holds the progress', async () => {
+  test('a request that waits for the license holds the progress', async () => {
     const { id, standing } = await begun()
     const holder = await outsider()
     await holder.query('select from "License" where id = $1 for update', [standing])
@@ -60,9 +60,9 @@ describe('the progress is locked first, and the license after it', () => {
     await expectSound(w, id)
   })
 
-  test('an outsider who locks them the other way round makes a deadlock, which PostgreSQL ends and we do again', async () => {
-    // who has waited for a second when the other begins to wait has looked for a deadlock already, and won't again:
-    // whom PostgreSQL ends is the machine's doing
+  test('if an outsider locks them the other way round, PostgreSQL ends the deadlock and the request is repeated', async () => {
+    // PostgreSQL looks for a deadlock once, after a wait of a second, so timing decides which of the two it ends. Repeat
+    // until it has ended ours.
     for (let isOurs = false; !isOurs; ) {
       const { id, standing } = await begun()
       const holder = await outsider()
@@ -84,7 +84,7 @@ describe('the progress is locked first, and the license after it', () => {
     }
   })
 
-  test('one person in two specializations is two locks', async () => {
+  test('two specializations of one user are two locks', async () => {
     const { id, standing } = await begun()
     const holder = await outsider()
     await holder.query('select from "SpecializationProgress" where id = $1 for update', [standing])
@@ -100,7 +100,7 @@ describe('the progress is locked first, and the license after it', () => {
     await expectSound(w, id)
   })
 
-  test('opposite directions on the same two people make no deadlock', async () => {
+  test('200 requests on the same two users make no deadlock', async () => {
     const people = await Promise.all([begun(), begun()])
     await race(200, (i) => up(people[i % 2]!.id, 1))
     expect(record.times('retry')).toBe(0)
@@ -109,7 +109,7 @@ describe('the progress is locked first, and the license after it', () => {
 })
 
 test(
-  'a process that is ended between the two writes leaves neither, and the request is done again',
+  'if the connection is ended before COMMIT, neither record is changed, and the request is repeated',
   async () => {
     const { id, standing } = await begun()
     const shut = await gate()

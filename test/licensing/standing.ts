@@ -104,7 +104,7 @@ export const Desyncs = graphql(`
   }
 `)
 
-/** Asks about one person in one specialization, as somebody else. */
+/** Requests about one user in one specialization, made by somebody else. */
 export function about(api: Api, { token }: Person, userId: string, specialization = 'PLAYER') {
   const who = { userId: globalId('User', userId), specialization }
   const key = () => ({ idempotencyKey: randomUUID() })
@@ -126,9 +126,9 @@ export function about(api: Api, { token }: Person, userId: string, specializatio
 }
 
 /**
- * Fails unless all holds that must hold of a standing, whatever happened to it: its versions are dense, its history
- * folds to its rows, each event shows what it then was, progress and license have one level, the highest that it ever
- * had is kept, and each change of level is told once. Answers with its history.
+ * Expects what must be true of every standing: versions have no gaps, history folds to the rows, each event has the view
+ * of its time, progress and license have the same level, the highest level never falls, and each change of level is
+ * recorded once. Returns the history.
  */
 export async function expectSound(w: World, userId: string, code = 'PLAYER'): Promise<Journaled[]> {
   const id = standingOf(userId, code)
@@ -174,7 +174,7 @@ export async function expectSound(w: World, userId: string, code = 'PLAYER'): Pr
   return history
 }
 
-/** What is stored, all of it, to see that nothing changed. */
+/** All that is stored of a user's standings, to compare before and after. */
 export const everything = async ({ query }: World, userId: string) => ({
   progress: await query('select * from "SpecializationProgress" where "userId" = $1', [userId]),
   license: await query('select * from "License" where "userId" = $1', [userId]),

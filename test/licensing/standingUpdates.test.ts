@@ -21,7 +21,7 @@ const STANDING = `
     }
   }`
 
-interface Told {
+interface Update {
   readonly __typename: string
   readonly cursor: string
   readonly version: number
@@ -32,7 +32,7 @@ interface Told {
   readonly license: { readonly currentLevel: number; readonly maxAchievedLevel: number } | null
   readonly progressions?: readonly { readonly from: number; readonly to: number }[]
 }
-type Data = { standingUpdates: Told }
+type Data = { standingUpdates: Update }
 const of = (userId: string, after: string | null = null) => ({
   userId: globalId('User', userId),
   specialization: 'PLAYER',
@@ -47,7 +47,7 @@ async function begun(): Promise<Person> {
 }
 
 test.each(['WebSocket', 'server-sent events'])(
-  'over %s: the present comes first, then each change of both records as it was committed, whichever process made it',
+  'over %s: first a snapshot, then each change of both records as committed, whichever process made it',
   async (transport) => {
     const learner = await begun()
     const client = socketClient(api.url, learner.token)
@@ -58,11 +58,11 @@ test.each(['WebSocket', 'server-sent events'])(
     await stream.until(1)
     const { up, update } = about(elsewhere, instructor, learner.id)
     payload(await up(250))
-    expect(await update({ newLevel: 999 })).toMatchObject({ code: 'LEVEL_OUT_OF_RANGE' }) // nobody is told
+    expect(await update({ newLevel: 999 })).toMatchObject({ code: 'LEVEL_OUT_OF_RANGE' }) // not sent to anybody
     payload(await update({ newLevel: 6, xpChange: -10 }))
     payload(await update({ newLevel: 2 }))
-    const told = items(await stream.until(4))
-    expect(told).toMatchObject([
+    const received = items(await stream.until(4))
+    expect(received).toMatchObject([
       {
         __typename: 'StandingSnapshot',
         why: 'FIRST',
@@ -102,9 +102,9 @@ test.each(['WebSocket', 'server-sent events'])(
     ])
     stream.stop()
 
-    // and whoever comes back with a cursor is told what came since, then what comes
+    // A subscription with a cursor gets the changes since, then the new ones.
     payload(await up(1))
-    const again = subscribe<Data>(client, STANDING, of(learner.id, told[1]!.cursor))
+    const again = subscribe<Data>(client, STANDING, of(learner.id, received[1]!.cursor))
     await again.until(3)
     payload(await update({ newLevel: 1 }))
     expect(items(await again.until(4)).map(({ version }) => version)).toEqual([4, 5, 6, 7])
@@ -113,7 +113,7 @@ test.each(['WebSocket', 'server-sent events'])(
   },
 )
 
-test('100 changes at once: each is told once, in order, with both records at one level; a payload’s cursor goes on behind it', async () => {
+test('100 changes at once: each is sent once, in order, with both records at one level; a payload’s cursor continues after it', async () => {
   const learner = await begun()
   const client = socketClient(api.url, admin.token)
   const stream = subscribe<Data>(client, STANDING, of(learner.id))
@@ -121,9 +121,9 @@ test('100 changes at once: each is told once, in order, with both records at one
   const answers = (await Promise.all(Array.from({ length: 100 }, () => about(api, instructor, learner.id).up(37)))).map(
     payload,
   )
-  const told = items(await stream.until(101))
-  expect(told.map(({ version }) => version)).toEqual(Array.from({ length: 101 }, (_, i) => i + 2))
-  for (const { version, progress, license } of told)
+  const received = items(await stream.until(101))
+  expect(received.map(({ version }) => version)).toEqual(Array.from({ length: 101 }, (_, i) => i + 2))
+  for (const { version, progress, license } of received)
     expect(progress).toEqual({ version, currentLevel: license!.currentLevel, totalXp: 50 + 37 * (version - 2) })
   stream.stop()
   const behind = subscribe<Data>(
@@ -136,7 +136,7 @@ test('100 changes at once: each is told once, in order, with both records at one
   await client.dispose()
 })
 
-test('what was mended is told; a snapshot of what is not mended shows it as it is', async () => {
+test('a snapshot shows a desync as it is, and syncing it is a change', async () => {
   const learner = await begun()
   await w.query('delete from "License" where "userId" = $1', [learner.id])
   const client = socketClient(api.url, instructor.token)
@@ -152,7 +152,7 @@ test('what was mended is told; a snapshot of what is not mended shows it as it i
   await client.dispose()
 })
 
-test('it is for the person, instructors and admins; for others, and where nobody has begun, there is nothing to follow', async () => {
+test('it is for the user, instructors and admins; for others, and for a user who has not begun, it is NOT_FOUND', async () => {
   const [learner, other] = [await begun(), await person()]
   for (const { token, see } of [
     ...[learner, instructor, admin].map(({ token }) => ({ token, see: learner.id })),

@@ -14,7 +14,7 @@ const { person } = academy(commit)
 const api = await serve(w)
 const admin = await person('ADMIN')
 
-/** What only somebody at a SQL prompt can do. */
+/** Changes that are possible only in SQL. */
 const byHand = {
   license: (id: string, level: number) =>
     w.query(
@@ -42,7 +42,7 @@ const byHand = {
     ]),
 }
 
-/** Somebody at a level by XP. */
+/** A user who reached the level by XP. */
 async function at(level: number): Promise<Person> {
   const learner = await person()
   payload(await about(api, admin, learner.id).up([0, 100, 250, 500, 900, 1_500, 2_400, 3_600][level - 1]!))
@@ -60,15 +60,15 @@ const agree = (level: number | null) => ({
   ...{ difference: level === null ? null : 0, recommendedAction: 'NONE' },
 })
 
-/** Nothing is built on a desync: both verbs are refused, with what to do about it, and nothing changes. */
-async function refusesToGoOn(id: string, recommendedAction: string) {
+/** Expects that both verbs are refused, with a recommended action, and that nothing changes. */
+async function refusesToChange(id: string, recommendedAction: string) {
   const before = await everything(w, id)
   for (const refused of [await about(api, admin, id).up(500), await about(api, admin, id).update({ newLevel: 3 })])
     expect(refused).toMatchObject({ __typename: 'RecordsDisagree', code: 'RECORDS_DISAGREE', recommendedAction })
   expect(await everything(w, id)).toEqual(before)
 }
 
-/** Mended: found consistent, in no list of desyncs, and levels go on. */
+/** Expects that the standing is consistent, not listed as a desync, and can be changed again. */
 async function goesOn(id: string, level: number) {
   expect(await about(api, admin, id).consistency()).toMatchObject(agree(level))
   expect(await found(id)).toEqual([])
@@ -84,11 +84,11 @@ const found = async (id: string) => {
   return desyncs.edges.flatMap(({ node: { userId, ...node } }) => (userId === globalId('User', id) ? [node] : []))
 }
 
-describe('test_sync_edge_cases: what cannot happen, made by hand, is found, refused and mended', () => {
-  test('progress and license at different levels, the progress higher: as E11 has it', async () => {
+describe('a desync, made by hand, is found, no level is changed on top of it, and it is repaired', () => {
+  test('the progress higher: the license gets its level', async () => {
     const { id } = await at(5)
     await byHand.license(id, 3)
-    const told = {
+    const desync = {
       ...{
         consistent: false,
         message: 'Desync detected: Progress=5, License=3',
@@ -97,11 +97,11 @@ describe('test_sync_edge_cases: what cannot happen, made by hand, is found, refu
       },
       ...{ progressLevel: 5, licenseLevel: 3, difference: 2, recommendedAction: 'SYNC_TO_HIGHER_LEVEL' },
     }
-    expect(await about(api, admin, id).consistency()).toEqual(told)
+    expect(await about(api, admin, id).consistency()).toEqual(desync)
     expect(await found(id)).toEqual([
-      { specialization: 'PLAYER', consistency: { message: told.message, recommendedAction: 'SYNC_TO_HIGHER_LEVEL' } },
+      { specialization: 'PLAYER', consistency: { message: desync.message, recommendedAction: 'SYNC_TO_HIGHER_LEVEL' } },
     ])
-    await refusesToGoOn(id, 'SYNC_TO_HIGHER_LEVEL')
+    await refusesToChange(id, 'SYNC_TO_HIGHER_LEVEL')
     expect(payload(await about(api, admin, id).sync('PROGRESS'))).toMatchObject({
       version: 3,
       synced: true,
@@ -113,25 +113,25 @@ describe('test_sync_edge_cases: what cannot happen, made by hand, is found, refu
     await expectSound(w, id)
   })
 
-  test('the license higher: the progress follows it, and keeps its totals', async () => {
+  test('the license higher: the progress gets its level, and keeps its totals', async () => {
     const { id } = await at(2)
     await byHand.license(id, 6)
     expect(await about(api, admin, id).consistency()).toMatchObject({
       message: 'Desync detected: Progress=2, License=6',
       difference: 4,
     })
-    await refusesToGoOn(id, 'SYNC_TO_HIGHER_LEVEL')
+    await refusesToChange(id, 'SYNC_TO_HIGHER_LEVEL')
     expect(payload(await about(api, admin, id).sync('LICENSE'))).toMatchObject({
       synced: true,
       progress: { currentLevel: 6, totalXp: 100 },
       license: { currentLevel: 6, maxAchievedLevel: 6 },
-      progressions: [], // the license stayed as it was
+      progressions: [], // the license did not change
     })
     await goesOn(id, 6)
     await expectSound(w, id)
   })
 
-  test('the lower one may be the right one: what was achieved stays', async () => {
+  test('the lower one may be the source; the highest level stays', async () => {
     const { id } = await at(5)
     await byHand.progress(id, 4)
     payload(await about(api, admin, id).sync('PROGRESS'))
@@ -142,7 +142,7 @@ describe('test_sync_edge_cases: what cannot happen, made by hand, is found, refu
     await expectSound(w, id)
   })
 
-  test('progress without license: it is issued at the level of the progress', async () => {
+  test('progress without license: the license is issued at the level of the progress', async () => {
     const { id } = await at(4)
     await byHand.noLicense(id)
     expect(await about(api, admin, id).consistency()).toEqual({
@@ -155,7 +155,7 @@ describe('test_sync_edge_cases: what cannot happen, made by hand, is found, refu
       ...{ progressLevel: 4, licenseLevel: null, difference: null, recommendedAction: 'CREATE_LICENSE' },
     })
     expect(await found(id)).toHaveLength(1)
-    await refusesToGoOn(id, 'CREATE_LICENSE')
+    await refusesToChange(id, 'CREATE_LICENSE')
     expect(await about(api, admin, id).sync('LICENSE')).toMatchObject({
       __typename: 'RecordNotFound',
       record: 'LICENSE',
@@ -168,10 +168,10 @@ describe('test_sync_edge_cases: what cannot happen, made by hand, is found, refu
     await expectSound(w, id)
   })
 
-  test('progress from elsewhere, without license and without history: told from then on', async () => {
+  test('progress imported without license and without history: the history begins with the sync', async () => {
     const { id } = await person()
     await byHand.onlyProgress(id, 4)
-    await refusesToGoOn(id, 'CREATE_LICENSE')
+    await refusesToChange(id, 'CREATE_LICENSE')
     expect(payload(await about(api, admin, id).sync('PROGRESS'))).toMatchObject({
       version: 2,
       progress: { totalXp: 700 },
@@ -180,7 +180,7 @@ describe('test_sync_edge_cases: what cannot happen, made by hand, is found, refu
     await goesOn(id, 4)
   })
 
-  test('license without progress, from elsewhere: the progress begins at its level, and the license is changed, not made again', async () => {
+  test('license imported without progress: the progress begins at its level, and the license keeps its date', async () => {
     const { id } = await person()
     await byHand.onlyLicense(id, 5)
     expect(await about(api, admin, id).consistency()).toEqual({
@@ -193,7 +193,7 @@ describe('test_sync_edge_cases: what cannot happen, made by hand, is found, refu
       ...{ progressLevel: null, licenseLevel: 5, difference: null, recommendedAction: 'CREATE_PROGRESS' },
     })
     expect(await found(id)).toHaveLength(1)
-    await refusesToGoOn(id, 'CREATE_PROGRESS')
+    await refusesToChange(id, 'CREATE_PROGRESS')
     expect(await about(api, admin, id).sync('PROGRESS')).toMatchObject({
       __typename: 'RecordNotFound',
       record: 'PROGRESS',
@@ -210,11 +210,11 @@ describe('test_sync_edge_cases: what cannot happen, made by hand, is found, refu
     await expectSound(w, id)
   })
 
-  test('license whose progress was deleted: it begins again at version 1, beside the story of before', async () => {
+  test('license whose progress was deleted: versions begin again at 1, and earlier changes of level stay', async () => {
     const { id } = await at(3)
     payload(await about(api, admin, id).update({ newLevel: 4 }))
     await byHand.noProgress(id)
-    await refusesToGoOn(id, 'CREATE_PROGRESS')
+    await refusesToChange(id, 'CREATE_PROGRESS')
     payload(await about(api, admin, id).sync('LICENSE'))
     // versions 2 to 4, as before
     for (const newLevel of [3, 4, 1]) payload(await about(api, admin, id).update({ newLevel }))
@@ -235,7 +235,7 @@ describe('test_sync_edge_cases: what cannot happen, made by hand, is found, refu
     await expectSound(w, id)
   })
 
-  test('neither: that is consistent, and whoever begins goes on', async () => {
+  test('neither exists: that is consistent, and the user can begin', async () => {
     const { id } = await person()
     expect(await about(api, admin, id).consistency()).toEqual({
       ...agree(null),
@@ -248,7 +248,7 @@ describe('test_sync_edge_cases: what cannot happen, made by hand, is found, refu
     await goesOn(id, 1)
   })
 
-  test('both deleted, their story left: whoever begins again folds to all of it', async () => {
+  test('both deleted, their changes of level left: a new beginning keeps them, and folds to them', async () => {
     const { id } = await at(3)
     await byHand.noLicense(id)
     await byHand.noProgress(id)
@@ -259,7 +259,7 @@ describe('test_sync_edge_cases: what cannot happen, made by hand, is found, refu
     await expectSound(w, id)
   })
 
-  test('both, at one level: syncing changes nothing and appends nothing', async () => {
+  test('both at one level: syncing changes nothing and appends no event', async () => {
     const { id } = await at(5)
     expect(await about(api, admin, id).consistency()).toEqual({
       ...agree(5),
@@ -275,7 +275,7 @@ describe('test_sync_edge_cases: what cannot happen, made by hand, is found, refu
     expect(await everything(w, id)).toEqual(before)
   })
 
-  test('a key: mended once, however often and late it is sent', async () => {
+  test('with a key it syncs once, however often and late it is sent', async () => {
     const { id } = await at(5)
     await byHand.license(id, 3)
     const idempotencyKey = randomUUID()
@@ -291,7 +291,7 @@ describe('test_sync_edge_cases: what cannot happen, made by hand, is found, refu
   })
 })
 
-test('a license without progress, mended from two processes at once with different sources of truth about it: one does it, the others find it done', async () => {
+test('six syncs at once from two processes: one syncs, the others find it done', async () => {
   for (let round = 0; round < 10; round++) {
     const { id } = await person()
     await byHand.onlyLicense(id, 1 + (round % 8))
@@ -302,7 +302,7 @@ test('a license without progress, mended from two processes at once with differe
   }
 })
 
-test('the way in knows what hangs below a root that is not there yet: it is told apart from what is new', async () => {
+test('if there is a license and no progress, only the progress is inserted; the license is not written', async () => {
   const { id } = await person()
   await byHand.onlyLicense(id, 3)
   await w.query('create table written (what text)')
@@ -316,11 +316,11 @@ test('the way in knows what hangs below a root that is not there yet: it is told
     input: { userId: id, specialization: 'PLAYER', source: 'LICENSE', reason: 'from elsewhere' },
   })
   await w.query('drop function note cascade')
-  // the license is as it was
+  // the license was not written
   expect(await w.query('select what from written')).toEqual([{ what: 'INSERT SpecializationProgress' }])
 })
 
-test('desyncs come page by page, in order, and only those', async () => {
+test('desyncs are listed page by page, in order, and nothing else is', async () => {
   const people = await Promise.all(Array.from({ length: 5 }, () => at(2)))
   for (const { id } of people) await byHand.license(id, 4)
   const all: string[] = []
@@ -345,7 +345,7 @@ test('desyncs come page by page, in order, and only those', async () => {
   expect(all).toEqual(expect.arrayContaining(people.map(({ id }) => id)))
 })
 
-test('no desync lasts: of all that the verbs did here, none is left between two records that were not touched by hand', async () => {
+test('during 400 requests at once, no reader sees a desync', async () => {
   const people = await Promise.all(Array.from({ length: 20 }, () => person()))
   let looks = 0
   let over = false
@@ -378,7 +378,7 @@ test('no desync lasts: of all that the verbs did here, none is left between two 
   expect(looks).toBeGreaterThan(2)
 })
 
-test('a level that the specialization does not have is not made the level of both', async () => {
+test('a level that the specialization does not have is not synced', async () => {
   const learner = await person()
   await byHand.onlyLicense(learner.id, 99)
   const before = await everything(w, learner.id)
@@ -390,7 +390,7 @@ test('a level that the specialization does not have is not made the level of bot
   expect(await everything(w, learner.id)).toEqual(before)
 })
 
-test('a license that is issued anew keeps the highest level that its story tells of', async () => {
+test('a license that is issued again keeps the highest level of its earlier changes', async () => {
   const learner = await at(7)
   payload(await about(api, admin, learner.id).update({ newLevel: 2 }))
   await byHand.noLicense(learner.id)

@@ -12,13 +12,13 @@ const api = await serve(w)
 const [instructor, admin] = await Promise.all([person('INSTRUCTOR'), person('ADMIN')])
 
 describe('updateLevel', () => {
-  test('sets the level of both records, adds to the totals and tells the change, all in one', async () => {
+  test('sets the level of both records, adds to the totals and records the change', async () => {
     const { id } = await person()
     const { update } = about(api, instructor, id)
     expect(
       payload(await update({ newLevel: 3, xpChange: 260, sessionsChange: 4, reason: 'came from another club' })),
     ).toMatchObject({
-      version: 2, // 1 is its beginning
+      version: 2, // version 1 is the beginning
       replayed: false,
       message: 'Level 1 → 3.',
       progress: { version: 2, currentLevel: 3, totalXp: 260, completedSessions: 4, theoryHours: 0, practiceHours: 0 },
@@ -56,7 +56,7 @@ describe('updateLevel', () => {
     await expectSound(w, id, 'COACH')
   })
 
-  test('refuses hours where they are not counted, and hours that are not to the hundredth', async () => {
+  test('refuses hours if the specialization does not count them, and hours with more than two decimals', async () => {
     const { id } = await person()
     expect(await about(api, admin, id).update({ theoryHoursChange: 1 })).toMatchObject({
       __typename: 'HoursNotCounted',
@@ -70,7 +70,7 @@ describe('updateLevel', () => {
     expect(await everything(w, id)).toMatchObject({ progress: [], license: [], events: [{ count: 0 }] })
   })
 
-  test.each([999, 9, 0, -1])('refuses level %i with everything unchanged', async (newLevel) => {
+  test.each([999, 9, 0, -1])('refuses level %i and changes nothing', async (newLevel) => {
     const { id } = await person()
     const { update } = about(api, admin, id)
     payload(await update({ newLevel: 2, xpChange: 120 }))
@@ -84,7 +84,7 @@ describe('updateLevel', () => {
     expect(await everything(w, id)).toEqual(before)
   })
 
-  test('takes totals back, but none below zero', async () => {
+  test('subtracts from totals, but not below zero', async () => {
     const { id } = await person()
     const { update } = about(api, admin, id, 'COACH')
     payload(await update({ xpChange: 100, sessionsChange: 2, theoryHoursChange: 1.5, practiceHoursChange: 0.25 }))
@@ -97,8 +97,8 @@ describe('updateLevel', () => {
       [{ xpChange: 2_000_000_000 }, { total: 'XP', most: 2_000_000_000 }],
       [{ theoryHoursChange: 1e12 }, { total: 'THEORY_HOURS', most: 9_999_999 }],
     ] as const
-    for (const [change, told] of refused)
-      expect(await update({ newLevel: 4, ...change })).toMatchObject({ __typename: 'TotalOutOfRange', ...told })
+    for (const [change, error] of refused)
+      expect(await update({ newLevel: 4, ...change })).toMatchObject({ __typename: 'TotalOutOfRange', ...error })
     expect(await everything(w, id)).toEqual(before)
     expect(
       payload(
@@ -110,7 +110,7 @@ describe('updateLevel', () => {
     await expectSound(w, id, 'COACH')
   })
 
-  test('goes down as well as up; the highest level that it had stays', async () => {
+  test('sets lower levels too; the highest level stays', async () => {
     const { id } = await person()
     const { update } = about(api, admin, id)
     for (const newLevel of [6, 2, 4]) payload(await update({ newLevel }))
@@ -121,7 +121,7 @@ describe('updateLevel', () => {
     await expectSound(w, id)
   })
 
-  test('changes nothing and appends nothing where there is nothing to change', async () => {
+  test('if nothing would change, it succeeds and appends no event', async () => {
     const { id } = await person()
     const { update } = about(api, admin, id)
     payload(await update({ newLevel: 2 }))
@@ -129,13 +129,13 @@ describe('updateLevel', () => {
     expect(payload(await update({ newLevel: 2 }))).toMatchObject({
       version: 2,
       replayed: false,
-      message: 'There was nothing to change.',
+      message: 'Nothing changed.',
       progressions: [],
     })
     expect(await everything(w, id)).toEqual(before)
   })
 
-  test('knows no specialization and nobody by a made-up name', async () => {
+  test('refuses unknown specializations and users, and invalid codes and reasons', async () => {
     const { id } = await person()
     expect(await about(api, admin, id, 'REFEREE').update({})).toMatchObject({
       __typename: 'SpecializationNotFound',
@@ -155,7 +155,7 @@ describe('updateLevel', () => {
     expect(await everything(w, id)).toMatchObject({ progress: [], license: [], events: [{ count: 0 }] })
   })
 
-  test('takes an expectedVersion, 0 for nobody who has begun, and shows what is there instead', async () => {
+  test('takes an expectedVersion, 0 if the user has not begun; on conflict it returns the current progress', async () => {
     const { id } = await person()
     const { update } = about(api, admin, id, 'COACH')
     payload(await update({ newLevel: 2, theoryHoursChange: 0.5, expectedVersion: 0 }))
@@ -172,7 +172,7 @@ describe('updateLevel', () => {
     })
   })
 
-  test('one key 20 times at once is one change, and late it is the answer of then', async () => {
+  test('one key, 20 times at once, makes one change; sent again later, it gets the first answer', async () => {
     const { id } = await person()
     const { update } = about(api, admin, id)
     const once = { newLevel: 5, xpChange: 70, idempotencyKey: randomUUID() }
@@ -201,7 +201,7 @@ describe('updateLevels', () => {
     ...{ idempotencyKey: randomUUID(), ...more },
   })
 
-  test('does many, and one that cannot be done fails alone', async () => {
+  test('sets many levels, and an item that fails does not affect the others', async () => {
     const people = await Promise.all(Array.from({ length: 6 }, () => person()))
     const items = people.map(({ id }, i) => item(id, i === 2 ? 999 : 3, i === 4 ? { specialization: 'REFEREE' } : {}))
     const { updateLevels } = await api.get(
@@ -227,7 +227,7 @@ describe('updateLevels', () => {
     ])
     for (const i of [0, 1, 3, 5]) await expectSound(w, people[i]!.id)
 
-    // sent again, whole, after a lost answer
+    // the whole request again, as after a lost answer
     const again = await api.get(UpdateLevels, { input: { items } }, instructor.token)
     expect(again.updateLevels).toMatchObject({
       succeeded: 4,
@@ -241,7 +241,7 @@ describe('updateLevels', () => {
     ).toEqual([{ xp: 50 }])
   })
 
-  test('names an item’s mistake by the item’s place', async () => {
+  test('an error has the path of the item', async () => {
     const { id } = await person()
     const items = [item(id, 2), item(id, 3, { userId: 'nobody' }), item(id, 3, { idempotencyKey: '' })]
     const { updateLevels } = await api.get(UpdateLevels, { input: { items } }, admin.token)
@@ -255,7 +255,7 @@ describe('updateLevels', () => {
     })
   })
 
-  test('does 500 at once, and refuses 501, none, a learner, and who has not signed in', async () => {
+  test('sets 500 levels at once; refuses 501 items, no items, a learner, and a viewer without a token', async () => {
     const people = await Promise.all(Array.from({ length: 20 }, () => person()))
     const items = Array.from({ length: 500 }, (_, i) => item(people[i % 20]!.id, 1 + (i % 8), { xpChange: 1 }))
     const { updateLevels } = await api.get(UpdateLevels, { input: { items } }, admin.token)
@@ -276,7 +276,7 @@ describe('updateLevels', () => {
   })
 })
 
-test('hours without end are refused, as a literal too', async () => {
+test('infinite hours are refused, also as a literal', async () => {
   const learner = await person()
   for (const hours of ['1e999', '-1e999']) {
     const { data, errors } = await api.ask(

@@ -34,20 +34,20 @@ const plan = await planner(api, owner, 2)
 payload(await plan.select(1, { currentPlanDay: '2027-03-29' }))
 const selectionId = globalId('WorkoutSelection', plan.local(1))
 
-/** What one gets to see of the plan, on every way there. */
+/** The ids that a person sees of the plan, by each query that could return them. */
 async function seen({ token }: Person) {
   const { plan: found } = await api.get(PlanById, { id: plan.planId }, token)
   const { nodes } = await api.get(PlanNodes, { ids: [plan.planId, plan.workout(1), selectionId] }, token)
   return [found?.id, ...nodes.map((node) => node?.id)].map((id) => id ?? null)
 }
 
-test('a plan, its workouts and their selections are seen by its owner and by admins, and by nobody else', async () => {
+test('only the owner and admins see a plan, its workouts and their selections', async () => {
   for (const viewer of [owner, admin])
     expect(await seen(viewer)).toEqual([plan.planId, plan.planId, plan.workout(1), selectionId])
   for (const viewer of [stranger, teacher]) expect(await seen(viewer)).toEqual([null, null, null, null])
 })
 
-test('somebody’s plans are listed to them and to admins; a teacher who may see them is refused that field', async () => {
+test('only the user and admins may list a user’s plans; a teacher who sees the user gets an error', async () => {
   const id = globalId('User', owner.id)
   for (const { token } of [owner, admin])
     expect((await api.get(PlansOf, { id }, token)).node).toMatchObject({
@@ -58,7 +58,7 @@ test('somebody’s plans are listed to them and to admins; a teacher who may see
   expect(errors).toMatchObject([{ path: ['node', 'plans'], extensions: { code: 'FORBIDDEN' } }])
 })
 
-test('a plan is changed by its owner only: to all others, admins too, it is as if there were none', async () => {
+test('only the owner changes a plan; to others, admins too, the answer is as if it did not exist', async () => {
   const before = await expectPlanWhole(w, plan.planLocalId)
   const none = { plan: globalId('Plan', 'none'), workout: globalId('Workout', 'none.none') }
   for (const { token } of [stranger, teacher, admin]) {
@@ -91,7 +91,7 @@ test('a plan is changed by its owner only: to all others, admins too, it is as i
   expect(await expectPlanWhole(w, plan.planLocalId)).toHaveLength(before.length)
 })
 
-test('a key of the owner’s is of no use to others', async () => {
+test('a key of the owner’s does not give others the owner’s answer', async () => {
   payload(await plan.select(2, { timeOfDay: 'EVENING' }, { idempotencyKey: 'owner' }))
   const { updateSelection } = await api.get(
     UpdateSelection,
@@ -101,8 +101,8 @@ test('a key of the owner’s is of no use to others', async () => {
   expect(updateSelection.__typename).toBe('WorkoutNotFound')
 })
 
-test('nobody else follows it, and what is not there is told in the same words', async () => {
-  const told: unknown[] = []
+test('nobody else can follow a plan; the error is the same as for a plan that does not exist', async () => {
+  const errors: unknown[] = []
   for (const [{ token }, id] of [
     [stranger, plan.planId],
     [teacher, plan.planId],
@@ -113,16 +113,16 @@ test('nobody else follows it, and what is not there is told in the same words', 
     const stream = subscribe(client, 'subscription ($id: ID!) { planUpdates(planId: $id) { __typename } }', { id })
     await stream.end()
     expect(stream.items).toEqual([])
-    told.push(stream.errors)
+    errors.push(stream.errors)
     await client.dispose()
   }
-  expect(told[0]).toMatchObject([
+  expect(errors[0]).toMatchObject([
     [{ message: 'There is no such plan, or you may not see it.', extensions: { code: 'NOT_FOUND' } }],
   ])
-  for (const one of told) expect(JSON.stringify(one)).toBe(JSON.stringify(told[0]))
+  for (const one of errors) expect(JSON.stringify(one)).toBe(JSON.stringify(errors[0]))
 })
 
-test('without a token nothing is told', async () => {
+test('without a token, every request is refused', async () => {
   const { errors } = await api.ask(PlanById, { id: plan.planId })
   expect(errors).toMatchObject([{ extensions: { code: 'UNAUTHENTICATED' } }])
   const { updateSelection } = await api.get(UpdateSelection, { input: { workoutId: plan.workout(1) } }, undefined)

@@ -6,10 +6,7 @@ import { graphql } from '../generated/gql.ts'
 import { world } from '../world.ts'
 import { Days, planner } from './planner.ts'
 
-/**
- * Every statement that this process sends to a database, whoever sends it: counted at the one place that all of them
- * pass.
- */
+/** Every statement that this process sends to a database: recorded where all of them pass through pg. */
 const sent: string[] = []
 const query = pg.Client.prototype.query as (...args: unknown[]) => unknown
 pg.Client.prototype.query = function (this: pg.Client, ...args: unknown[]) {
@@ -27,11 +24,11 @@ const { person } = academy(commit)
 const api = await serve(w)
 const someone = await person()
 
-/** What the server does by itself. */
+/** Statements that the server sends by itself. */
 const own =
   /e\."courseVersion" < c\."lessonsVersion"|^select 1$|pg_current_snapshot|listen|notify|^select epoch as name|system_identifier/i
 
-/** The statements that a request amounts to. */
+/** A request's answer and the statements that it sent. */
 async function statements<T>(request: () => Promise<T>) {
   sent.length = 0
   const answer = await request()
@@ -52,7 +49,7 @@ const Calendars = graphql(`
   }
 `)
 
-test('the calendar has each day of the range, and on each what is to be done by time of day, in the order of the plan', async () => {
+test('the calendar has each day of the range, with its workouts by time of day, in the order of the plan', async () => {
   const plan = await planner(api, someone, 8)
   const at: [n: number, day: string | null, time: 'MORNING' | 'AFTERNOON' | 'EVENING' | null][] = [
     [5, '2027-03-29', 'MORNING'],
@@ -81,7 +78,7 @@ test('the calendar has each day of the range, and on each what is to be done by 
   })
 })
 
-test('another plan’s days are not among them', async () => {
+test('the calendar has no workouts of another plan', async () => {
   const [plan, another] = [await planner(api, someone, 1), await planner(api, someone, 1)]
   payload(await another.select(1, { currentPlanDay: '2027-03-29' }))
   expect((await days(plan.planId, '2027-03-29', '2027-03-29'))[0]!.anytime).toEqual([])
@@ -95,7 +92,7 @@ describe('a range', () => {
     ['2027-03-28', '2027-03-29', 2],
     ['0001-01-01', '0001-01-02', 2],
     ['9999-12-31', '9999-12-31', 1],
-  ])('from %s to %s has %i days, each once, whatever clocks do', async (from, to, count) => {
+  ])('from %s to %s has %i days, each once, also where clocks change', async (from, to, count) => {
     const plan = await planner(api, someone, 1)
     payload(await plan.select(1, { currentPlanDay: to }))
     const found = await days(plan.planId, from, to)
@@ -106,19 +103,19 @@ describe('a range', () => {
 
   test.each([
     ['backwards', '2027-03-29', '2027-03-28', 'INVALID_INPUT', /to \(2027-03-28\) is before from \(2027-03-29\)/],
-    ['of 367 days', '2027-01-01', '2028-01-02', 'INVALID_INPUT', /it is 367 days. Wanted are 366 at most/],
-    ['of 10,000 years', '0001-01-01', '9999-12-31', 'INVALID_INPUT', /it is 3,652,059 days/],
+    ['of 367 days', '2027-01-01', '2028-01-02', 'INVALID_INPUT', /has 367 days. Wanted are 366 at most/],
+    ['of 10,000 years', '0001-01-01', '9999-12-31', 'INVALID_INPUT', /has 3,652,059 days/],
     ['from a day that does not exist', '2027-02-30', '2027-03-01', 'BAD_REQUEST', /"2027-02-30" is no day/],
-    ['of years that there were not', '-001-01-01', '2027-03-01', 'BAD_REQUEST', /is no day/],
-  ])('%s is an error with a code and a sentence', async (_, from, to, code, message) => {
+    ['from a year that does not exist', '-001-01-01', '2027-03-01', 'BAD_REQUEST', /is no day/],
+  ])('%s gets an error with a code and a message', async (_, from, to, code, message) => {
     const plan = await planner(api, someone, 1)
     const { errors } = await api.ask(Days, { id: plan.planId, from, to }, someone.token)
     expect(errors).toMatchObject([{ message: expect.stringMatching(message), extensions: { code } }])
   })
 })
 
-describe('takes', () => {
-  test('one query for the calendar, whether it has a day or a year, one workout or two hundred', async () => {
+describe('the number of statements', () => {
+  test('is the same for the calendar of a day and of a year with two hundred workouts', async () => {
     const plan = await planner(api, someone, 0)
     const ids: string[] = []
     for (let i = 0; i < 2; i++)
@@ -142,10 +139,10 @@ describe('takes', () => {
     expect(year.answer.flatMap(({ morning, anytime }) => [...morning, ...anytime])).toHaveLength(200)
     expect(year.sent).toHaveLength(day.sent.length)
     expect(year.sent.filter((text) => /"WorkoutSelection"/.test(text))).toHaveLength(1)
-    expect(year.sent).toHaveLength(3) // whose session, which plan, its days
+    expect(year.sent).toHaveLength(3) // the session, the plan, its days
   })
 
-  test('as many for fifty workouts with their selections as for five', async () => {
+  test('is the same for five workouts with their selections and for fifty', async () => {
     const plan = await planner(api, someone, 50)
     payload(await plan.selectAll(plan.ids.map((workoutId) => ({ workoutId, currentPlanDay: '2027-03-29' }))))
     const page = (first: number) => statements(() => api.get(WorkoutPage, { id: plan.planId, first }, someone.token))
@@ -160,7 +157,7 @@ describe('takes', () => {
     expect(fifty.sent.length).toBeLessThanOrEqual(6)
   })
 
-  test('as many for the calendars of ten plans as of one', async () => {
+  test('is the same for the calendars of one plan and of ten', async () => {
     for (let i = 0; i < 10; i++) await planner(api, someone, 1)
     const page = (first: number) => statements(() => api.get(Calendars, { first }, someone.token))
     await page(1)

@@ -5,8 +5,8 @@ import os from 'node:os'
 import path from 'node:path'
 import { afterAll, describe, expect, test, vi } from 'vitest'
 import { importFile } from '../../src/command/import.ts'
-import { importPlan, planFrom } from '../../src/planning/exerciseImport.ts'
-import { readExercises } from '../../src/planning/exercises.ts'
+import { definitionOf, importPlan } from '../../src/planning/importPlan.ts'
+import { readExercises } from '../../src/planning/exerciseFile.ts'
 import { updateSelection } from '../../src/planning/updateSelection.ts'
 import { academy } from '../academy.ts'
 import { race, world } from '../world.ts'
@@ -73,7 +73,8 @@ const entries = (file = example) => JSON.parse(readFileSync(file, 'utf8')) as En
 /** Everything in the database, as one value. */
 async function everything() {
   const tables = await w.query<{ name: string }>(
-    `select table_name as name from information_schema.tables where table_schema = 'public' and table_type = 'BASE TABLE'`,
+    `select table_name as name from information_schema.tables
+     where table_schema = 'public' and table_type = 'BASE TABLE'`,
   )
   return Object.fromEntries(
     await Promise.all(
@@ -93,7 +94,7 @@ const workouts = (planId: string) =>
 describe.each([['our own', example, 7], ...(real ? [['the real', shared, 873] as const] : [])] as const)(
   '%s file',
   (_, file, count) => {
-    test(`fills a plan with ${count} workouts, in the order of the file; the second time nothing changes and nothing is appended`, async () => {
+    test(`fills a plan with ${count} workouts, in the order of the file; again, nothing changes`, async () => {
       const { id } = await person()
       const would = await imported(file, id, '--dry-run')
       expect(would).toEqual({
@@ -122,7 +123,7 @@ describe.each([['our own', example, 7], ...(real ? [['the real', shared, 873] as
   },
 )
 
-test('a file that was changed revises what differs, adds what is new, and leaves alone what it no longer has, and what people have selected', async () => {
+test('a changed file revises and adds workouts; those it no longer has, and selections, stay', async () => {
   const { id, actor } = await person()
   const { plan } = await imported(example, id)
   const [first, second] = await workouts(plan.id)
@@ -154,7 +155,7 @@ test('a file that was changed revises what differs, adds what is new, and leaves
   ])
 })
 
-test('another title is another plan, and another owner’s is theirs', async () => {
+test('another title, or another owner, makes another plan', async () => {
   const [one, other] = [await person(), await person()]
   const ids = [
     await imported(example, one.id),
@@ -167,7 +168,7 @@ test('another title is another plan, and another owner’s is theirs', async () 
   ])
 })
 
-describe('bad entries', () => {
+describe('invalid entries', () => {
   const list = [
     ...entries(),
     null,
@@ -176,7 +177,7 @@ describe('bad entries', () => {
     { id: 'Odd', name: 'Odd', force: 9 },
   ]
 
-  test('are refused with the whole file: 65, each by its index with why, and nothing is changed', async () => {
+  test('refuse the whole file: exit code 65, and each entry’s index and reason', async () => {
     const { id } = await person()
     const [before, file] = [await everything(), written(list)]
     const { code, output, errors } = await lockstep([file, '--owner', id])
@@ -193,7 +194,7 @@ describe('bad entries', () => {
     expect(await everything()).toEqual(before)
   })
 
-  test('are left out and told with --skip-invalid, and the good ones taken', async () => {
+  test('are left out and reported with --skip-invalid; the valid ones are imported', async () => {
     const { id } = await person()
     const { plan, workouts: counts, skipped } = await imported(written(list), id, '--skip-invalid')
     expect(counts).toEqual({ added: 7, revised: 0, unchanged: 0 })
@@ -221,7 +222,7 @@ describe('bad entries', () => {
   })
 })
 
-describe('what cannot be imported is refused', () => {
+describe('an import is refused with', () => {
   test.each<[string, (owner: string) => string[], number, RegExp]>([
     [
       'a file that was cut short',
@@ -236,20 +237,20 @@ describe('what cannot be imported is refused', () => {
       /not a list of exercises/,
     ],
     [
-      'nothing good, even with --skip-invalid',
+      'a file without a valid entry, even with --skip-invalid',
       (owner) => [written([1]), '--owner', owner, '--skip-invalid'],
       65,
       /\[0\]: must be an object, and is 1\./,
     ],
     [
-      'a file that is not there',
+      'a file that does not exist',
       (owner) => [path.join(scratch, 'none.json'), '--owner', owner],
       66,
       /There is no file .+none\.json/,
     ],
     ['no owner', () => [example], 64, /owner/],
     [
-      'an owner that is not there',
+      'an owner that does not exist',
       () => [example, '--owner', 'nobody'],
       65,
       /^There is no user nobody. Nothing was imported\.\n$/,
@@ -260,7 +261,7 @@ describe('what cannot be imported is refused', () => {
       64,
       /--title has a control character, U\+000A/,
     ],
-    ['an option that is misspelled', (owner) => [example, '--owner', owner, '--skip-bad'], 64, /no option --skip-bad/],
+    ['a misspelled option', (owner) => [example, '--owner', owner, '--skip-bad'], 64, /no option --skip-bad/],
   ])('%s', async (_, parameters, code, errors) => {
     const { id } = await person()
     const before = await everything()
@@ -268,7 +269,7 @@ describe('what cannot be imported is refused', () => {
     expect(await everything()).toEqual(before)
   })
 
-  test('a dry run of an owner that is not there, or where there is no database yet', async () => {
+  test('a dry run for an owner that does not exist, or without a database', async () => {
     expect(await lockstep([example, '--owner', 'nobody', '--dry-run'])).toMatchObject({
       code: 65,
       errors: expect.stringContaining('There is no user nobody'),
@@ -282,7 +283,7 @@ describe('what cannot be imported is refused', () => {
   })
 })
 
-test('says in words what it did, and what it would do', async () => {
+test('the output says what was done, or would be done', async () => {
   const { id } = await person()
   const would = await lockstep([example, '--owner', id, '--dry-run'])
   expect(would.output).toMatch(
@@ -291,10 +292,10 @@ test('says in words what it did, and what it would do', async () => {
   expect((await lockstep([example, '--owner', id])).output).toMatch(/^Exercises was created from/)
 })
 
-test('several imports of one file at once, and a writer in between, make each workout once', async () => {
+test('several imports of one file at once make each workout once, and others can write afterwards', async () => {
   const { id, actor } = await person()
   const { exercises } = readExercises(readFileSync(real ? shared : example))
-  const definition = planFrom(exercises, id, 'Raced')
+  const definition = definitionOf(exercises, id, 'Raced')
   const processes = [w.process(), w.process(), w.process()]
   const answers = await race(6, (i) => importPlan({ commit: processes[i % 3]!.commit, definition }))
   expect(answers.reduce((sum, { added }) => sum + added, 0)).toBe(exercises.length)
@@ -303,20 +304,20 @@ test('several imports of one file at once, and a writer in between, make each wo
   await expectPlanWhole(w, definition.planId)
 })
 
-test('an import that is interrupted ends between two commits, and the same import again does the rest', async () => {
+test('an interrupted import ends between two commits; the same import again does the rest', async () => {
   const { id } = await person()
   const exercises = Array.from({ length: 350 }, (_, i) => ({ id: `x${i}`, title: `Exercise ${i}`, details: '' }))
-  const definition = planFrom(exercises, id, 'Interrupted')
+  const definition = definitionOf(exercises, id, 'Interrupted')
   const interrupted = new AbortController()
-  const told: number[] = []
-  const onProgress = (done: number) => void (told.push(done) === 2 && interrupted.abort())
+  const progress: number[] = []
+  const onProgress = (done: number) => void (progress.push(done) === 2 && interrupted.abort())
   expect(await importPlan({ commit, definition, onProgress, signal: interrupted.signal })).toEqual({
     created: true,
     added: 200,
     revised: 0,
     done: 200,
   })
-  expect(told).toEqual([100, 200])
+  expect(progress).toEqual([100, 200])
   expect(await importPlan({ commit, definition })).toEqual({ created: false, added: 150, revised: 0, done: 350 })
   expect((await workouts(definition.planId)).map(({ title }) => title)).toEqual(exercises.map(({ title }) => title))
   await expectPlanWhole(w, definition.planId)

@@ -59,11 +59,11 @@ const asked = fc.record({
       arbitrary: (input as fc.Arbitrary<object>).map((input) => ({ verb, ...input }) as Step),
     })),
   ),
-  /** Which process is asked. */
+  /** The process that gets the request. */
   by: fc.nat(1),
   key: fc.option(fc.nat(7), { freq: 3 }),
   expectedVersion: fc.option(fc.integer({ min: 1, max: 20 }), { freq: 10, nil: undefined }),
-  /** Whether time passes before the next is asked. */
+  /** How long to wait before the next request. */
   pause: fc.constantFrom('none', 'none', 'turn', 'answer'),
 })
 
@@ -107,7 +107,7 @@ function ask(
   }
 }
 
-test('whatever is asked at once in two processes: history is dense, folds to the rows and shows what was committed, each key took effect once', async () => {
+test('any requests at once in two processes make a dense history that folds to the rows, each key once', async () => {
   const { commit } = processes[0]!
   const { actor } = await academy(commit).person()
   await fc.assert(

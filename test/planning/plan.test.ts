@@ -25,7 +25,7 @@ const OwnPlans = graphql(`query OwnPlans { viewer { plans { totalCount edges { n
 const DAY = '2027-03-29'
 
 describe('createPlan', () => {
-  test('makes a plan of the viewer’s, which is theirs to see', async () => {
+  test('creates a plan that the viewer sees', async () => {
     const ada = await person()
     const title = '  Off-season, 👩‍🚀 edition '
     const made = payload((await api.get(CreatePlan, { input: { title, idempotencyKey: 'k' } }, ada.token)).createPlan)
@@ -45,14 +45,14 @@ describe('createPlan', () => {
     expect(kinds(await expectPlanWhole(w, localIdOf(made.plan.id)))).toEqual(['planCreated'])
   })
 
-  test('asks for a key', async () => {
+  test('requires a key', async () => {
     const { errors } = await api.ask('mutation { createPlan(input: { title: "x" }) { __typename } }', {}, someone.token)
     expect(errors).toMatchObject([
       { message: expect.stringContaining('idempotencyKey'), extensions: { code: 'GRAPHQL_VALIDATION_FAILED' } },
     ])
   })
 
-  test('with one key 20 times at once, through two processes, makes one plan', async () => {
+  test('with one key 20 times at once, through two processes, creates one plan', async () => {
     const ada = await person()
     const answers = await race(20, (i) =>
       (i % 2 ? api : other)
@@ -64,7 +64,7 @@ describe('createPlan', () => {
     expect(await w.query('select version from "Plan" where "ownerId" = $1', [ada.id])).toEqual([{ version: 1 }])
   })
 
-  test('with another title, or by somebody else, is another request', async () => {
+  test('with another title is another request with the same key; by another user it creates another plan', async () => {
     const [ada, bao] = [await person(), await person()]
     const create = (token: string, title: string) =>
       api.get(CreatePlan, { input: { title, idempotencyKey: 'key' } }, token).then(({ createPlan }) => createPlan)
@@ -80,7 +80,7 @@ describe('createPlan', () => {
     expect(await w.query('select from "Plan" where "ownerId" = $1', [ada.id])).toHaveLength(2)
   })
 
-  test('asked again when its key is long forgotten, finds the plan that it made, and adds nothing', async () => {
+  test('repeated after its key is forgotten, finds the plan that it created, and creates nothing', async () => {
     const ada = await person()
     const plan = await planner(api, ada, 0)
     const input = { title: 'Late', idempotencyKey: 'old' }
@@ -118,7 +118,7 @@ describe('createPlan', () => {
     })
   })
 
-  test('takes 200 characters of more than one byte', async () => {
+  test('accepts 200 characters of several bytes each', async () => {
     const { createPlan } = await api.get(
       CreatePlan,
       { input: { title: '🏃'.repeat(200), idempotencyKey: randomUUID() } },
@@ -129,7 +129,7 @@ describe('createPlan', () => {
 })
 
 describe('addWorkouts', () => {
-  test('adds them at the end, in order, with their details', async () => {
+  test('adds workouts at the end, in order, with their details', async () => {
     const plan = await planner(api, someone, [{ title: 'Run', details: '5 km\r\n\teasy' }, { title: 'Swim' }])
     const added = payload(await plan.add([{ title: ' Row ', details: null }]))
     expect(added).toMatchObject({
@@ -151,7 +151,7 @@ describe('addWorkouts', () => {
     await expectPlanWhole(w, plan.planLocalId)
   })
 
-  test('with one key 20 times at once adds them once', async () => {
+  test('with one key 20 times at once adds the workouts once', async () => {
     const plan = await planner(api, someone, 0)
     const answers = await race(20, () =>
       plan.add([{ title: 'A' }, { title: 'A' }], { idempotencyKey: `add-${plan.planLocalId}` }).then(payload),
@@ -161,7 +161,7 @@ describe('addWorkouts', () => {
     expect(kinds(await expectPlanWhole(w, plan.planLocalId))).toEqual(['planCreated', 'workoutsAdded'])
   })
 
-  test('by many at once gives each workout a position of its own, without a gap', async () => {
+  test('30 times at once gives each workout a position of its own, without gaps', async () => {
     const plan = await planner(api, someone, 0)
     await race(30, (i) => plan.add([{ title: `A${i}` }, { title: `B${i}` }]).then(payload))
     const rows = await w.query<{ position: number }>('select position from "Workout" where "planId" = $1 order by 1', [
@@ -176,7 +176,7 @@ describe('addWorkouts', () => {
     ['too many', Array(101).fill({ title: 'x' }), 'input.workouts', /has 101 workouts/],
     ['one without a title', [{ title: 'x' }, { title: ' ' }], 'input.workouts[1].title', /is blank/],
     [
-      'one with endless details',
+      'one with long details',
       [{ title: 'x', details: 'x'.repeat(10_001) }],
       'input.workouts[0].details',
       /has 10001 characters. Wanted is text of 10000/,
@@ -198,7 +198,7 @@ describe('addWorkouts', () => {
   })
 })
 
-test('renameWorkout gives another title; the same again changes nothing', async () => {
+test('renameWorkout changes the title; the current title changes nothing', async () => {
   const plan = await planner(api, someone, [{ title: 'Run', details: '5 km' }])
   expect(payload(await plan.rename(1, ' Long run '))).toMatchObject({
     version: 3,
@@ -209,7 +209,7 @@ test('renameWorkout gives another title; the same again changes nothing', async 
   expect(kinds(await expectPlanWhole(w, plan.planLocalId))).toEqual(['planCreated', 'workoutsAdded', 'workoutRenamed'])
 })
 
-test('removeWorkout takes it out with its selection; a retry with the key is told so again, one without that there is none', async () => {
+test('removeWorkout removes the selection too; a retry with the key gets the first answer', async () => {
   const plan = await planner(api, someone, 3)
   payload(await plan.select(2, { timeOfDay: 'MORNING' }))
   const removed = payload(await plan.remove(2, { idempotencyKey: `remove-${plan.planLocalId}` }))
@@ -230,7 +230,7 @@ test('removeWorkout takes it out with its selection; a retry with the key is tol
   await expectPlanWhole(w, plan.planLocalId)
 })
 
-test('removing a workout while it is being dragged leaves no selection behind', async () => {
+test('removing a workout while its selection changes leaves no selection behind', async () => {
   const plan = await planner(api, someone, 40)
   await race(80, (i) => {
     const n = (i >> 1) + 1
@@ -242,7 +242,7 @@ test('removing a workout while it is being dragged leaves no selection behind', 
   await expectPlanWhole(w, plan.planLocalId)
 })
 
-test('clearSelection takes all back; where there is nothing it says so', async () => {
+test('clearSelection clears the day and the time of day; if there is no selection, the answer says so', async () => {
   const plan = await planner(api, someone, 1)
   payload(await plan.select(1, { currentPlanDay: DAY, timeOfDay: 'MORNING' }))
   expect(payload(await plan.clear(1))).toMatchObject({
@@ -264,7 +264,7 @@ test('clearSelection takes all back; where there is nothing it says so', async (
 })
 
 describe('updateSelections', () => {
-  test('drags a whole week in one change, each as it was asked', async () => {
+  test('changes a whole week in one event', async () => {
     const plan = await planner(api, someone, 7)
     const days = plan.ids.map((workoutId, i) => ({
       workoutId,
@@ -296,11 +296,11 @@ describe('updateSelections', () => {
     expect(kinds(history)).toEqual(['planCreated', 'workoutsAdded', 'selectionsUpdated', 'selectionsUpdated'])
     expect(
       Object.keys((history[3]!.data as { selections: object }).selections),
-      'only what changed is told',
+      'the event has only what changed',
     ).toHaveLength(5)
   })
 
-  test('changes nothing if one of them cannot be', async () => {
+  test('changes nothing if one of the workouts does not exist', async () => {
     const plan = await planner(api, someone, 3)
     payload(await plan.remove(3))
     const answer = await plan.selectAll(plan.ids.map((workoutId) => ({ workoutId, currentPlanDay: DAY })))
@@ -313,7 +313,7 @@ describe('updateSelections', () => {
     expect(await expectPlanWhole(w, plan.planLocalId)).toHaveLength(3)
   })
 
-  test('refuses none, too many, a workout twice, one of another plan, and what is no workout, naming which', async () => {
+  test('refuses too few, too many, a workout twice, one of another plan, and other ids', async () => {
     const [plan, another] = [await planner(api, someone, 2), await planner(api, someone, 1)]
     const ask = (...ids: string[]) =>
       plan.selectAll(ids.map((workoutId) => ({ workoutId, timeOfDay: 'MORNING' as const })))
@@ -323,7 +323,7 @@ describe('updateSelections', () => {
       [
         [plan.workout(1), plan.workout(2), plan.workout(1)],
         'input.selections[2].workoutId',
-        /is the workout of input.selections\[0\], too/,
+        /is also the workout of input.selections\[0\]/,
       ],
       [
         [plan.workout(1), another.workout(1)],
@@ -341,7 +341,7 @@ describe('updateSelections', () => {
     for (const { planLocalId } of [plan, another]) expect(await expectPlanWhole(w, planLocalId)).toHaveLength(2)
   })
 
-  test('500 at once are one change; a late retry of them undoes nothing', async () => {
+  test('changes 500 selections in one event; a late retry does not undo later changes', async () => {
     const plan = await planner(api, someone, 0)
     for (let i = 0; i < 5; i++)
       plan.ids.push(
@@ -361,7 +361,7 @@ describe('updateSelections', () => {
   })
 })
 
-test('whoever is deleted takes their plans with them, with workouts, selections, history and keys', async () => {
+test('deleting a user deletes their plans, with workouts, selections, history and keys', async () => {
   const ada = await person()
   const plan = await planner(api, ada, 2)
   payload(await plan.select(1, { timeOfDay: 'MORNING' }, { idempotencyKey: 'k' }))
@@ -373,12 +373,17 @@ test('whoever is deleted takes their plans with them, with workouts, selections,
   expect(await w.query('select key from "IdempotencyKey" where actor = $1', [ada.id])).toEqual([])
 })
 
-test('of a workout that was removed since, a replay still tells the plan', async () => {
+test('a replay about a workout that was removed since still returns its plan', async () => {
   const ada = await person()
   const plan = await planner(api, ada, 1)
   const ask = () =>
     api.ask(
-      `mutation { updateSelection(input: { workoutId: "${plan.ids[0]}", currentPlanDay: "${DAY}", idempotencyKey: "then" }) { __typename ... on UpdateSelectionPayload { replayed workout { title plan { id } } } } }`,
+      `mutation {
+        updateSelection(input: { workoutId: "${plan.ids[0]}", currentPlanDay: "${DAY}", idempotencyKey: "then" }) {
+          __typename
+          ... on UpdateSelectionPayload { replayed workout { title plan { id } } }
+        }
+      }`,
       {},
       ada.token,
     )

@@ -15,14 +15,17 @@ const PLAN = `
   subscription WatchPlan($id: ID!, $after: Cursor) {
     planUpdates(planId: $id, after: $after) {
       __typename
-      ... on PlanSnapshot { why cursor version plan { id version title } workouts { ...Told } }
-      ... on PlanChange { kind cursor version occurredAt actorId plan { id version title } workouts { ...Told } removedWorkoutIds }
+      ... on PlanSnapshot { why cursor version plan { id version title } workouts { ...Shown } }
+      ... on PlanChange {
+        kind cursor version occurredAt actorId
+        plan { id version title } workouts { ...Shown } removedWorkoutIds
+      }
       ... on StreamLagging { cursor message }
     }
   }
-  fragment Told on Workout { id position title details selection { currentPlanDay timeOfDay } }`
+  fragment Shown on Workout { id position title details selection { currentPlanDay timeOfDay } }`
 
-interface Told {
+interface Update {
   readonly __typename: string
   readonly cursor: string
   readonly version: number
@@ -39,17 +42,17 @@ interface Told {
   readonly removedWorkoutIds?: readonly string[]
 }
 
-/** Watches a plan; `told` resolves with so many items. */
+/** Watches a plan; `items` resolves with the first `count` items. */
 function watch(url: string, token: string, id: string, after?: string, transport = 'WebSocket') {
   const client = socketClient(url, token)
   const variables = { id, after }
   const stream =
     transport === 'WebSocket'
-      ? subscribe<{ planUpdates: Told }>(client, PLAN, variables)
-      : subscribeEvents<{ planUpdates: Told }>(url, PLAN, variables, token)
+      ? subscribe<{ planUpdates: Update }>(client, PLAN, variables)
+      : subscribeEvents<{ planUpdates: Update }>(url, PLAN, variables, token)
   return {
     stream,
-    told: (count: number) => stream.until(count).then((items) => items.map(({ planUpdates }) => planUpdates)),
+    items: (count: number) => stream.until(count).then((items) => items.map(({ planUpdates }) => planUpdates)),
     async stop() {
       stream.stop()
       await client.dispose()
@@ -58,13 +61,13 @@ function watch(url: string, token: string, id: string, after?: string, transport
 }
 
 test.each(['WebSocket', 'server-sent events'])(
-  'over %s: the plan as it is comes first, then each change with the workouts that it touched, as it was committed, in order, from whichever process',
+  'over %s: first the whole plan, then each change with its workouts, as committed and in order',
   async (transport) => {
     const someone = await person()
     const plan = await planner(api, someone, [{ title: 'Run', details: '5 km' }, { title: 'Swim' }])
     payload(await plan.select(2, { timeOfDay: 'EVENING' }))
     const watching = watch(api.url, someone.token, plan.planId, undefined, transport)
-    await watching.told(1)
+    await watching.items(1)
 
     payload(await plan.select(1, { currentPlanDay: '2027-03-29', timeOfDay: 'MORNING' }))
     payload(await plan.select(1, { timeOfDay: null }, {}, other))
@@ -83,7 +86,7 @@ test.each(['WebSocket', 'server-sent events'])(
       },
     })
 
-    const [first, ...changes] = await watching.told(9)
+    const [first, ...changes] = await watching.items(9)
     expect(first).toMatchObject({
       ...{
         __typename: 'PlanSnapshot',
@@ -144,14 +147,14 @@ test.each(['WebSocket', 'server-sent events'])(
   },
 )
 
-test('whoever comes back with a cursor, also a mutation’s, is told what came since, as it then was, and goes on live; by the other process, too', async () => {
+test('after a cursor, also a mutation’s and at the other process, come the changes since and then live ones', async () => {
   const someone = await person()
   const plan = await planner(api, someone, 2)
   const { cursor } = payload(await plan.select(1, { currentPlanDay: '2027-03-29' }))
   for (const day of ['2027-03-30', '2027-03-31']) payload(await plan.select(1, { currentPlanDay: day }))
   payload(await plan.remove(2))
   const watching = watch(other.url, someone.token, plan.planId, cursor as string)
-  const missed = await watching.told(3)
+  const missed = await watching.items(3)
   expect(missed.map(({ __typename, version }) => [__typename, version])).toEqual(
     [4, 5, 6].map((version) => ['PlanChange', version]),
   )
@@ -160,22 +163,22 @@ test('whoever comes back with a cursor, also a mutation’s, is told what came s
     '2027-03-31',
   ])
   payload(await plan.select(1, { timeOfDay: 'EVENING' }))
-  expect((await watching.told(4))[3]).toMatchObject({
+  expect((await watching.items(4))[3]).toMatchObject({
     version: 7,
     workouts: [{ selection: { currentPlanDay: '2027-03-31', timeOfDay: 'EVENING' } }],
   })
   await watching.stop()
 
   const again = watch(api.url, someone.token, plan.planId, missed[2]!.cursor)
-  expect((await again.told(1)).map(({ version }) => version)).toEqual([7])
+  expect((await again.items(1)).map(({ version }) => version)).toEqual([7])
   await again.stop()
 })
 
-test('two who drag at once are both told every change once, and end up with what is stored', async () => {
+test('two subscribers receive each of many concurrent changes once, and end up with what is stored', async () => {
   const someone = await person()
   const plan = await planner(api, someone, 5)
   const watching = [watch(api.url, someone.token, plan.planId), watch(other.url, someone.token, plan.planId)]
-  for (const { told } of watching) await told(1)
+  for (const { items } of watching) await items(1)
   await Promise.all(
     Array.from({ length: 40 }, (_, i) =>
       plan.select(
@@ -190,11 +193,12 @@ test('two who drag at once are both told every change once, and end up with what
   )
   const { length } = await expectPlanWhole(w, plan.planLocalId)
   const stored = await w.query(
-    `select w.id, "currentPlanDay"::text as day, "timeOfDay"::text as time from "Workout" w join "WorkoutSelection" s on s."workoutId" = w.id where w."planId" = $1 order by position`,
+    `select w.id, "currentPlanDay"::text as day, "timeOfDay"::text as time
+     from "Workout" w join "WorkoutSelection" s on s."workoutId" = w.id where w."planId" = $1 order by position`,
     [plan.planLocalId],
   )
-  for (const { told, stop } of watching) {
-    const all = await told(length - 1)
+  for (const { items, stop } of watching) {
+    const all = await items(length - 1)
     expect(all.map(({ version }) => version)).toEqual(Array.from({ length: length - 1 }, (_, i) => i + 2))
     const now = new Map(all.flatMap(({ workouts }) => workouts.map(({ id, selection }) => [id, selection])))
     expect(
@@ -208,20 +212,20 @@ test('two who drag at once are both told every change once, and end up with what
   }
 })
 
-test('an admin follows, too; a session that ends, and an owner who is deleted, end it', async () => {
+test('an admin can follow a plan; deleting its owner ends the owner’s and the admin’s streams', async () => {
   const [someone, admin] = [await person(), await person('ADMIN')]
   const plan = await planner(api, someone, 1)
   const [own, theirs] = [watch(api.url, someone.token, plan.planId), watch(api.url, admin.token, plan.planId)]
-  await Promise.all([own.told(1), theirs.told(1)])
+  await Promise.all([own.items(1), theirs.items(1)])
   payload(await plan.select(1, { timeOfDay: 'MORNING' }))
-  await Promise.all([own.told(2), theirs.told(2)])
+  await Promise.all([own.items(2), theirs.items(2)])
   await w.query('delete from "User" where id = $1', [someone.id])
   await Promise.all([own.stream.end(20_000), theirs.stream.end(20_000)])
   expect(own.stream.items).toHaveLength(2)
   await Promise.all([own.stop(), theirs.stop()])
 }, 30_000)
 
-test('a cursor of something else is refused in a sentence', async () => {
+test('a cursor of another plan is refused with a message', async () => {
   const someone = await person()
   const [plan, another] = [await planner(api, someone, 1), await planner(api, someone, 1)]
   const { cursor } = payload(await another.select(1, { timeOfDay: 'MORNING' }))

@@ -97,13 +97,13 @@ export const Days = graphql(`
   fragment Slot on WorkoutSelection { timeOfDay currentPlanDay workout { title details selection { currentPlanDay } } }
 `)
 
-/** What is said of one request, besides what it asks. */
+/** What every input may have. */
 interface More {
   readonly idempotencyKey?: string
   readonly expectedVersion?: number
 }
 
-/** A person with a plan of so many workouts, and what they ask; ids are global ids. */
+/** Creates a person's plan with workouts (a number of them, or these), and returns its requests. Ids are global ids. */
 export async function planner(api: Api, { token, id }: Person, workouts: number | WorkoutInput[] = 1) {
   const made = payload(
     (await api.get(CreatePlan, { input: { title: 'Off-season', idempotencyKey: randomUUID() } }, token)).createPlan,
@@ -150,16 +150,17 @@ export async function planner(api: Api, { token, id }: Person, workouts: number 
   }
 }
 
-/** What is stored of the selection of a workout (by its local id). */
+/** The stored selections of a workout, by its local id. */
 export const selections = ({ query }: World, workoutId: string) =>
   query<{ id: string; currentPlanDay: string | null; timeOfDay: string | null }>(
-    `select id, "currentPlanDay"::text as "currentPlanDay", "timeOfDay"::text as "timeOfDay" from "WorkoutSelection" where "workoutId" = $1`,
+    `select id, "currentPlanDay"::text as "currentPlanDay", "timeOfDay"::text as "timeOfDay"
+     from "WorkoutSelection" where "workoutId" = $1`,
     [workoutId],
   )
 
 /**
  * Expects of a plan (by its local id) that its versions are dense, that its history folds to its rows, and that each
- * event shows what it then was. Answers with the history.
+ * event's view is the state after it. Returns the history.
  */
 export async function expectPlanWhole(w: World, id: string): Promise<Journaled[]> {
   const history = await w.history('Plan', id)
@@ -182,7 +183,8 @@ export async function expectPlanWhole(w: World, id: string): Promise<Journaled[]
     { Plan: ['id', id], Workout: ['planId', id] },
   )
   const below = await w.query<{ row: object }>(
-    `select to_jsonb(s) as row from "WorkoutSelection" s join "Workout" w on w.id = s."workoutId" where w."planId" = $1`,
+    `select to_jsonb(s) as row from "WorkoutSelection" s join "Workout" w on w.id = s."workoutId"
+     where w."planId" = $1`,
     [id],
   )
   const now = { ...above, ...sorted({ WorkoutSelection: below.map(({ row }) => row as never) }) }
@@ -192,5 +194,5 @@ export async function expectPlanWhole(w: World, id: string): Promise<Journaled[]
   return history
 }
 
-/** The kinds of what happened, in order. */
+/** The kinds of the events, in order. */
 export const kinds = (history: readonly Journaled[]) => history.map(({ kind }) => kind)

@@ -14,7 +14,7 @@ const someone = await person()
 
 const DAY = '2027-03-29'
 
-test('the day first and then the time: one row with both', async () => {
+test('the day and then the time of day make one row with both', async () => {
   const plan = await planner(api, someone)
   const first = payload(await plan.select(1, { currentPlanDay: DAY }))
   expect(first).toMatchObject({ version: 3, replayed: false, selection: { currentPlanDay: DAY, timeOfDay: null } })
@@ -34,7 +34,7 @@ test('the day first and then the time: one row with both', async () => {
   ])
 })
 
-test('both in one request are one change', async () => {
+test('both in one request make one change', async () => {
   const plan = await planner(api, someone)
   expect(payload(await plan.select(1, { currentPlanDay: DAY, timeOfDay: 'EVENING' }))).toMatchObject({
     version: 3,
@@ -43,7 +43,7 @@ test('both in one request are one change', async () => {
   expect(await expectPlanWhole(w, plan.planLocalId)).toHaveLength(3)
 })
 
-test('the day and the time at the same moment, with no selection yet, 200 times: one row each, with both', async () => {
+test('the day and the time of day at once, with no selection yet, 200 times, make one row each', async () => {
   const plan = await planner(
     api,
     someone,
@@ -56,7 +56,7 @@ test('the day and the time at the same moment, with no selection yet, 200 times:
   )
   for (const { select, ids, planLocalId } of [plan, more]) {
     for (const [i, id] of ids.entries()) {
-      // by turns through one process, which may take them in one batch, and through two, which can't
+      // by turns through one process, which may batch both requests, and through two, which can't
       const [a, b] = i % 2 ? [api, api] : [api, other]
       const answers = await race(2, (which) =>
         which ? select(i + 1, { timeOfDay: 'AFTERNOON' }, {}, a) : select(i + 1, { currentPlanDay: DAY }, {}, b),
@@ -70,7 +70,7 @@ test('the day and the time at the same moment, with no selection yet, 200 times:
   }
 }, 60_000)
 
-test('all 200 of a plan at the same moment: a row for each workout, with both', async () => {
+test('200 requests for one plan at once make one row for each of 100 workouts, with both', async () => {
   const plan = await planner(api, someone, 100)
   await race(200, (i) =>
     plan
@@ -78,7 +78,8 @@ test('all 200 of a plan at the same moment: a row for each workout, with both', 
       .then(payload),
   )
   const rows = await w.query<{ count: number; whole: number }>(
-    `select count(*)::int as count, count(*) filter (where "currentPlanDay" = $2 and "timeOfDay" = 'EVENING')::int as whole
+    `select count(*)::int as count,
+       count(*) filter (where "currentPlanDay" = $2 and "timeOfDay" = 'EVENING')::int as whole
      from "WorkoutSelection" s join "Workout" w on w.id = s."workoutId" where w."planId" = $1`,
     [plan.planLocalId, DAY],
   )
@@ -86,8 +87,8 @@ test('all 200 of a plan at the same moment: a row for each workout, with both', 
   await expectPlanWhole(w, plan.planLocalId)
 })
 
-describe('a field that is', () => {
-  test('left out stays as it is; null is taken back', async () => {
+describe('a field', () => {
+  test('that is left out is kept; null clears it', async () => {
     const plan = await planner(api, someone)
     await plan.select(1, { currentPlanDay: DAY, timeOfDay: 'MORNING' })
     expect(payload(await plan.select(1, { timeOfDay: null })).selection).toMatchObject({
@@ -106,11 +107,14 @@ describe('a field that is', () => {
     await expectPlanWhole(w, plan.planLocalId)
   })
 
-  test('a variable without a value is left out, one that is null is null', async () => {
+  test('whose variable has no value is left out; a variable that is null is null', async () => {
     const plan = await planner(api, someone)
     await plan.select(1, { currentPlanDay: DAY, timeOfDay: 'MORNING' })
     const query = `mutation ($id: ID!, $day: LocalDate, $time: TimeOfDay) {
-      updateSelection(input: { workoutId: $id, currentPlanDay: $day, timeOfDay: $time }) { __typename ... on UpdateSelectionPayload { selection { currentPlanDay timeOfDay } } }
+      updateSelection(input: { workoutId: $id, currentPlanDay: $day, timeOfDay: $time }) {
+        __typename
+        ... on UpdateSelectionPayload { selection { currentPlanDay timeOfDay } }
+      }
     }`
     const { data } = await api.ask<{ updateSelection: object }, object>(
       query,
@@ -120,7 +124,7 @@ describe('a field that is', () => {
     expect(data.updateSelection).toMatchObject({ selection: { currentPlanDay: DAY, timeOfDay: null } })
   })
 
-  test('null or left out, where there is no selection, changes nothing', async () => {
+  test('that is null or left out changes nothing if there is no selection', async () => {
     const plan = await planner(api, someone)
     for (const wanted of [{}, { currentPlanDay: null }, { currentPlanDay: null, timeOfDay: null }])
       expect(payload(await plan.select(1, wanted))).toMatchObject({
@@ -132,7 +136,7 @@ describe('a field that is', () => {
   })
 })
 
-test('the same values again are a success that changes nothing and appends nothing', async () => {
+test('the same values again succeed, and change and append nothing', async () => {
   const plan = await planner(api, someone)
   const { selection } = payload(await plan.select(1, { currentPlanDay: DAY, timeOfDay: 'MORNING' }))
   for (const wanted of [
@@ -148,7 +152,7 @@ test('the same values again are a success that changes nothing and appends nothi
   expect(await expectPlanWhole(w, plan.planLocalId)).toHaveLength(3)
 })
 
-test('one key 20 times at once, through two processes: one change, one answer', async () => {
+test('one key 20 times at once, through two processes, makes one change and gets one answer', async () => {
   const plan = await planner(api, someone)
   const idempotencyKey = randomUUID()
   const answers = await race(20, (i) =>
@@ -159,7 +163,7 @@ test('one key 20 times at once, through two processes: one change, one answer', 
   expect(await expectPlanWhole(w, plan.planLocalId)).toHaveLength(3)
 })
 
-test('a late retry does not undo what came between, and is answered as the first was', async () => {
+test('a late retry does not undo later changes, and gets the first answer', async () => {
   const plan = await planner(api, someone)
   const idempotencyKey = randomUUID()
   const first = payload(await plan.select(1, { currentPlanDay: DAY, timeOfDay: 'MORNING' }, { idempotencyKey }))
@@ -173,7 +177,7 @@ test('a late retry does not undo what came between, and is answered as the first
   await expectPlanWhole(w, plan.planLocalId)
 })
 
-test('a key is for one request: left out and null are two', async () => {
+test('with one key, a field that is left out and one that is null are different requests', async () => {
   const plan = await planner(api, someone)
   const idempotencyKey = randomUUID()
   payload(await plan.select(1, { timeOfDay: 'MORNING' }, { idempotencyKey }))
@@ -182,7 +186,7 @@ test('a key is for one request: left out and null are two', async () => {
   })
 })
 
-test('expectedVersion is that of the plan; a conflict bears the plan as it is', async () => {
+test('expectedVersion is compared with the plan’s version; a conflict has the current plan', async () => {
   const plan = await planner(api, someone)
   payload(await plan.select(1, { currentPlanDay: DAY }, { expectedVersion: 2 }))
   expect(await plan.select(1, { timeOfDay: 'MORNING' }, { expectedVersion: 2 })).toMatchObject({
@@ -196,7 +200,7 @@ test('expectedVersion is that of the plan; a conflict bears the plan as it is', 
   expect(await selections(w, plan.local(1))).toMatchObject([{ timeOfDay: null }])
 })
 
-test('of many with one expectedVersion at the same moment, one succeeds', async () => {
+test('of 20 requests at once with one expectedVersion, one succeeds', async () => {
   const plan = await planner(api, someone)
   const answers = await race(20, (i) =>
     plan
@@ -221,7 +225,7 @@ describe('a day', () => {
     'tomorrow',
     '2027-03-29T00:00:00Z',
     20270329,
-  ])('that does not exist (%s) is refused with a code and a sentence, as a variable and as a literal', async (day) => {
+  ])('that does not exist (%s) is refused with a code and a message, as a variable and as a literal', async (day) => {
     const plan = await planner(api, someone, 1)
     const refusal = {
       errors: [
@@ -233,12 +237,14 @@ describe('a day', () => {
     }
     const input = { workoutId: plan.workout(1), currentPlanDay: day as string }
     expect(await api.ask(UpdateSelection, { input }, someone.token)).toMatchObject(refusal)
-    const literal = `mutation { updateSelection(input: { workoutId: "${plan.workout(1)}", currentPlanDay: ${JSON.stringify(day)} }) { __typename } }`
+    const literal = `mutation {
+      updateSelection(input: { workoutId: "${plan.workout(1)}", currentPlanDay: ${JSON.stringify(day)} }) { __typename }
+    }`
     expect(await api.ask(literal, {}, someone.token)).toMatchObject(refusal)
   })
 
   test.each(['0001-01-01', '0099-12-31', '1582-10-10', '1999-12-31', '2028-02-29', '9999-12-31'])(
-    'that exists (%s) comes back as it was',
+    'that exists (%s) is returned unchanged',
     async (day) => {
       const plan = await planner(api, someone, 1)
       expect(payload(await plan.select(1, { currentPlanDay: day })).selection).toMatchObject({ currentPlanDay: day })
@@ -253,7 +259,7 @@ describe('a day', () => {
     },
   )
 
-  test('is the same in every time zone that the server may be in', async () => {
+  test('is the same in every time zone of the server', async () => {
     const plan = await planner(api, someone, 1)
     const before = process.env.TZ
     for (const zone of ['Pacific/Kiritimati', 'Pacific/Pago_Pago', 'America/Santiago']) {
@@ -279,7 +285,7 @@ describe('a day', () => {
   })
 })
 
-test('a workout that is not there, was removed, or never could be, is said not to be there', async () => {
+test('a workout that does not exist, was removed, or cannot exist gets WorkoutNotFound', async () => {
   const plan = await planner(api, someone, 1)
   payload(await plan.remove(1))
   for (const workoutId of [
@@ -299,8 +305,8 @@ test('a workout that is not there, was removed, or never could be, is said not t
 
 test.each([
   ['of something else', globalId('Plan', 'x'), /is the id of a Plan. Wanted is the id of a Workout/],
-  ['that is none', 'nonsense', /is no global id/],
-  ['that nobody gave', globalId('Workout', "'; drop table"), /is no id that this server has given/],
+  ['that is not a global id', 'nonsense', /is no global id/],
+  ['that the server never returned', globalId('Workout', "'; drop table"), /is no id that this server returned/],
 ])('an id %s is InvalidInput', async (_, workoutId, message) => {
   const { updateSelection } = await api.get(
     UpdateSelection,
@@ -314,7 +320,7 @@ test.each([
   })
 })
 
-test('a time of day that there is not is refused', async () => {
+test('an unknown time of day is refused', async () => {
   const plan = await planner(api, someone, 1)
   const { errors } = await api.ask(
     UpdateSelection,
@@ -324,7 +330,7 @@ test('a time of day that there is not is refused', async () => {
   expect(errors).toMatchObject([{ extensions: { code: 'BAD_REQUEST' } }])
 })
 
-test('the database itself refuses a second selection of a workout, by uq_workout_selections_workout_id', async () => {
+test('the database refuses a second selection of a workout, by uq_workout_selections_workout_id', async () => {
   const plan = await planner(api, someone, 1)
   await plan.select(1, { timeOfDay: 'MORNING' })
   const insert = w.query(
@@ -334,7 +340,7 @@ test('the database itself refuses a second selection of a workout, by uq_workout
   expect(await outcome(insert)).toMatchObject({ code: '23505', constraint: 'uq_workout_selections_workout_id' })
 })
 
-test('a selection that came from elsewhere, with an id of its own, keeps it and is changed like any other', async () => {
+test('a selection that was inserted with an id of its own keeps it and can be changed', async () => {
   const plan = await planner(api, someone, 1)
   await w.query(
     `insert into "WorkoutSelection" (id, "workoutId", "currentPlanDay", "updatedAt") values ('17', $1, $2, now())`,

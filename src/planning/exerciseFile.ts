@@ -3,19 +3,19 @@ import { type FileProblem, InvalidFile, readJson, shown, spelled, why } from '..
 import type { WorkoutText } from './planState.ts'
 import { detailsFault, titleFault } from './text.ts'
 
-/** The largest file that is read, in bytes; free-exercise-db's own has a million. */
+/** The largest file that is read, in bytes. free-exercise-db's own has a million. */
 export const largestExercises = 16 * 2 ** 20
 
-/** An exercise as a workout, with the id that the file gives it. */
+/** The title and details of a workout made from an exercise, and the exercise's id in the file. */
 export interface Exercise extends WorkoutText {
   readonly id: string
 }
 
-/** What was read of a file. */
-export interface Exercises {
-  /** The good ones, in the order of the file. */
+/** The contents of a file. */
+export interface ExerciseFile {
+  /** The valid entries, in the order of the file. */
   readonly exercises: readonly Exercise[]
-  /** What is wrong with the others, by their index. */
+  /** What is wrong with the other entries. */
   readonly problems: readonly FileProblem[]
 }
 
@@ -35,18 +35,18 @@ const entry = z.object({
 })
 
 /**
- * The exercises of a file in the format of free-exercise-db (https://github.com/yuhonas/free-exercise-db): a list of
- * objects, of which `id` and `name` must be there, and the others may be null or left out. Throws InvalidFile where
- * there is no such list, or nothing good in it.
+ * Reads a file in the format of free-exercise-db (https://github.com/yuhonas/free-exercise-db): a list of objects with
+ * `id` and `name`; all other fields may be null or absent. Throws InvalidFile if the file is not such a list, or has no
+ * valid entry.
  */
-export function readExercises(bytes: Uint8Array): Exercises {
+export function readExercises(bytes: Uint8Array): ExerciseFile {
   const list = readJson(bytes, largestExercises, 'list of exercises')
   if (!Array.isArray(list))
     throw InvalidFile.because(
       '',
-      `The file is JSON, but not a list of exercises: it begins with ${beginning(list)}, and wanted is an array of objects`,
+      `The file is JSON but not a list of exercises: it begins with ${beginning(list)}. Wanted is an array of objects`,
     )
-  if (!list.length) throw InvalidFile.because('', 'There is no exercise in it')
+  if (!list.length) throw InvalidFile.because('', 'The list has no exercises')
 
   const exercises: Exercise[] = []
   const problems: FileProblem[] = []
@@ -80,11 +80,11 @@ function read(
   if (wrongTitle) return bad('.name', wrongTitle)
   const details = detailsOf(data)
   const wrongDetails = detailsFault(details)
-  if (wrongDetails) return bad('', `as the details of a workout, it ${wrongDetails}`)
+  if (wrongDetails) return bad('', `the text of its details ${wrongDetails}`)
   return { exercise: { id: data.id, title, details }, faults: [] }
 }
 
-/** What is known of it on a line each, then its steps, numbered. */
+/** The facts of an exercise, one a line, then its numbered steps. */
 function detailsOf({
   level,
   category,
@@ -111,7 +111,7 @@ function detailsOf({
 
 const some = (all: readonly string[] | null | undefined) => (all ?? []).map(folded).filter((text) => text)
 
-/** On one line. */
+/** The text on one line. */
 const folded = (text: string) => text.replace(/\s+/g, ' ').trim()
 
 const beginning = (value: unknown) => (value !== null && typeof value === 'object' ? 'an object' : shown(value))

@@ -7,7 +7,7 @@ import { DomainError, VersionConflict } from '../commit/errors.ts'
 import { type CourseEvent, type CourseState, type CourseText, courses, type LessonState } from './courseAggregate.ts'
 import { type CourseDefinition, reviseCourse } from './reviseCourse.ts'
 
-/** Another course has the slug that this one should have. */
+/** Another course has the slug already. */
 export class CourseSlugTaken extends DomainError {
   readonly slug: string
   readonly courseId: string
@@ -22,20 +22,20 @@ export class CourseSlugTaken extends DomainError {
 export interface LessonChange {
   readonly id: string
   readonly slug: string
-  /** What has changed, of a lesson that was there and stays. */
+  /** The fields that changed, where the lesson was there before. */
   readonly fields?: readonly string[]
 }
 
-/** What an import changes; each lesson is named once, at the first of these that it belongs to. */
+/** What an import changes. Each lesson is in one list: the first that fits. */
 export interface CourseDifference {
   readonly state: 'created' | 'changed' | 'unchanged'
-  /** What has changed of the course itself. */
+  /** The fields of the course itself that changed. */
   readonly fields: readonly string[]
   readonly added: readonly LessonChange[]
   readonly deactivated: readonly LessonChange[]
   readonly reactivated: readonly LessonChange[]
   readonly changed: readonly LessonChange[]
-  /** Only their place in the order is another. */
+  /** Only their positions changed. */
   readonly moved: readonly LessonChange[]
 }
 
@@ -43,24 +43,24 @@ export interface CourseDifference {
 export interface CourseGraph {
   readonly active: number
   readonly inactive: number
-  /** How many times an active lesson requires another. */
+  /** How many prerequisites active lessons have, in all. */
   readonly requirements: number
-  /** How many active lessons require none. */
+  /** How many active lessons have no prerequisites. */
   readonly open: number
 }
 
 /** What an import would do, or has done. */
-export interface CoursePlan {
+export interface CourseImport {
   readonly course: CourseText & { readonly id: string; readonly version: number; readonly lessonsVersion: number }
   readonly difference: CourseDifference
   readonly graph: CourseGraph
-  /** How many enrollments are then behind their course. */
+  /** How many enrollments are overdue after the import. */
   readonly overdue: number
 }
 
 /**
- * Makes a course what a definition says; where it is that already, nothing is committed. What is told is exactly what
- * was committed: if the course changed meanwhile, the plan is made anew.
+ * Makes a course as its definition says. If it is so already, nothing is committed. The result is exactly what was
+ * committed: if the course changes in the meantime, the import is computed again.
  */
 export async function importCourse({
   db,
@@ -70,38 +70,39 @@ export async function importCourse({
   readonly db: Db
   readonly commit: Commit
   readonly definition: CourseDefinition
-}): Promise<CoursePlan> {
-  const key = `import ${randomUUID()}` // so that a connection lost at the commit leaves no doubt
+}): Promise<CourseImport> {
+  const key = `import ${randomUUID()}` // with a key, a connection lost at COMMIT leaves no doubt
   for (;;) {
-    const plan = await planImport(db, definition)
-    if (plan.difference.state === 'unchanged') return plan
+    const done = await previewImport(db, definition)
+    if (done.difference.state === 'unchanged') return done
     try {
-      await commit(reviseCourse, { actor: system, input: definition, expectedVersion: plan.course.version - 1, key })
-      return plan
+      await commit(reviseCourse, { actor: system, input: definition, expectedVersion: done.course.version - 1, key })
+      return done
     } catch (error) {
       if (!(error instanceof VersionConflict)) throw error
     }
   }
 }
 
-/** What an import of this definition would do now. Writes nothing. */
-export async function planImport(db: Db, definition: CourseDefinition): Promise<CoursePlan> {
+/** What importing this definition would do now. Writes nothing. */
+export async function previewImport(db: Db, definition: CourseDefinition): Promise<CourseImport> {
   const { courseId, slug } = definition
   const [row] = await db.$queryRaw<{ states: string | null; other: string | null }[]>(sql`
     select (select json_agg(s.row) from (${courses.read({ ids: [courseId], slices: new Map() })}) s)::text as states,
       (select id from "Course" where slug = ${slug} and id <> ${courseId}) as other`)
   if (row!.other) throw new CourseSlugTaken(slug, row!.other)
   const [before] = courses.load(JSON.parse(row!.states ?? '[]') as never)
-  const plan = planFrom(before ?? courses.blank(courseId), definition)
+  const wanted = importInto(before ?? courses.blank(courseId), definition)
   const [found] = await db.$queryRaw<{ count: number }[]>(
-    sql`select count(*)::int as count from "Enrollment" where "courseId" = ${courseId} and "courseVersion" < ${plan.course.lessonsVersion}`,
+    sql`select count(*)::int as count from "Enrollment"
+      where "courseId" = ${courseId} and "courseVersion" < ${wanted.course.lessonsVersion}`,
   )
-  return { ...plan, overdue: found!.count }
+  return { ...wanted, overdue: found!.count }
 }
 
-/** What an import of this definition would do to a course as it is, pure. */
-export function planFrom(before: CourseState, definition: CourseDefinition): CoursePlan {
-  const at = new Date(0).toISOString() // shown to nobody
+/** What importing this definition would do to a course in this state. Pure. */
+export function importInto(before: CourseState, definition: CourseDefinition): CourseImport {
+  const at = new Date(0).toISOString() // nobody sees it
   const events = reviseCourse.decide(before, definition, { actor: system, now: at })
   const after = events.reduce<CourseState>(
     (state, event: CourseEvent) => ({ ...courses.evolve(state, event, at), version: state.version + 1 }),

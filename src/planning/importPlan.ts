@@ -1,23 +1,23 @@
 import { system } from '../commit/aggregate.ts'
 import type { Commit } from '../commit/commit.ts'
-import type { Db } from '../database/client.ts'
 import { idOf } from '../commit/derivedId.ts'
-import type { Exercise } from './exercises.ts'
+import type { Db } from '../database/client.ts'
+import type { Exercise } from './exerciseFile.ts'
 import { fillPlan, type FillPlanAnswer, type PlanDefinition } from './fillPlan.ts'
 import { plans } from './planAggregate.ts'
 import type { PlanState } from './planState.ts'
 
 /**
- * So many workouts go into a commit: a subscriber is told that many at once, and a writer of the same plan waits for no
- * more.
+ * The most workouts in one commit. A subscriber receives them in one item, and other writers of the plan wait for the
+ * commit.
  */
 const CHUNK = 100
 
 /**
- * Exercises as a plan. Whose it is and what it is called is which plan it is, and the file's id of an exercise which
- * workout.
+ * The plan of these exercises. Its id is derived from its owner and its title; a workout's id, from the plan's and from
+ * the exercise's in the file.
  */
-export function planFrom(exercises: readonly Exercise[], ownerId: string, title: string): PlanDefinition {
+export function definitionOf(exercises: readonly Exercise[], ownerId: string, title: string): PlanDefinition {
   const planId = idOf(JSON.stringify(['exercises', ownerId, title]))
   return {
     planId,
@@ -32,8 +32,8 @@ export function planFrom(exercises: readonly Exercise[], ownerId: string, title:
 }
 
 /**
- * Makes a plan what a definition says, as far as it names workouts; what is so already is not written. Ends early if it
- * is told to, with what was done.
+ * Makes the workouts of a plan match a definition; workouts that match already are not written. An aborted `signal`
+ * stops it between two commits. `done` is the number of workouts that have been dealt with, changed or not.
  */
 export async function importPlan({
   commit,
@@ -57,16 +57,12 @@ export async function importPlan({
   return { ...total, done }
 }
 
-/** What an import of this definition would do now. Writes nothing. */
-export async function planImport(db: Db, definition: PlanDefinition): Promise<FillPlanAnswer> {
-  const { planId, workouts } = definition
-  const rows = await db.$queryRaw<{ row: unknown }[]>(
-    plans.read({ ids: [planId], slices: new Map([[planId, workouts.map(({ id }) => id)]]) }),
-  )
-  let state = plans.load(rows.map(({ row }) => row) as never)[0] ?? plans.blank(planId)
+/** Returns what importing this definition would change now. Writes nothing. */
+export async function previewImport(db: Db, definition: PlanDefinition): Promise<FillPlanAnswer> {
+  let state = await stateOf(db, definition)
   let total = NOTHING
   for (const input of chunksOf(definition)) {
-    const at = new Date(0).toISOString() // shown to nobody
+    const at = new Date(0).toISOString() // not shown anywhere
     const before = state
     const events = fillPlan.decide(state, input, { actor: system, now: at })
     state = events.reduce<PlanState>(
@@ -76,6 +72,14 @@ export async function planImport(db: Db, definition: PlanDefinition): Promise<Fi
     total = sum(total, fillPlan.answer!(state, input, events, before))
   }
   return total
+}
+
+/** The plan as it is now, with those workouts of the definition that it has. */
+async function stateOf(db: Db, { planId, workouts }: PlanDefinition): Promise<PlanState> {
+  const slices = new Map([[planId, workouts.map(({ id }) => id)]])
+  const rows = await db.$queryRaw<{ row: unknown }[]>(plans.read({ ids: [planId], slices }))
+  const [state] = plans.load(rows.map(({ row }) => row) as never) // as `read` selected them
+  return state ?? plans.blank(planId)
 }
 
 const NOTHING: FillPlanAnswer = { created: false, added: 0, revised: 0 }

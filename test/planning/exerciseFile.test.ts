@@ -3,8 +3,8 @@ import path from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { InvalidFile } from '../../src/operator/jsonFile.ts'
-import { type Exercises, readExercises } from '../../src/planning/exercises.ts'
-import { planFrom } from '../../src/planning/exerciseImport.ts'
+import { type ExerciseFile, readExercises } from '../../src/planning/exerciseFile.ts'
+import { definitionOf } from '../../src/planning/importPlan.ts'
 import { detailsFault, titleFault } from '../../src/planning/text.ts'
 
 const project = path.resolve(import.meta.dirname, '../..')
@@ -13,8 +13,8 @@ const file = path.resolve(project, '../shared/data/free-exercise-db/exercises.js
 
 const bytes = (value: unknown) => Buffer.from(typeof value === 'string' ? value : JSON.stringify(value))
 const good = { id: 'Squat', name: 'Squat' }
-/** What is wrong with a list, or with the file as a whole. */
-function problems(value: unknown): Exercises['problems'] {
+/** The problems of a list's entries, or of the file as a whole. */
+function problems(value: unknown): ExerciseFile['problems'] {
   try {
     return readExercises(value instanceof Uint8Array ? value : bytes(value)).problems
   } catch (error) {
@@ -23,8 +23,8 @@ function problems(value: unknown): Exercises['problems'] {
   }
 }
 
-describe('a file of exercises', () => {
-  test('is workouts, with what is known of each on lines, and its steps numbered', () => {
+describe('a file', () => {
+  test('makes workouts whose details are the known facts, one a line, and the numbered steps', () => {
     const { exercises, problems } = readExercises(own)
     expect(problems).toEqual([])
     expect(exercises).toHaveLength(7)
@@ -54,7 +54,7 @@ describe('a file of exercises', () => {
     )
   })
 
-  test('may leave out everything but id and name', () => {
+  test('needs only id and name', () => {
     expect(readExercises(bytes([good]))).toEqual({
       exercises: [{ id: 'Squat', title: 'Squat', details: '' }],
       problems: [],
@@ -62,10 +62,10 @@ describe('a file of exercises', () => {
   })
 
   if (!existsSync(file) && process.env.CI) throw new Error(`${file} is missing; in CI the real file is wanted.`)
-  test.runIf(existsSync(file))('that is the real one has 873 workouts, none of them wrong', () => {
+  test.runIf(existsSync(file))('of free-exercise-db makes 873 workouts without a problem', () => {
     const { exercises, problems } = readExercises(readFileSync(file))
     expect({ count: exercises.length, problems }).toEqual({ count: 873, problems: [] })
-    const { workouts } = planFrom(exercises, 'ada', 'Exercises')
+    const { workouts } = definitionOf(exercises, 'ada', 'Exercises')
     expect(new Set(workouts.map(({ id }) => id)).size).toBe(873)
     for (const { id, title, details } of workouts) {
       expect(id).toMatch(/^[0-9a-f]{16}\.[0-9a-f]{16}$/)
@@ -76,15 +76,15 @@ describe('a file of exercises', () => {
   })
 })
 
-test('whose plan it is and what it is called is which plan it is; nothing else is', () => {
-  const id = (owner: string, title: string) => planFrom([], owner, title).planId
+test('owner and title, and nothing else, determine the plan’s id', () => {
+  const id = (owner: string, title: string) => definitionOf([], owner, title).planId
   expect(id('ada', 'Exercises')).toBe(id('ada', 'Exercises'))
   expect(
     new Set([id('ada', 'Exercises'), id('bao', 'Exercises'), id('ada', 'Others'), id('a', 'daExercises')]).size,
   ).toBe(4)
 })
 
-describe('an entry that is wrong is told by its index, and the others are there', () => {
+describe('an invalid entry is reported by its index, and the others are read:', () => {
   test.each<[string, unknown, string, string | RegExp]>([
     ['null', null, '[1]', 'must be an object, and is null'],
     ['a text', 'Squat', '[1]', 'must be an object, and is "Squat"'],
@@ -92,26 +92,21 @@ describe('an entry that is wrong is told by its index, and the others are there'
     ['without an id', { name: 'Lunge' }, '[1].id', 'is missing'],
     ['with an id that is null', { name: 'Lunge', id: null }, '[1].id', 'must be a string, and is null'],
     ['with a blank id', { name: 'Lunge', id: ' ' }, '[1].id', 'must not be blank'],
-    ['with an endless id', { name: 'Lunge', id: 'x'.repeat(300) }, '[1].id', 'must have at most 255 characters'],
+    ['with a long id', { name: 'Lunge', id: 'x'.repeat(300) }, '[1].id', 'must have at most 255 characters'],
     ['without a name', { id: 'Lunge' }, '[1].name', 'is missing'],
     ['with a blank name', { id: 'Lunge', name: ' \n' }, '[1].name', 'is blank'],
     ['with a long name', { id: 'Lunge', name: 'x'.repeat(201) }, '[1].name', 'has 201 characters'],
     ['with NUL in its name', { id: 'Lunge', name: 'a\0b' }, '[1].name', /has a control character, U\+0000/],
     ['with half a character in its name', { id: 'Lunge', name: 'a\ud800b' }, '[1].name', /half of a surrogate pair/],
+    ['with a number as its level', { id: 'Lunge', name: 'Lunge', level: 3 }, '[1].level', 'must be a string, and is 3'],
     [
-      'with a number for its level',
-      { id: 'Lunge', name: 'Lunge', level: 3 },
-      '[1].level',
-      'must be a string, and is 3',
-    ],
-    [
-      'with a text for its steps',
+      'with a text as its steps',
       { id: 'Lunge', name: 'Lunge', instructions: 'Go' },
       '[1].instructions',
       'must be an array, and is "Go"',
     ],
     [
-      'with a step that is none',
+      'with a step that is null',
       { id: 'Lunge', name: 'Lunge', instructions: ['Go', null] },
       '[1].instructions[1]',
       'must be a string, and is null',
@@ -120,13 +115,13 @@ describe('an entry that is wrong is told by its index, and the others are there'
       'with an escape in a step',
       { id: 'Lunge', name: 'Lunge', instructions: ['\u001b[31m'] },
       '[1]',
-      /as the details of a workout, it has a control character, U\+001B/,
+      /the text of its details has a control character, U\+001B/,
     ],
     [
       'with too many steps',
       { id: 'Lunge', name: 'Lunge', instructions: Array(9).fill('x'.repeat(2_000)) },
       '[1]',
-      /it has 18,?\d+ characters/,
+      /the text of its details has 18,?\d+ characters/,
     ],
     ['with the id of another', { ...good, name: 'Another' }, '[1].id', '"Squat" is also the id of [0]'],
   ])('%s', (_, entry, where, why) => {
@@ -135,22 +130,22 @@ describe('an entry that is wrong is told by its index, and the others are there'
     expect(problems).toEqual([{ where, why: typeof why === 'string' ? why : expect.stringMatching(why) }])
   })
 
-  test('an id that only a wrong entry has is free for a good one', () => {
+  test('a valid entry may have the id of an invalid one', () => {
     const { exercises, problems } = readExercises(bytes([{ ...good, name: 7 }, good]))
     expect(exercises).toHaveLength(1)
     expect(problems).toMatchObject([{ where: '[0].name' }])
   })
 })
 
-describe('a file that is none is refused, with where and why', () => {
+describe('an invalid file is refused with the place and the reason:', () => {
   test.each<[string, unknown, string, RegExp]>([
     ['empty', ' ', '', /is empty/],
     ['cut short', own.toString().slice(0, 700), 'line 26, column', /ends in the middle: it was cut short/],
     ['no JSON', 'Squats, mostly', 'line 1, column 1', /is not JSON: "S" cannot be here/],
     ['an object', { exercises: [] }, '', /not a list of exercises: it begins with an object/],
     ['a number', 5, '', /it begins with 5/],
-    ['an empty list', [], '', /There is no exercise in it/],
-    ['a list of nothing good', [1, 2], '[0]', /must be an object, and is 1/],
+    ['an empty list', [], '', /The list has no exercises/],
+    ['a list without a valid entry', [1, 2], '[0]', /must be an object, and is 1/],
     ['no UTF-8', Buffer.from([0x5b, 0x22, 0xff, 0x22, 0x5d]), 'line 1, column 3', /not UTF-8/],
     ['too large', Buffer.alloc(16 * 2 ** 20 + 1, 0x20), '', /larger than 16 MiB/],
   ])('%s', (_, value, where, why) => {
@@ -159,7 +154,7 @@ describe('a file that is none is refused, with where and why', () => {
     expect(problem!.why).toMatch(why)
   })
 
-  test('nothing that JSON can be throws anything else', () => {
+  test('no JSON throws anything but InvalidFile', () => {
     fc.assert(fc.property(fc.json(), (text) => void problems(text)))
     fc.assert(
       fc.property(

@@ -5,20 +5,22 @@ import { type FileProblem, InvalidFile, readJson, spelled, why } from '../operat
 import { unlockOrder } from './lessonGraph.ts'
 import type { CourseDefinition } from './reviseCourse.ts'
 
-/** The largest file that is read, in bytes; those of Exercism's tracks have about a hundred thousand. */
+/** The largest file that is read, in bytes. Exercism's own have about 100,000. */
 export const largestTrack = 4 * 2 ** 20
 
 /**
- * An Exercism track's config.json (https://exercism.org/docs/building/tracks/config-json) as a course; throws
- * InvalidFile with all that is wrong with it.
+ * Reads an Exercism track's config.json (https://exercism.org/docs/building/tracks/config-json) as a course. Throws
+ * InvalidFile with all that is wrong with the file.
  *
- * An exercise names the concepts that a learner must know before, `prerequisites`. A concept is learnt by completing
- * the concept exercise that lists it in its `concepts`; so an exercise requires the concept exercises that teach its
- * prerequisites. Practice exercises teach nothing: they are unlocked and unlock no other. Of a status, `wip` is shown
- * to nobody and unlocks nothing, `deprecated` is shown to nobody who hasn't begun it; both are inactive here, and a
- * lesson that requires an inactive one is not held up by it. `beta` is active, and so is what has no status.
+ * An exercise names the concepts that a learner must know first: its `prerequisites`. A learner learns a concept by
+ * completing the concept exercise that has it among its `concepts`. So an exercise requires the concept exercises that
+ * teach its prerequisites. Practice exercises teach nothing, so no other exercise requires them.
  *
- * What an exercise is, its uuid says, which "must never change"; its slug and name may.
+ * An exercise with the status `wip` is not shown and unlocks nothing; one with `deprecated` is shown only to learners who
+ * have begun it. Both are inactive lessons here, and a lesson that requires an inactive one does not wait for it. `beta`
+ * is active, and so is an exercise without a status.
+ *
+ * The uuid identifies an exercise: it "must never change". Slug and name may.
  */
 export function readTrack(bytes: Uint8Array): CourseDefinition {
   const track = parse(readJson(bytes, largestTrack, "track's config.json"))
@@ -101,16 +103,16 @@ const track = z.object({
 type Parsed = z.output<typeof track>
 
 interface Exercise extends z.output<z.ZodObject<typeof exercise>> {
-  /** Where it is in the file. */
+  /** Its path in the file. */
   readonly where: string
-  /** The concepts that it teaches; none: it is a practice exercise. */
+  /** The concepts that it teaches; undefined for a practice exercise. */
   readonly teaches: readonly string[] | undefined
   /** The slugs of the exercises that teach its prerequisites. */
   readonly requires: readonly string[]
 }
 interface Track extends Omit<Parsed, 'concepts'> {
   readonly concepts: ReadonlySet<string>
-  /** The slugs of those who teach a concept. */
+  /** By concept, the slugs of the exercises that teach it. */
   readonly teachers: ReadonlyMap<string, readonly string[]>
   /** Concept exercises first, both in the order of the file. */
   readonly all: readonly Exercise[]
@@ -151,7 +153,7 @@ function parse(value: unknown): Track {
   return { ...data, concepts: new Set(data.concepts.map(({ slug }) => slug)), teachers, all }
 }
 
-/** Everything that is well written and can't be so. */
+/** All that is well-formed but contradicts itself. */
 function contradictions({ all, concepts, teachers }: Track): FileProblem[] {
   const problems: FileProblem[] = []
   const tell = (where: string, why: string) => problems.push({ where, why })

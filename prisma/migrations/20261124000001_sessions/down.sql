@@ -1,0 +1,1 @@
+drop index "Session_expiresAt_idx";

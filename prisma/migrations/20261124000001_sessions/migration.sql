@@ -1,0 +1,1 @@
+create index "Session_expiresAt_idx" on "Session" ("expiresAt");

@@ -1,0 +1,39 @@
+import { decodeGlobalID } from '@pothos/plugin-relay'
+import { GraphQLError, type GraphQLSchema, isInterfaceType } from 'graphql'
+import { InvalidInput } from '../commit/errors.ts'
+
+/** The most things that `nodes` looks up at once. */
+const MOST_IDS = 100
+
+type GlobalId = { readonly typename: string } | null | undefined
+
+/** Throws where `node` or `nodes` is asked for too many ids, or for the id of a type that is no Node. */
+export function checkNodeIds(ids: readonly GlobalId[], schema: GraphQLSchema): void {
+  if (ids.length > MOST_IDS)
+    throw new InvalidInput('ids', `ids has ${ids.length} ids. Wanted are ${MOST_IDS} at most; send several requests.`)
+  const node = schema.getType('Node')
+  const types = isInterfaceType(node) ? schema.getPossibleTypes(node).map(({ name }) => name) : []
+  if (ids.every((id) => !id || types.includes(id.typename))) return
+  throw new GraphQLError(
+    `The id is of a type that has no global ids here. Wanted is an id that a query returned: of a ${types.sort().join(', a ')}.`,
+    { extensions: { code: 'BAD_REQUEST' } },
+  )
+}
+
+/** The id in a global id of this type. Throws InvalidInput for anything else; `field` is where it was found. */
+export function localId(typename: string, globalId: string, field: string): string {
+  const wanted = `Wanted is the id of a ${typename}, as a query returned it.`
+  let decoded: { typename: string; id: string }
+  try {
+    decoded = decodeGlobalID(globalId)
+  } catch {
+    throw new InvalidInput(field, `${field} is no global id. ${wanted}`)
+  }
+  if (decoded.typename !== typename) {
+    const found = /^[A-Za-z]{1,40}$/.test(decoded.typename) ? `a ${decoded.typename}` : 'something else'
+    throw new InvalidInput(field, `${field} is the id of ${found}. ${wanted}`)
+  }
+  if (!/^[\w.-]{1,200}$/.test(decoded.id))
+    throw new InvalidInput(field, `${field} is no id that this server returned. ${wanted}`)
+  return decoded.id
+}

@@ -1,0 +1,154 @@
+import { encodeGlobalID } from '@pothos/plugin-relay'
+import type { Example } from '../api/module.ts'
+import { demoCourse, demoLesson } from './demo.ts'
+import { enrollmentOf } from './id.ts'
+
+const course = demoCourse('sketching-with-code')
+const firstMarks = encodeGlobalID('Lesson', demoLesson('sketching-with-code', 'first-marks'))
+
+/** The tour through learning. */
+export const examples: readonly Example[] = [
+  {
+    token: 'demo-learner-1',
+    query: `
+# Welcome to Lockstep. Each tab is an example that runs
+# as it is (▶ or Ctrl-Enter), with one of the demo's
+# tokens in the headers below.
+# This one: who am I, and which courses are there?
+query Catalog {
+  viewer {
+    name
+    role
+    enrollments { edges { node { percent course { title } } } }
+  }
+  courses {
+    totalCount
+    edges { node { id slug title description lessons { totalCount } } }
+  }
+}`,
+  },
+  {
+    token: 'demo-learner-1',
+    query: `
+# Enroll. If you run it again, nothing changes.
+mutation Enroll($input: EnrollInput!) {
+  enroll(input: $input) {
+    __typename
+    ... on EnrollPayload { version replayed enrollment { id percent availableLessons { id title } } }
+    ... on DomainError { code message }
+  }
+}`,
+    variables: { input: { courseId: encodeGlobalID('Course', course), idempotencyKey: 'tour-enroll' } },
+  },
+  {
+    token: 'demo-learner-1',
+    query: `
+# Complete a lesson. Run it twice: the second time you
+# get the first answer again, with replayed: true.
+# Change the key in the variables: alreadyCompleted.
+mutation Complete($input: CompleteLessonInput!) {
+  completeLesson(input: $input) {
+    __typename
+    ... on CompleteLessonPayload {
+      version replayed alreadyCompleted courseCompleted
+      lessonProgress { status completedAt }
+      enrollment { completed total percent availableLessons { title } }
+    }
+    ... on PrerequisiteNotMet { message lessons { title } }
+    ... on DomainError { code message }
+  }
+}`,
+    variables: { input: { lessonId: firstMarks, idempotencyKey: 'tour-complete-1' } },
+  },
+  {
+    token: 'demo-learner-1',
+    query: `
+# Reset the lesson. History keeps that it was completed.
+# If the request of the tab before is sent again late,
+# it does not undo this reset.
+mutation Reset($input: ResetProgressInput!) {
+  resetProgress(input: $input) {
+    __typename
+    ... on ResetProgressPayload { message reset version lessonProgress { status resets } enrollment { percent } }
+    ... on DomainError { code message }
+  }
+}`,
+    variables: { input: { target: { lessonId: firstMarks } } },
+  },
+  {
+    token: 'demo-learner-2',
+    query: `
+# Live. Run this, leave it running, and run the next tab
+# in another window. Each change arrives here when it is
+# committed. After a lost connection, pass the last
+# cursor as $after: you miss nothing.
+subscription Watch($enrollmentId: ID!, $after: Cursor) {
+  enrollmentUpdates(enrollmentId: $enrollmentId, after: $after) {
+    __typename
+    ... on EnrollmentSnapshot {
+      why cursor version
+      enrollment { completed total percent }
+      lessons { id status }
+    }
+    ... on EnrollmentChange {
+      kind cursor version occurredAt
+      enrollment { completed total percent }
+      lesson { id status }
+    }
+    ... on StreamLagging { cursor message }
+  }
+}`,
+    variables: { enrollmentId: encodeGlobalID('Enrollment', enrollmentOf('demo-learner-2', course)) },
+  },
+  {
+    token: 'demo-learner-2',
+    query: `
+# Something to watch: completes a lesson, and resets it.
+mutation MoveOn($lessonId: ID!) {
+  completeLesson(input: { lessonId: $lessonId }) {
+    __typename
+    ... on CompleteLessonPayload { version cursor enrollment { percent } }
+    ... on DomainError { code message }
+  }
+  resetProgress(input: { target: { lessonId: $lessonId } }) {
+    __typename
+    ... on ResetProgressPayload { version cursor enrollment { percent } }
+    ... on DomainError { code message }
+  }
+}`,
+    variables: { lessonId: encodeGlobalID('Lesson', demoLesson('sketching-with-code', 'color')) },
+  },
+  {
+    token: 'demo-instructor',
+    query: `
+# An instructor sees the learners of their courses.
+# With a learner's token, this is refused.
+query Learners {
+  course(slug: "sketching-with-code") {
+    title
+    enrollments {
+      totalCount
+      edges { node { learner { name } completed total percent } }
+    }
+    lessons {
+      edges { node { title requires { title } requiredBy { title } } }
+    }
+  }
+}`,
+  },
+  {
+    token: 'demo-instructor',
+    query: `
+# Live: the whole class. Every change of every learner
+# arrives here, without a refresh.
+subscription Class($courseId: ID!, $after: Cursor) {
+  courseUpdates(courseId: $courseId, after: $after) {
+    __typename
+    ... on CourseSnapshot { why cursor learners completed percent }
+    ... on CourseChange { kind cursor version occurredAt actorId enrollment { id completed total percent } }
+    ... on StreamLagging { cursor message }
+  }
+}`,
+    variables: { courseId: encodeGlobalID('Course', course) },
+  },
+]

@@ -1,0 +1,28 @@
+import type { Module } from '../api/module.ts'
+import { ConsistencyType, RecommendedAction } from './consistency.ts'
+import { demo } from './demo.ts'
+import { Desync } from './desync.ts'
+import { examples } from './examples.ts'
+import { levelUp } from './levelUp.ts'
+import { License, LicenseProgression } from './license.ts'
+import { RecordSource, SpecializationProgress } from './progress.ts'
+import { Specialization } from './specialization.ts'
+import { standings } from './standingAggregate.ts'
+import { standingUpdates } from './standingUpdates.ts'
+import { syncRecords } from './syncRecords.ts'
+import { updateLevel } from './updateLevel.ts'
+import { UpdateLevelsPayload } from './updateLevels.ts'
+
+/** Levels in specializations, and the licenses that certify them. */
+export const licensing: Module = {
+  name: 'licensing',
+  aggregates: [standings],
+  verbs: [levelUp, updateLevel, syncRecords],
+  nouns: [
+    ...[Specialization, SpecializationProgress, License, LicenseProgression],
+    ...[ConsistencyType, RecommendedAction, RecordSource, Desync, UpdateLevelsPayload],
+  ],
+  streams: [standingUpdates],
+  examples,
+  demo,
+}
