@@ -79,7 +79,7 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
     test.each([1, 3])(
       '%i batches are in flight at most, if so many are allowed, and every root in one of them at most',
       async (width) => {
-        const { commit: by, record } = recorded(w, { isolation }, { width })
+        const { commit: by, record } = recorded(w, { isolation }, { maxInFlight: width })
         const all = await learners(w, commit, 150, course)
         const [first, others] = [all.slice(0, 100), all.slice(100)]
         const shut = await gate()
@@ -145,7 +145,7 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
       ['three', [0, 31, 63]],
     ] as const)('of 64 in a batch, %s that the database rejects fail alone, found by halving', async (_, guilty) => {
       const all = await learners(w, commit, 64, course)
-      const { commit: by, record } = recorded(w, { isolation }, { width: 1 })
+      const { commit: by, record } = recorded(w, { isolation }, { maxInFlight: 1 })
       const answers = await race(64, (i) => outcome(all[i]!.complete(guilty.includes(i as never) ? 9 : 1, { by })))
       const failed = answers.flatMap((answer, i) => (answer instanceof Error ? [i] : []))
       expect(failed).toEqual(guilty)
