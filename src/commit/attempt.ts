@@ -104,7 +104,7 @@ export class Attempts {
   async #askOutcome(xid: string, { event }: BatchResult<PendingRequest>) {
     const { db, limits, watch } = this.#context
     const outcome = await outcomeOf(db, xid, event, limits.askMs)
-    watch.met?.('outcome-asked', { status: outcome, verbs: this.#verbs })
+    watch.met?.('outcome-asked', { status: outcome, verbs: verbsOf(this.#batch) })
     return outcome
   }
 
@@ -118,11 +118,11 @@ export class Attempts {
   }
 
   /**
-   * Another session holds a row below a root, or is inserting a root. We can't tell which root is blocked, so each waits
-   * separately.
+   * Another session holds a row below a root, or is inserting a root. We can't tell which root is blocked, so each
+   * waits separately.
    */
   #handBack() {
-    this.#context.watch.met?.('lock-wait', { requests: this.#batch.length, verbs: this.#verbs })
+    this.#context.watch.met?.('lock-wait', { requests: this.#batch.length, verbs: verbsOf(this.#batch) })
     return this.#batch
   }
 
@@ -136,10 +136,8 @@ export class Attempts {
   }
 
   async #pause(error: unknown) {
-    this.#context.watch.met?.(isLockTimeout(error) ? 'lock-wait' : 'retry', {
-      attempt: this.#attempt,
-      ...this.#detail(error),
-    })
+    const race = isLockTimeout(error) ? 'lock-wait' : 'retry'
+    this.#context.watch.met?.(race, { attempt: this.#attempt, ...detailOf(this.#batch, error) })
     if (!isRace(error)) await sleep(Math.random() * 5 * 2 ** Math.min(this.#attempt, 6))
   }
 
@@ -148,17 +146,14 @@ export class Attempts {
    * second half whose root is held by now go back behind those of the first half, to keep their order.
    */
   async #split(error: unknown): Promise<readonly PendingRequest[]> {
-    this.#context.watch.met?.('split', { size: this.#batch.length, ...this.#detail(error) })
+    this.#context.watch.met?.('split', { size: this.#batch.length, ...detailOf(this.#batch, error) })
     const half = this.#batch.length >> 1
     const held = await this.#part(this.#batch.slice(0, half))
     const heldRoots = new Set(held.map(({ root }) => root))
     const second = this.#batch.slice(half)
+    const behind = second.filter(({ root }) => heldRoots.has(root))
     const free = second.filter(({ root }) => !heldRoots.has(root))
-    return [
-      ...held,
-      ...second.filter(({ root }) => heldRoots.has(root)),
-      ...(free.length ? await this.#part(free) : []),
-    ]
+    return [...held, ...behind, ...(free.length ? await this.#part(free) : [])]
   }
 
   /** With fewer attempts than the whole had, so that all parts together are bounded, too. */
@@ -170,8 +165,8 @@ export class Attempts {
     const { open, watch } = this.#context
     const answer = answerTo(error)
     if (answer instanceof DomainError)
-      watch.met?.('gave-up', { requests: this.#batch.length, code: answer.code, ...this.#detail(error) })
-    else watch.failed?.(error, this.#verbs)
+      watch.met?.('gave-up', { requests: this.#batch.length, code: answer.code, ...detailOf(this.#batch, error) })
+    else watch.failed?.(error, verbsOf(this.#batch))
     for (const request of this.#batch) open.giveUp(request, answer)
     this.#giveUpBehind(answer)
     return []
@@ -185,18 +180,6 @@ export class Attempts {
     else if (this.#lock === 'wait' && answer instanceof Busy)
       this.#queue.giveUp((request) => wasWaiting(request) && request.root === root, answer)
   }
-
-  get #verbs() {
-    return [...new Set(this.#batch.map(({ verb }) => verb.name))]
-  }
-
-  #detail(error: unknown) {
-    return {
-      verbs: this.#verbs,
-      roots: this.#batch.slice(0, 3).map(({ root }) => root),
-      error: (error instanceof Error ? error.message : String(error)).slice(0, 200),
-    }
-  }
 }
 
 /** A domain error where the caller can do something about it; otherwise the error itself. */
@@ -205,5 +188,14 @@ function answerTo(error: unknown): unknown {
   if (isDisconnection(error)) return new Unavailable()
   return error
 }
+
+const verbsOf = (batch: readonly PendingRequest[]) => [...new Set(batch.map(({ verb }) => verb.name))]
+
+/** What is logged of a batch that failed. */
+const detailOf = (batch: readonly PendingRequest[], error: unknown) => ({
+  verbs: verbsOf(batch),
+  roots: batch.slice(0, 3).map(({ root }) => root),
+  error: (error instanceof Error ? error.message : String(error)).slice(0, 200),
+})
 
 const isTimeout = (error: unknown) => isLockTimeout(error) || isStatementTimeout(error)

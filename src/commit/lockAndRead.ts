@@ -38,9 +38,9 @@ export const keyOf = (actor: string, key: string) => `${actor}\0${key}`
  *
  * What is read must be as new as the lock. A statement's snapshot is older than a lock that it waited for, and of what
  * it reads only the locked row itself is fresh. Hence, to wait, the lock is a statement of its own. To skip, both go in
- * one statement, which reads first and locks last. Then the versions are compared: if a root's version under the lock is
- * the one that was read, the root cannot have changed in between, since nothing below a root changes without it. If one
- * differs, all is read again, under the locks.
+ * one statement, which reads first and locks last. Then the versions are compared: if a root's version under the lock
+ * is the one that was read, the root cannot have changed in between, since nothing below a root changes without it. If
+ * one differs, all is read again, under the locks.
  */
 export async function lockAndRead(tx: Tx, requests: readonly Request[], lock: LockMode): Promise<Locked> {
   const { aggregate } = requests[0]!.verb
@@ -86,7 +86,8 @@ function keysOf(aggregate: Aggregate<Shape>, requests: readonly Request[]): Sql 
       (select * from "IdempotencyKey" k where k.actor = x.a and k.key = x.b offset 0) k
     left join lateral
       (select view from "Event" e
-        where e."rootType" = ${aggregate.root} and e."rootId" = x.r and e.version = k.version offset 0) e on true)::text`
+        where e."rootType" = ${aggregate.root} and e."rootId" = x.r and e.version = k.version offset 0) e
+      on true)::text`
 }
 
 interface Read {

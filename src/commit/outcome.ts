@@ -35,8 +35,8 @@ export async function outcomeOf(db: Db, xid: string, event: Place | undefined, a
 }
 
 /**
- * PostgreSQL remembers the outcome of a transaction, also through a crash. But if its number had not reached the disk by
- * then, the number is assigned again. So a committed number counts only if the event was written under it.
+ * PostgreSQL remembers the outcome of a transaction, also through a crash. But if its number had not reached the disk
+ * by then, the number is assigned again. So a committed number counts only if the event was written under it.
  */
 async function ask(db: Db, xid: string, event: Place | undefined): Promise<Outcome | 'in progress'> {
   const [row] = await db.$queryRaw<{ status: string | null }[]>(
