@@ -174,11 +174,10 @@ export class Attempts {
 
   /** Fails requests that were queued behind this batch all the time; they would hit the same timeout. */
   #giveUpBehind(answer: unknown) {
-    const { root } = this.#batch[0]!
     const wasWaiting = ({ since }: PendingRequest) => since <= this.#begun
     if (answer instanceof Unavailable) this.#queue.giveUp(wasWaiting, answer)
     else if (this.#lock === 'wait' && answer instanceof Busy)
-      this.#queue.giveUp((request) => wasWaiting(request) && request.root === root, answer)
+      this.#queue.giveUp((request) => wasWaiting(request) && request.root === this.#batch[0]!.root, answer)
   }
 }
 

@@ -31,6 +31,7 @@ export interface KnownAnswer {
   readonly view: object | null
 }
 
+/** An actor's key as the key of a map. */
 export const keyOf = (actor: string, key: string) => `${actor}\0${key}`
 
 /**

@@ -5,20 +5,19 @@ import type { Watcher } from './watcher.ts'
 /*
  * The states of a request:
  *
- *                      ┌─────── Busy or Unavailable, like the batch before it ────────┐
- *                      │                                                              ▼
- *   commit() ──▶ waiting ──▶ in flight ── committed, refused or failed ──────────▶ settled
- *                              ▲  │ │ ▲                                               ▲
- *          waits for the lock, │  │ │ └── with a key: in doubt, and tried again       │
- *          in its own batch    │  │ │     │                                           │
- *                              │  │ └─ connection lost at COMMIT, outcome unknown     │
- *                              │  ▼       └── without a key: OutcomeUnknown ──────────┤
- *                             held ── Busy: the lock is not free in time ─────────────┘
+ *   commit() ──▶ waiting ──▶ in flight ──▶ settled
+ *                   │          │    ▲         ▲
+ *                   │          ▼    │         │
+ *                   │     held, or in doubt ──┤
+ *                   └─────────────────────────┘
  *
- * waiting: in the queue of its kind of root, in order of arrival.
- * in flight: in a batch that is tried, and tried again, in one transaction after the other.
- * held: back in the queue, because another session holds the lock of its root.
- * in doubt: an earlier transaction may have committed it. If it is given up, the answer is OutcomeUnknown.
+ * waiting: queued for its kind of root, in order of arrival. Settled as Busy or Unavailable, without an attempt, if a
+ *   batch that it was queued behind ends that way.
+ * in flight: in a batch, which is tried in one transaction after another. A root is in one batch at most.
+ * held: queued again, because another session has locked the root. The next batch has only this root, and waits for the
+ *   lock. Settled as Busy if that takes too long.
+ * in doubt: the connection was lost at COMMIT, and the database could not say whether it was committed. Without a key,
+ *   settled as OutcomeUnknown. With a key, tried again; if it is then given up, also OutcomeUnknown.
  * settled: resolved after COMMIT, or rejected.
  */
 
@@ -42,11 +41,11 @@ export interface Committed<View, Answer> {
   readonly version: number
   /** Whether this request changed anything. */
   readonly changed: boolean
-  /** The request had been committed before, under the same key; this is its answer of then. */
+  /** The request was committed before, under the same key; this is its stored answer. */
   readonly replayed: boolean
 }
 
-/** A request as a transaction needs it. It can't be settled in there: nothing may be settled before COMMIT. */
+/** A request, as a transaction sees it: without the means to settle it, which may happen only after COMMIT. */
 export interface Request extends Asked<unknown> {
   readonly verb: Verb<Shape, unknown>
   readonly root: string

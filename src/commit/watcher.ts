@@ -10,7 +10,7 @@ export interface Watcher {
    * requests were given up.
    */
   met?(race: 'retry' | 'split' | 'reread' | 'lock-wait' | 'outcome-asked' | 'gave-up', detail: object): void
-  /** A batch failed with an error that is nobody's request and no conflict. */
+  /** A batch failed with an error that is neither the caller's fault nor a conflict. Should never happen. */
   failed?(error: unknown, verbs: readonly string[]): void
 }
 
