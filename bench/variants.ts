@@ -12,7 +12,7 @@ export interface Variant {
   batch?(): number
 }
 
-export const viaCommit = (url: string, options: { width?: number; few?: number } = {}): Variant => {
+export const viaCommit = (url: string, options: { maxInFlight?: number; minRoots?: number } = {}): Variant => {
   const db = connect(url, { ...defaultPool, size: 4, max: 12 })
   let batches = 0
   let requests = 0

@@ -3,7 +3,7 @@ import { basename, join, posix } from 'node:path'
 import { describe, expect, test } from 'vitest'
 
 /** The files that may open a transaction: the one that asks Prisma for it, and the only one that calls that. */
-const transactions = ['src/database/transaction.ts', 'src/commit/commit.ts']
+const transactions = ['src/database/transaction.ts', 'src/commit/attempt.ts']
 
 /**
  * The rooms of src/ that are no modules, and which other rooms each may import. `modules` stands for every module and for

@@ -1,9 +1,9 @@
 /**
- * A request that was understood and is not carried out. Nothing has changed; the client is told why, in words and, by
- * the error's own fields, in a form that a program can use.
+ * A request was understood, but refused. Unless it says otherwise, nothing was changed. The client receives the reason
+ * as a message, and in the error's own fields for programs.
  */
 export abstract class DomainError extends Error {
-  /** Stable, in capitals: `VERSION_CONFLICT` for `VersionConflict`. */
+  /** Stable, made from the class name: `VERSION_CONFLICT` for `VersionConflict`. */
   readonly code: string
   constructor(message: string) {
     super(message)
@@ -12,17 +12,18 @@ export abstract class DomainError extends Error {
   }
 }
 
-/** The caller saw another version than the one that is now there. */
+/** The root is not at the expected version: it has changed since the caller read it. */
 export class VersionConflict extends DomainError {
   readonly expectedVersion: number
   readonly currentVersion: number
-  /** What is there now, as the root's view. */
+  /** The root's current view. */
   readonly current: object
-  /** The root's table, which is also its type in the API. */
+  /** The root's table; also the name of its GraphQL type. */
   readonly rootType: string
   constructor(expectedVersion: number, rootType: string, current: { readonly version: number }) {
     super(
-      `You saw version ${expectedVersion}, it is now at version ${current.version}. Look at what changed, then ask again with expectedVersion: ${current.version}.`,
+      `You expected version ${expectedVersion}, but the current version is ${current.version}. ` +
+        `Review what changed, then send the request again with expectedVersion: ${current.version}.`,
     )
     this.expectedVersion = expectedVersion
     this.currentVersion = current.version
@@ -31,21 +32,22 @@ export class VersionConflict extends DomainError {
   }
 }
 
-/** A key names one request for ever: another operation or other arguments need another key. */
+/** The key was used for another operation, or with other arguments. Each request needs a key of its own. */
 export class IdempotencyKeyReused extends DomainError {
   readonly idempotencyKey: string
   constructor(idempotencyKey: string) {
     super(
-      `The idempotency key ${JSON.stringify(idempotencyKey)} was already used for another request. Use a new key for each new request.`,
+      `The idempotency key ${JSON.stringify(idempotencyKey)} was already used for another request. ` +
+        'Use a new key for each new request.',
     )
     this.idempotencyKey = idempotencyKey
   }
 }
 
-/** The caller may not do this, or may not know whether there is anything to do it to. */
+/** The caller is not allowed to do this, or to know whether the object exists. */
 export class Forbidden extends DomainError {}
 
-/** The caller hasn't said who they are, or their session has ended. */
+/** The caller is not signed in, or the session has ended. */
 export class Unauthenticated extends DomainError {
   constructor(
     message = 'Sign in first: send the header `Authorization: Bearer <token>` with a token that has not ended.',
@@ -54,9 +56,9 @@ export class Unauthenticated extends DomainError {
   }
 }
 
-/** What was asked can't be meant. */
+/** The input is not valid. */
 export class InvalidInput extends DomainError {
-  /** The argument, as `input.idempotencyKey`. */
+  /** The path of the argument, such as `input.idempotencyKey`. */
   readonly field: string
   constructor(field: string, message: string) {
     super(message)
@@ -64,7 +66,7 @@ export class InvalidInput extends DomainError {
   }
 }
 
-/** Nothing has changed, and the same request may succeed if it is sent again. */
+/** Nothing was changed, and the same request may succeed if it is sent again after `retryAfterMs` milliseconds. */
 abstract class Retryable extends DomainError {
   readonly retryAfterMs: number
   constructor(message: string, retryAfterMs: number) {
@@ -73,40 +75,39 @@ abstract class Retryable extends DomainError {
   }
 }
 
-/** Somebody else has been changing the same thing for too long. */
+/** Another change of the same object took too long, or the database has too much to do. */
 export class Busy extends Retryable {
   constructor(retryAfterMs = 1_000) {
-    super(
-      'Somebody else has been changing this for too long. Nothing was changed; try again in a moment.',
-      retryAfterMs,
-    )
+    super('Another change to this is taking too long. Nothing was changed. Try again in a moment.', retryAfterMs)
   }
 }
 
-/** The database can't be reached, or is restarting. */
+/** The database can't be reached, is restarting, or accepts no more connections. */
 export class Unavailable extends Retryable {
   constructor(retryAfterMs = 2_000) {
-    super('The database cannot be reached just now. Nothing was changed; try again in a moment.', retryAfterMs)
+    super('The database cannot be reached at the moment. Nothing was changed. Try again in a moment.', retryAfterMs)
   }
 }
 
 /**
- * The connection was lost while the change was being committed, there was no key, and the database could not say what
- * became of it.
+ * The connection was lost during COMMIT, and the database could not say whether the change was committed. With a key
+ * the request can be sent again safely.
  */
 export class OutcomeUnknown extends DomainError {
   constructor() {
     super(
-      'The connection to the database was lost during the commit, and it could not be found out whether the change was made. Look before you try again; with an idempotencyKey this cannot happen.',
+      'The connection to the database was lost during the commit, so it is not known whether the change was made. ' +
+        'With an idempotencyKey, send the same request again; without one, check first.',
     )
   }
 }
 
-/** Something went wrong on our side. What, is in the log under the request's id. */
+/** Something went wrong on our side. The log has the cause, under the request's id. */
 export class OperationFailed extends DomainError {
   readonly requestId: string
-  constructor(what: string, requestId: string) {
-    super(`${what} Nothing was changed. Please try again; if it happens again, tell us the request id ${requestId}.`)
+  /** `problem` is a sentence. */
+  constructor(problem: string, requestId: string) {
+    super(`${problem} Nothing was changed. Please try again. If it happens again, send us the request id ${requestId}.`)
     this.requestId = requestId
   }
 }

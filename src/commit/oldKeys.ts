@@ -2,12 +2,15 @@ import { type Db, sql } from '../database/client.ts'
 
 const PAGE = 5_000
 
-/** Forgets idempotency keys older than so many days, in pages, so that nobody waits for it. Answers how many. */
+/** Deletes idempotency keys older than so many days, in pages to keep each lock short. Returns how many. */
 export async function forgetOldKeys(db: Db, days: number, signal?: AbortSignal): Promise<number> {
   let forgotten = 0
   while (!signal?.aborted) {
-    const count = await db.$executeRaw(sql`delete from "IdempotencyKey" where (actor, key) in (
-      select actor, key from "IdempotencyKey" where at < now() - make_interval(days => ${days}::int) limit ${PAGE}::int)`)
+    const count = await db.$executeRaw(
+      sql`delete from "IdempotencyKey" where (actor, key) in (
+        select actor, key from "IdempotencyKey" where at < now() - make_interval(days => ${days}::int)
+        limit ${PAGE}::int)`,
+    )
     forgotten += count
     if (count < PAGE) break
   }

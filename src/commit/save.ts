@@ -1,7 +1,7 @@
 import type { Row, Rows } from './aggregate.ts'
 import type { Tx } from '../database/transaction.ts'
 
-/** A root's rows before and after; before is empty where the root is new. */
+/** A root's rows before and after. Without rows of its own before, the root is new. */
 export interface Change {
   readonly before: Rows
   readonly after: Rows
@@ -14,39 +14,39 @@ export interface Write {
   /** The primary key's columns. */
   readonly key: readonly string[]
   readonly rows: readonly object[]
-  /** Columns that have not changed and are not to be named in an update. */
+  /** Columns that an update must not name, since they have not changed. */
   readonly unnamed?: readonly string[]
 }
 
 /**
- * All of it in one statement, the last of its transaction: one round trip, whatever there is to write. Each write's
- * rows travel as one JSON parameter, so that the statement's text, and its plan, is the same however many they are.
- * False: there was nothing to write. Throws if not every row was there to write.
+ * Writes everything in one statement, the last of its transaction. Each write's rows are one JSON parameter, so the
+ * text of the statement, and its plan, doesn't depend on how many rows there are. Returns false if there was nothing
+ * to write. Throws if not every row was written.
  */
 export async function save(tx: Tx, writes: readonly Write[]): Promise<boolean> {
   const some = writes.filter(({ rows }) => rows.length)
   if (!some.length) return false
   const counts = JSON.stringify(some.map(({ rows }) => rows.length))
-  const written = await tx.execute(textOf(some), [...some.map(({ rows }) => JSON.stringify(rows)), counts])
-  if (written !== 1)
-    throw new Error(
-      `Integrity: not every row was there to write, of ${some.map(({ operation, table, rows }) => `${operation} "${table}" ${rows.length}`).join(', ')}`,
-    )
-  return true
+  const written = await tx.execute(statementOf(some), [...some.map(({ rows }) => JSON.stringify(rows)), counts])
+  if (written === 1) return true
+  const wanted = some.map(({ operation, table, rows }) => `${operation} "${table}" ${rows.length}`).join(', ')
+  throw new Error(`Integrity: not every row was written. To write were: ${wanted}`)
 }
 
-const texts = new Map<string, string>()
+/** The statements by what they write, so that each text is built once. */
+const statements = new Map<string, string>()
 
-function textOf(writes: readonly Write[]): string {
+/** A statement that returns one row if it wrote as many rows as its last parameter says. */
+function statementOf(writes: readonly Write[]): string {
   const name = writes.map(({ operation, table, unnamed = [] }) => `${operation} ${table} ${unnamed.join(' ')}`).join()
-  const known = texts.get(name)
+  const known = statements.get(name)
   if (known) return known
   const parts = writes.map((write, i) => `w${i} as (${partOf(write, i + 1)} returning 1)`)
   const counts = writes.map((_, i) => `(select count(*) from w${i})`)
-  // one row if all was written
-  const text = `with ${parts.join(', ')} select where jsonb_build_array(${counts.join(', ')}) = $${writes.length + 1}::jsonb`
-  texts.set(name, text)
-  return text
+  const areWritten = `jsonb_build_array(${counts.join(', ')}) = $${writes.length + 1}::jsonb`
+  const statement = `with ${parts.join(', ')} select where ${areWritten}`
+  statements.set(name, statement)
+  return statement
 }
 
 function partOf({ operation, table, key, rows, unnamed = [] }: Write, parameter: number): string {
@@ -56,54 +56,56 @@ function partOf({ operation, table, key, rows, unnamed = [] }: Write, parameter:
   if (operation === 'delete') return `delete from "${table}" where (${list(key)}) in (select ${list(key)} ${from})`
   const insert = `insert into "${table}" (${columns}) select ${columns} ${from}`
   if (operation === 'insert') return insert
-  // Met by the primary key: UPDATE … FROM would join, and PostgreSQL, which guesses that a recordset has 100 rows,
-  // might scan a small table for it. Without keys among what is set: naming one would lock FOR UPDATE, and every insert
-  // of a child would wait.
+  // An upsert finds its rows by the primary key. UPDATE … FROM would join, and PostgreSQL, which assumes that a
+  // recordset has 100 rows, might scan a small table for it. No keys in SET: an update that names one locks FOR UPDATE,
+  // and then every insert of a child waits.
   const others = names.filter((name) => !key.includes(name) && !unnamed.includes(name))
-  return `${insert} on conflict (${list(key)}) do update set ${others.map((name) => `"${name}" = excluded."${name}"`).join(', ')}`
+  const set = others.map((name) => `"${name}" = excluded."${name}"`).join(', ')
+  return `${insert} on conflict (${list(key)}) do update set ${set}`
 }
 
 const list = (columns: readonly string[]) => columns.map((column) => `"${column}"`).join(', ')
 
-/** What differs in one table between before and after, over all roots of a batch. */
+/** The writes to one table that turn before into after, for all roots of a batch. */
 export function changed(
   table: string,
   key: readonly string[],
   changes: readonly Change[],
   alternateKeys: readonly string[] = [],
 ): Write[] {
-  const [added, altered, gone]: [Row[], Row[], Row[]] = [[], [], []]
+  const [added, altered, removed]: [Row[], Row[], Row[]] = [[], [], []]
   let unnamed = alternateKeys
   for (const { before, after } of changes) {
-    const was = before[table] ?? []
-    const is = after[table] ?? []
-    const find = finder(is.length > 8 ? was : [], key)
-    const met = new Set<Row>()
-    for (const row of is) {
-      const old = is.length > 8 ? find(row) : was.find((other) => key.every((column) => other[column] === row[column]))
-      if (!old) added.push(row)
+    const old = before[table] ?? []
+    const rows = after[table] ?? []
+    const find = finderOf(old, rows.length, key)
+    const kept = new Set<Row>()
+    for (const row of rows) {
+      const was = find(row)
+      if (!was) added.push(row)
       else {
-        met.add(old)
-        if (!differs(old, row)) continue
+        kept.add(was)
+        if (!differs(was, row)) continue
         altered.push(row)
-        if (unnamed.some((column) => row[column] !== old[column]))
-          unnamed = unnamed.filter((column) => row[column] === old[column])
+        if (unnamed.some((column) => row[column] !== was[column]))
+          unnamed = unnamed.filter((column) => row[column] === was[column])
       }
     }
-    if (met.size < was.length) gone.push(...was.filter((row) => !met.has(row)))
+    if (kept.size < old.length) removed.push(...old.filter((row) => !kept.has(row)))
   }
   return [
     { operation: 'insert', table, key, rows: added },
     { operation: 'update', table, key, rows: altered, unnamed },
-    { operation: 'delete', table, key, rows: gone },
+    { operation: 'delete', table, key, rows: removed },
   ]
 }
 
-/** Rows by their key, for where there are too many to look through. */
-function finder(rows: readonly Row[], key: readonly string[]) {
+/** Finds a row by the key of another: in an index if that is done often, otherwise by looking through all. */
+function finderOf(rows: readonly Row[], times: number, key: readonly string[]): (row: Row) => Row | undefined {
+  if (times <= 8) return (row) => rows.find((other) => key.every((column) => other[column] === row[column]))
   const keyOf = (row: Row) => key.map((column) => row[column]).join('\0')
   const byKey = new Map(rows.map((row) => [keyOf(row), row]))
-  return (row: Row) => byKey.get(keyOf(row))
+  return (row) => byKey.get(keyOf(row))
 }
 
 function differs(one: Row, other: Row): boolean {

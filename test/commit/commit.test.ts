@@ -15,12 +15,13 @@ import { outcome, race, world } from '../world.ts'
 const w = await world()
 const { outsider, gate, holds, untilBlocked } = await outsiders(w)
 
-// a row that the database rejects: a completion of lesson 9
+// the database rejects a completion of lesson 9
 await w.query(`create function poisoned() returns trigger language plpgsql as $$ begin
-  if new."lessonId" like '%.lesson9' then raise exception 'poisoned' using errcode = 'ZZ001'; end if; return new; end $$`)
+  if new."lessonId" like '%.lesson9' then raise exception 'poisoned' using errcode = 'ZZ001'; end if;
+  return new; end $$`)
 await w.query(`create trigger poisoned before insert on "LessonProgress" for each row execute function poisoned()`)
 
-// an error of one's choice, so many times: when an event is appended, or at COMMIT
+// raises a chosen error so many times: when an event is appended, or at COMMIT
 await w.query(`create table fault (code text, times int, "when" text)`)
 await w.query(`create sequence faults`)
 await w.query(`create function fault() returns trigger language plpgsql as $$ declare f record; begin
@@ -29,7 +30,8 @@ await w.query(`create function fault() returns trigger language plpgsql as $$ de
   return null; end $$`)
 await w.query(`create trigger statement after insert on "Event" for each statement execute function fault()`)
 await w.query(
-  `create constraint trigger "COMMIT" after insert on "Event" deferrable initially deferred for each row execute function fault()`,
+  `create constraint trigger "COMMIT" after insert on "Event" deferrable initially deferred
+    for each row execute function fault()`,
 )
 
 async function faulty(code: string, when: 'statement' | 'COMMIT', times: number) {
@@ -59,7 +61,7 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
   })
 
   describe('batches', () => {
-    test('a request that finds nothing in flight goes at once, alone', async () => {
+    test('a request that finds nothing in flight starts at once, alone', async () => {
       await ada.complete(1)
       await bob.complete(1)
       expect(record.sizes).toEqual([1, 1])
@@ -77,16 +79,17 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
     })
 
     test.each([1, 3])(
-      '%i batches are in flight at most, if so many are allowed, and every root in one of them at most',
+      '%i batches are in flight at most, as configured, and every root in one of them at most',
       async (width) => {
-        const { commit: by, record } = recorded(w, { isolation }, { width })
+        const { commit: by, record } = recorded(w, { isolation }, { maxInFlight: width })
         const all = await learners(w, commit, 150, course)
         const [first, others] = [all.slice(0, 100), all.slice(100)]
         const shut = await gate()
         const answers = first.map((learner) => learner.complete(1, { by }))
         await shut.reached(width)
         const more = [...first, ...others].map((learner) => learner.complete(3, { by }))
-        const busy = `select from pg_stat_activity where datname = current_database() and application_name = 'lockstep' and state <> 'idle'`
+        const busy = `select from pg_stat_activity
+          where datname = current_database() and application_name = 'lockstep' and state <> 'idle'`
         for (let look = 0; look < 30; look++) expect(await w.query(busy)).toHaveLength(width)
         expect(await shut.waiting()).toHaveLength(width)
         await shut.open()
@@ -97,7 +100,7 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
       },
     )
 
-    test('requests of a root are decided in their order of arrival, in one transaction as over several', async () => {
+    test('requests of a root are decided in order of arrival, within one transaction and over several', async () => {
       const answers: Promise<{ version: number; changed: boolean }>[] = []
       for (let i = 0; i < 40; i++) {
         answers.push(i % 2 ? ada.reset() : ada.complete(1))
@@ -111,20 +114,20 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
       ])
     })
 
-    test('a later request of a batch stands on the earlier ones', async () => {
+    test('a later request of a batch is decided on the state that the earlier ones left', async () => {
       const [first, second] = await race(2, (i) => ada.complete(1 + i)) // 2 requires 1
       expect([first!.version, second!.version]).toEqual([2, 3])
       expect(record.sizes).toEqual([2])
     })
 
-    test('whoever is told has what is told in the database already', async () => {
+    test('a request is answered after its change is in the database', async () => {
       const { version } = await ada.complete(1)
       expect(await w.query('select version from "Enrollment" where id = $1', [ada.enrollmentId])).toEqual([{ version }])
     })
   })
 
   describe('each request stands alone', () => {
-    test('a domain error drops its own request and no other', async () => {
+    test('a domain error fails its own request and no other', async () => {
       const [a, b, c, d] = await race(4, (i) =>
         outcome([() => ada.complete(3), () => ada.complete(2), () => ada.complete(77), () => ada.complete(4)][i]!()),
       )
@@ -145,7 +148,7 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
       ['three', [0, 31, 63]],
     ] as const)('of 64 in a batch, %s that the database rejects fail alone, found by halving', async (_, guilty) => {
       const all = await learners(w, commit, 64, course)
-      const { commit: by, record } = recorded(w, { isolation }, { width: 1 })
+      const { commit: by, record } = recorded(w, { isolation }, { maxInFlight: 1 })
       const answers = await race(64, (i) => outcome(all[i]!.complete(guilty.includes(i as never) ? 9 : 1, { by })))
       const failed = answers.flatMap((answer, i) => (answer instanceof Error ? [i] : []))
       expect(failed).toEqual(guilty)
@@ -159,7 +162,7 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
       for (const i of [0, 37, 63]) expect((await kinds(all[i]!)).length).toBe(guilty.includes(i as never) ? 1 : 2)
     })
 
-    test('of one root, what was asked before and after the rejected request stands, in order', async () => {
+    test('of one root, the requests before and after the rejected one are committed, in order', async () => {
       const answers = await race(5, (i) =>
         outcome(
           [
@@ -187,14 +190,14 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
       ])
     })
 
-    test('an error keeps nothing of its key', async () => {
+    test('a request that failed stores nothing under its key', async () => {
       const key = randomUUID()
       expect(named(await outcome(ada.complete(2, { key })))).toBe('PrerequisiteNotMet')
       await ada.complete(1)
       expect(await ada.complete(2, { key })).toMatchObject({ version: 3, replayed: false })
     })
 
-    test('only at the expected version, which the requests before it in its batch move on', async () => {
+    test('expectedVersion is compared with the version that the earlier requests of the batch left', async () => {
       const [first, second] = await race(2, (i) => outcome(ada.complete(1 + 2 * i, { expectedVersion: 1 })))
       expect(first).toMatchObject({ version: 2 })
       expect(second).toMatchObject({
@@ -206,7 +209,7 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
     })
   })
 
-  describe('errors that pass', () => {
+  describe('errors that pass by themselves', () => {
     test.each([
       ['40001', 'statement'],
       ['40001', 'COMMIT'],
@@ -244,14 +247,14 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
       },
     )
 
-    test('a deadlock with an outsider who locks the other way round is survived', async () => {
+    test('a deadlock with an outsider that locks in the opposite order is survived', async () => {
       const them = await outsider()
       const ids = [ada.enrollmentId, course.lesson(1)]
-      // the row that we shall write
+      // the row that we are going to write
       await them.query(`insert into "LessonProgress" values ($1, $2, 'NOT_STARTED', null, null, 0)`, ids)
       const ours = ada.complete(1)
       await untilBlocked()
-      // the root that we have locked: PostgreSQL ends one of us
+      // the root that we have locked: PostgreSQL aborts one of the two
       const theirs = await them.query('update "Enrollment" set total = total where id = $1', [ada.enrollmentId]).then(
         () => 'through',
         (error) => error.code,
@@ -285,7 +288,7 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
       expect(await kinds(ada)).toEqual(['enrolled', 'lessonCompleted'])
     })
 
-    test('when the server takes no more connections it is tried again until it does', async () => {
+    test('when the server accepts no more connections, the request is tried again until it does', async () => {
       const [{ name }] = (await w.query<{ name: string }>('select current_database() as name')) as [{ name: string }]
       const fresh = recorded(w, { isolation })
       await w.query(`alter database ${name} connection limit 0`)
@@ -310,7 +313,7 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
       expect(await ada.complete(1, { by: fresh.commit })).toMatchObject({ version: 2, changed: true })
     })
 
-    test('and however many have asked meanwhile, all are told so in the time of one outage', async () => {
+    test('and all requests queued meanwhile are Unavailable in the time of one outage', async () => {
       const [{ name }] = (await w.query<{ name: string }>('select current_database() as name')) as [{ name: string }]
       const fresh = recorded(w, { isolation }, { outageMs: 300 })
       const many = await learners(w, commit, 600, course, { enroll: false })
@@ -318,14 +321,14 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
       try {
         const answers = await Promise.all(many.map((learner) => outcome(learner.enroll({ by: fresh.commit }))))
         expect(answers.filter((answer) => 'code' in answer && answer.code === 'UNAVAILABLE')).toHaveLength(600)
-        expect(fresh.record.times('gave-up')).toBeLessThanOrEqual(2) // what was in flight; the others stood behind it
+        expect(fresh.record.times('gave-up')).toBeLessThanOrEqual(2) // the batches in flight, not those behind
       } finally {
         await w.query(`alter database ${name} connection limit -1`)
       }
       expect(await many[0]!.enroll({ by: fresh.commit })).toMatchObject({ version: 1, changed: true })
     })
 
-    test('a watcher that throws has no say in what is committed', async () => {
+    test('a watcher that throws does not affect commits', async () => {
       const thrown = () => {
         throw new Error('the disk of the log is full')
       }
@@ -340,7 +343,7 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
   })
 
   describe('keys', () => {
-    test('a key takes effect once, in whichever processes it is asked, and is answered as it was', async () => {
+    test('a key takes effect once in all processes, and all its requests get the same answer', async () => {
       const key = randomUUID()
       const answers = await race(20, (i) => ada.complete(1, { key, by: i % 2 ? commit : other.commit }))
       expect(answers.filter(({ replayed }) => !replayed)).toHaveLength(1)
@@ -363,16 +366,19 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
       expect(await kinds(ada)).toEqual(['enrolled', 'lessonCompleted', 'enrollmentReset'])
     })
 
-    test('one key on two roots, in two processes at once: one has it, the other is refused', async () => {
+    test('one key on two roots, in two processes at once: one request gets it, the other is refused', async () => {
       const second = await school.course(1)
       const [twin] = await learners(w, commit, 1, second)
       await w.query('update "User" set id = id where id = $1', [ada.id])
       await w.query(
-        `insert into "Enrollment" select $1, version, $2, "courseId", "courseVersion", completed, total, attempt, "enrolledAt", "completedAt" from "Enrollment" where id = $3`,
+        `insert into "Enrollment"
+          select $1, version, $2, "courseId", "courseVersion", completed, total, attempt, "enrolledAt", "completedAt"
+          from "Enrollment" where id = $3`,
         [`${ada.id}.${second.id}`, ada.id, twin!.enrollmentId],
       )
       await w.query(
-        `insert into "Event" ("rootType", "rootId", version, topic, kind, data, view, actor, at) select "rootType", $1, version, topic, kind, data, view, actor, at from "Event" where "rootId" = $2`,
+        `insert into "Event" ("rootType", "rootId", version, topic, kind, data, view, actor, at)
+          select "rootType", $1, version, topic, kind, data, view, actor, at from "Event" where "rootId" = $2`,
         [`${ada.id}.${second.id}`, twin!.enrollmentId],
       )
       const key = randomUUID()
@@ -395,7 +401,7 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
       ).toHaveLength(1)
     })
 
-    test('a key for something else is refused; the same key of another person is another key', async () => {
+    test('a key used for another request is refused; the same key of another person is another key', async () => {
       const key = randomUUID()
       await ada.complete(1, { key })
       expect(named(await outcome(ada.complete(3, { key })))).toBe('IdempotencyKeyReused')
@@ -404,7 +410,7 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
       expect(await bob.complete(1, { key })).toMatchObject({ version: 2, replayed: false })
     })
 
-    test('who may not ask is told so, also where the key is known', async () => {
+    test('an actor who is not allowed is refused, also under a known key', async () => {
       const key = randomUUID()
       await ada.complete(1, { key })
       const stranger = { actor: bob.actor, key, input: { learnerId: ada.id, lessonId: course.lesson(1) } }
@@ -420,7 +426,7 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
       ) // an admin no longer
     })
 
-    test('within one transaction a second request under the same key is given the first one its answer', async () => {
+    test('within one transaction, a second request under the same key gets the answer of the first', async () => {
       const key = randomUUID()
       const answers = await race(6, () => ada.complete(1, { key }))
       expect(record.sizes).toEqual([6])
@@ -429,7 +435,7 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
         expect({ version, answer }).toEqual({ version: 2, answer: answers[0]!.answer })
     })
 
-    test('what changes nothing is remembered under its key as well', async () => {
+    test('the answer of a request that changed nothing is stored under its key as well', async () => {
       const key = randomUUID()
       await ada.complete(1)
       const found = await ada.complete(1, { key })
@@ -444,8 +450,8 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
     })
   })
 
-  describe('roots that are not there yet', () => {
-    test('a root is created once, in whichever processes it is asked for', async () => {
+  describe('roots that do not exist yet', () => {
+    test('a root is created once, whichever processes are asked to', async () => {
       const [eve] = await learners(w, commit, 1, course, { enroll: false })
       const answers = await race(12, (i) => eve!.enroll({ key: `${eve!.id}-${i}`, by: i % 2 ? commit : other.commit }))
       expect(answers.map(({ version }) => version)).toEqual(Array(12).fill(1))
@@ -464,7 +470,8 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
           expect(
             (
               await w.query(
-                `select from pg_stat_activity where datname = current_database() and application_name = 'lockstep' and wait_event_type = 'Lock'`,
+                `select from pg_stat_activity
+                  where datname = current_database() and application_name = 'lockstep' and wait_event_type = 'Lock'`,
               )
             ).length,
           ).toBe(2),
@@ -477,11 +484,12 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
       ])
     })
 
-    test('many roots, created in two processes in opposite orders, make no deadlock', async () => {
+    test('many roots, created in two processes in opposite orders, cause no deadlock', async () => {
       const many = await learners(w, commit, 20, course, { enroll: false })
-      // each row takes its time, so that the two meet in the middle
+      // each row takes some time, so that the two meet in the middle
       await w.query(
-        `create function linger() returns trigger language plpgsql as $$ begin perform pg_sleep(0.005); return new; end $$`,
+        `create function linger() returns trigger language plpgsql as $$ begin
+          perform pg_sleep(0.005); return new; end $$`,
       )
       await w.query(`create trigger linger before insert on "Enrollment" for each row execute function linger()`)
       try {
@@ -502,22 +510,23 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
   })
 
   describe('nothing is decided on what was read before the lock', () => {
-    // completeLesson, whose read waits at gate 2 with its snapshot taken
+    // completeLesson, but its read waits at gate 2 after its snapshot was taken
     const slowly = {
       ...completeLesson,
       aggregate: {
         ...enrollments,
         read: (wanted) =>
-          Prisma.sql`select r.row from (${enrollments.read(wanted)}) r cross join (select pg_advisory_xact_lock_shared(2)::text offset 0) g`,
+          Prisma.sql`select r.row from (${enrollments.read(wanted)}) r
+            cross join (select pg_advisory_xact_lock_shared(2)::text offset 0) g`,
       },
     } satisfies typeof completeLesson
     const askSlowly = (learner: Learner, key?: string) =>
       commit(slowly, { actor: learner.actor, key, input: { learnerId: learner.id, lessonId: course.lesson(1) } })
 
-    test('who waited for a lock decides on what its holder committed', async () => {
+    test('a request that waited for a lock is decided on what the holder committed', async () => {
       await ada.complete(1)
       const shut = await gate()
-      const reset = ada.reset(elsewhere) // holds the root, and hasn't committed
+      const reset = ada.reset(elsewhere) // has locked the root, and has not committed
       await shut.reached()
       const completion = ada.complete(1)
       await vi.waitFor(() => expect(record.times('lock-wait')).toBe(1), patience)
@@ -529,7 +538,7 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
       if (isolation === 'repeatable-read') expect(record.times('retry')).toBeGreaterThan(0)
     })
 
-    test('who waited for a lock whose holder gave up decides on what there was', async () => {
+    test('a request that waited for a lock whose holder rolled back is decided on the state before', async () => {
       await ada.complete(1)
       const holder = await holds([ada.enrollmentId])
       await holder.query('delete from "LessonProgress" where "enrollmentId" = $1', [ada.enrollmentId])
@@ -541,8 +550,8 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
 
     test.each([
       ['without a key', false],
-      ['with a key, whose answer is kept', true],
-    ])('who did not wait, but was overtaken between its snapshot and its lock, reads again: %s', async (_, keyed) => {
+      ['with a key, whose answer is stored', true],
+    ])('a root that changed between the snapshot and the lock is read again: %s', async (_, keyed) => {
       await ada.complete(1)
       const key = keyed ? randomUUID() : undefined
       const shut = await gate(2)
@@ -562,18 +571,18 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
         })
     })
 
-    test('a key that another process used between snapshot and lock, without changing the root, is seen', async () => {
+    test('a key used elsewhere between snapshot and lock is seen, though the root did not change', async () => {
       await ada.complete(1)
       const key = randomUUID()
       const shut = await gate(2)
       const late = askSlowly(ada, key)
       await shut.reached()
-      await ada.complete(1, { key, ...elsewhere }) // changes nothing, and keeps its key
+      await ada.complete(1, { key, ...elsewhere }) // changes nothing, but stores its key
       await shut.open()
       expect(await late).toMatchObject({ version: 2, replayed: true, answer: { alreadyCompleted: true } })
     })
 
-    test('of many roots in a batch only that which was overtaken is stale, and all are decided right', async () => {
+    test('of the roots of a batch only the one that changed is stale, and all are decided right', async () => {
       await ada.complete(1)
       await bob.complete(1)
       const shut = await gate(2)
@@ -584,7 +593,7 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
       expect((await completions).map(({ answer }) => answer.alreadyCompleted)).toEqual([false, true])
     })
 
-    test('roots are read and locked each once and by ascending id', async () => {
+    test('each root is read and locked once, by ascending id', async () => {
       const all = await learners(w, commit, 9, course)
       const seen: (readonly string[])[] = []
       const read: typeof enrollments.read = (wanted) => {
@@ -599,10 +608,11 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
     })
   })
 
-  test('what would tell another story of a version that has been told is not committed, whoever told it; others of its batch are', async () => {
+  test('a second event for a version that the journal has is not committed; the rest of the batch is', async () => {
     const [{ version }] = (await w.query<{ version: number }>(
       `insert into "Event" ("rootType", "rootId", version, topic, kind, data, view, actor, at)
-        select "rootType", "rootId", version + 1, topic, 'lessonOpened', data, view, actor, at from "Event" where "rootId" = $1 returning version`,
+        select "rootType", "rootId", version + 1, topic, 'lessonOpened', data, view, actor, at
+        from "Event" where "rootId" = $1 returning version`,
       [ada.enrollmentId],
     )) as [{ version: number }]
     const key = randomUUID()
@@ -617,17 +627,18 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
   })
 
   describe('courses', () => {
-    test('a revision does not wait for those who enroll, nor they for it', async () => {
+    test('revisions and enrollments do not wait for each other', async () => {
       const [eve] = await learners(w, commit, 1, course, { enroll: false })
       const them = await outsider()
-      await them.query('select from "Course" where id = $1 for key share', [course.id]) // as an enrollment's foreign key does
+      // as an enrollment's foreign key does
+      await them.query('select from "Course" where id = $1 for key share', [course.id])
       await course.revise(8)
       expect(record.times('lock-wait')).toBe(0)
       await them.end()
       await eve!.enroll()
     })
 
-    test('a course that two processes revise at once takes both revisions, one after the other', async () => {
+    test('a course that two processes revise at once gets all revisions, one after the other', async () => {
       const revised = await race(6, (i) => {
         const lessons = {
           [course.lesson(1)]: {

@@ -27,7 +27,7 @@ const w = await world()
 const { commit } = w.process()
 const { person, course } = academy(commit)
 
-/** A server process of its own, on a database. */
+/** Starts a separate server process on a database. */
 async function server(databaseUrl: string, environment: Record<string, string> = {}) {
   const child = spawn(process.execPath, ['--import', 'tsx', 'src/main.ts', 'start', '--json'], {
     cwd: fileURLToPath(new URL('../..', import.meta.url)),
@@ -57,7 +57,7 @@ async function server(databaseUrl: string, environment: Record<string, string> =
   return { ...client(places.graphql), ...places, kill: (signal: NodeJS.Signals) => child.kill(signal), exit }
 }
 
-/** A learner who is enrolled in a course of their own. */
+/** A learner, enrolled in a new course. */
 async function enrolled(lessons = 3) {
   const [ada, made] = await Promise.all([person(), course(lessons)])
   return { ada, course: made, enrollmentId: enrollmentOf(ada.id, made.id) }
@@ -70,7 +70,7 @@ const status = (url: string) =>
   )
 
 describe('a connection that is lost at COMMIT, in a whole server', () => {
-  test('leaves its callers no doubt, and the server as it was', async () => {
+  test('is resolved for every caller, and the server goes on', async () => {
     const network = await proxy(w.url)
     w.onClose(network.close)
     const lockstep = await server(network.url)
@@ -89,7 +89,7 @@ describe('a connection that is lost at COMMIT, in a whole server', () => {
 })
 
 describe('a server that is killed', () => {
-  test('between COMMIT and its answer loses nothing: asked again under the same key, the next one gives the answer that was due', async () => {
+  test('between COMMIT and answer loses nothing: under the same key, the next server returns it', async () => {
     const network = await proxy(w.url)
     w.onClose(network.close)
     const first = await server(network.url)
@@ -99,7 +99,7 @@ describe('a server that is killed', () => {
     Object.assign(network, { atCommit: 'keep the reply', times: 1 })
     const meeting = network.meeting()
     const lost = outcome(first.complete(ada.token, course.lesson(1), key))
-    await meeting // PostgreSQL has committed, and the server hasn't heard so
+    await meeting // PostgreSQL has committed, and the server has no reply
     first.kill('SIGKILL')
     expect(await lost).toBeInstanceOf(Error)
     expect(await first.exit).toMatchObject({ signal: 'SIGKILL' })
@@ -129,7 +129,7 @@ describe('a server that is killed', () => {
     await outsider.query(`insert into "LessonProgress" values ($1, $2, 'NOT_STARTED', null, null, 0)`, [
       enrollmentId,
       course.lesson(1),
-    ]) // it will wait for this, its root locked
+    ]) // the server will wait for this row after it has locked the root
     const key = { idempotencyKey: randomUUID() }
     const lost = outcome(lockstep.complete(ada.token, course.lesson(1), key))
     await vi.waitFor(
@@ -156,7 +156,7 @@ describe('a server that is killed', () => {
 })
 
 describe('two servers on one database', () => {
-  test('five clients of each, on the same enrollments: dense versions, and each course is completed once', async () => {
+  test('five clients each, on the same enrollments: dense versions, each course completed once', async () => {
     const both = await Promise.all([server(w.url), server(w.url, { DATABASE_ISOLATION: 'repeatable-read' })])
     const lessons = 6
     const made = await course(lessons, { 2: [1], 3: [1] })
@@ -191,8 +191,8 @@ describe('two servers on one database', () => {
   })
 })
 
-describe('a server that is told to stop', () => {
-  test('answers everything that was asked of it, takes nothing more, and exits 0', async () => {
+describe('a server that is stopped', () => {
+  test('answers every request it has received, accepts no more, and exits with 0', async () => {
     const [lockstep, { ada, course, enrollmentId }] = await Promise.all([server(w.url), enrolled(6)])
     payload(await lockstep.enroll(ada.token, course.id))
     expect(await status(lockstep.health)).toBe(200)
@@ -229,7 +229,7 @@ describe('a database that goes away under load', () => {
   fs.chmodSync(folder, 0o755)
   afterAll(() => fs.rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 }))
 
-  test('stopped, and killed, and back again: each request ends in success or in an error that says to ask again, and under its key each is made once', async () => {
+  test('stopped, killed, restarted: each error can be retried, and each key takes effect once', async () => {
     const embedded = await startEmbedded({ folder, fast: true, maxConnections: 60 })
     try {
       const lockstep = await server(embedded.url)
@@ -240,7 +240,8 @@ describe('a database that goes away under load', () => {
         (await psql.query(text, values)).rows
       const history = (rootType: string, rootId: string) =>
         query<Journaled>(
-          'select version, kind, topic, data, view, actor, at from "Event" where "rootType" = $1 and "rootId" = $2 order by version',
+          `select version, kind, topic, data, view, actor, at from "Event"
+            where "rootType" = $1 and "rootId" = $2 order by version`,
           [rootType, rootId],
         )
 
@@ -252,14 +253,15 @@ describe('a database that goes away under load', () => {
 
       const codes: Record<string, number> = {}
       let running = true
-      /** Asks until it is answered; whatever else comes must say that it may be asked again. */
+      /** Sends the request until it succeeds. Any error must be one that can be retried. */
       async function insist(
         token: string,
         verb: 'completeLesson' | 'resetProgress',
         input: object,
       ): Promise<{ version: number }> {
         const Verb = verb[0]!.toUpperCase() + verb.slice(1)
-        const document = `mutation ($input: ${Verb}Input!) { ${verb}(input: $input) { __typename ... on ${Verb}Payload { version } ... on DomainError { code message } } }`
+        const document = `mutation ($input: ${Verb}Input!) { ${verb}(input: $input) {
+          __typename ... on ${Verb}Payload { version } ... on DomainError { code message } } }`
         for (;;) {
           const { data, errors } = await lockstep.ask<
             Record<string, { __typename: string; code?: string; version: number }>,
@@ -327,7 +329,7 @@ describe('a database that goes away under load', () => {
     }
   }, 90_000)
 
-  test('a transaction whose number is given to another one after a crash is not taken for that one', async () => {
+  test('a transaction whose number is assigned again after a crash is not taken for the next one', async () => {
     const embedded = await startEmbedded({ folder, fast: true, maxConnections: 60 })
     const superuser = new pg.Pool({
       connectionString: Object.assign(new URL(embedded.url), { username: 'postgres' }).toString(),
@@ -356,13 +358,14 @@ describe('a database that goes away under load', () => {
       const answer = ask(there, ada, 2)
       await meeting // all is written, nothing is committed, and nothing of it on disk
       const { rows } = await superuser.query<{ xid: string }>(
-        `select backend_xid::text as xid from pg_stat_activity where state = 'idle in transaction' and datname = 'lockstep'`,
+        `select backend_xid::text as xid from pg_stat_activity
+          where state = 'idle in transaction' and datname = 'lockstep'`,
       )
       const { pid } = embedded
       network.unreachable = true
       process.kill(pid, 'SIGKILL')
       await vi.waitFor(() => expect(embedded.pid).not.toBe(pid), { timeout: 20_000, interval: 20 })
-      await vi.waitFor(() => ask(here, bob, 1), patience) // somebody else is given the number
+      await vi.waitFor(() => ask(here, bob, 1), patience) // another transaction is assigned the number
       const given = await near.$queryRawUnsafe<{ xid: string }[]>(
         `select xid::text from "Event" where "rootId" = $1 and version = 2`,
         enrollmentOf(bob.id, made.id),

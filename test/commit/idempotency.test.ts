@@ -26,7 +26,7 @@ const keys = (actor: string) =>
   w.query<{ key: string }>('select key from "IdempotencyKey" where actor = $1 order by key', [actor])
 
 describe('one key', () => {
-  test('twenty times at one moment takes effect once, and all are given the one answer', async () => {
+  test('sent twenty times at once takes effect once, and all get the same answer', async () => {
     for (let round = 0; round < 5; round++) {
       const { learner, taken, id } = await enrolled(1)
       const answers = await race(20, async () =>
@@ -39,7 +39,7 @@ describe('one key', () => {
     }
   })
 
-  test('at two servers at one moment takes effect once', async () => {
+  test('sent to two servers at once takes effect once', async () => {
     const other = await serve(w)
     for (let round = 0; round < 8; round++) {
       const { learner, taken, id } = await enrolled(1)
@@ -52,7 +52,7 @@ describe('one key', () => {
     }
   })
 
-  test('one after the other is answered as it was the first time, whatever came between', async () => {
+  test('sent again later gets the first answer, whatever happened in between', async () => {
     const { learner, taken, id } = await enrolled(3)
     const first = payload(await api.complete(learner.token, taken.lesson(1), { idempotencyKey: 'k' }))
     for (const n of [2, 3]) payload(await api.complete(learner.token, taken.lesson(n)))
@@ -65,7 +65,7 @@ describe('one key', () => {
     await replays(w, id)
   })
 
-  test('also where nothing was changed: what had been completed before is still said to have been', async () => {
+  test('also if nothing was changed: alreadyCompleted is still returned after a reset', async () => {
     const { learner, taken } = await enrolled(2)
     payload(await api.complete(learner.token, taken.lesson(1)))
     const first = payload(await api.complete(learner.token, taken.lesson(1), { idempotencyKey: 'k' }))
@@ -112,7 +112,7 @@ describe('one key', () => {
     expect(await replays(w, id)).toHaveLength(2)
   })
 
-  test('of two people is two keys', async () => {
+  test('used by two people is two keys', async () => {
     const [{ learner, taken }, other] = [await enrolled(2), await person()]
     payload(await api.enroll(other.token, taken.id))
     const answers = await race(2, async (i) =>
@@ -121,7 +121,7 @@ describe('one key', () => {
     expect(answers).toMatchObject([{ replayed: false }, { replayed: false }])
   })
 
-  test('raced on two enrollments is had by one of them; the other is refused', async () => {
+  test('raced on two enrollments is accepted for one; the other request is refused', async () => {
     for (let round = 0; round < 15; round++) {
       const [{ learner, taken, id }, second] = [await enrolled(1), await course(1)]
       payload(await api.enroll(learner.token, second.id))
@@ -139,7 +139,7 @@ describe('one key', () => {
     }
   })
 
-  test('raced on two enrollments at two servers is had by one of them; the other is refused', async () => {
+  test('raced on two enrollments at two servers is accepted for one; the other request is refused', async () => {
     const other = await serve(w)
     for (let round = 0; round < 15; round++) {
       const [{ learner, taken }, second] = [await enrolled(1), await course(1)]
@@ -155,7 +155,7 @@ describe('one key', () => {
   })
 
   test.each(['openLesson', 'completeContent', 'resetProgress', 'enroll'] as const)(
-    'is good for %s, too',
+    'works for %s, too',
     async (name) => {
       const { learner, taken } = await enrolled(2)
       payload(await api.open(learner.token, taken.lesson(1)))
@@ -209,7 +209,7 @@ describe('a key', () => {
     ['with all of printable ASCII', Array.from({ length: 95 }, (_, i) => String.fromCharCode(32 + i)).join('')],
     ['named like what every object has', '__proto__'],
     ['of one space', ' '],
-  ])('%s is good', async (_, idempotencyKey) => {
+  ])('%s is accepted', async (_, idempotencyKey) => {
     const { learner, taken } = await enrolled(1)
     expect(payload(await api.complete(learner.token, taken.lesson(1), { idempotencyKey }))).toMatchObject({
       replayed: false,
@@ -220,7 +220,7 @@ describe('a key', () => {
     expect(await keys(learner.id)).toEqual([{ key: idempotencyKey }])
   })
 
-  test('that is null is none', async () => {
+  test('that is null is no key', async () => {
     const { learner, taken } = await enrolled(1)
     payload(
       await api.complete(learner.token, taken.lesson(1), {
@@ -231,7 +231,7 @@ describe('a key', () => {
     expect(await keys(learner.id)).toEqual([])
   })
 
-  test('of a request that was refused is not kept: the same key is good once it can be done', async () => {
+  test('of a refused request is not stored: the same key works once the request is possible', async () => {
     const [learner, taken] = [await person(), await course(2, { 2: [1] })]
     const second = () => api.complete(learner.token, taken.lesson(2), { idempotencyKey: 'k' })
     expect(await second()).toMatchObject({ __typename: 'NotEnrolled' })
@@ -248,14 +248,14 @@ describe('a key', () => {
     expect(payload(await second())).toMatchObject({ replayed: true, courseCompleted: true })
   })
 
-  test('is kept although its request saw a version that is gone: a replay is answered, not compared again', async () => {
+  test('is replayed without comparing expectedVersion again', async () => {
     const { learner, taken } = await enrolled(2)
     const more = { idempotencyKey: 'k', expectedVersion: 1 }
     const first = payload(await api.complete(learner.token, taken.lesson(1), more))
     expect(payload(await api.complete(learner.token, taken.lesson(1), more))).toEqual({ ...first, replayed: true })
   })
 
-  test('gives its answer to nobody who may no longer have it', async () => {
+  test('returns its answer only to actors who are still allowed', async () => {
     const { learner, taken, id } = await enrolled(2)
     const admin = await person('ADMIN')
     payload(await api.complete(learner.token, taken.lesson(1)))
@@ -265,7 +265,7 @@ describe('a key', () => {
     expect(await api.reset(admin.token, id, { idempotencyKey: 'k' })).toMatchObject({ __typename: 'Forbidden' })
   })
 
-  test('is not written in the clear into what others are told', async () => {
+  test('does not appear in events, which others receive', async () => {
     const { learner, taken, id } = await enrolled(1)
     payload(await api.complete(learner.token, taken.lesson(1), { idempotencyKey: 'only-mine-3141' }))
     expect(JSON.stringify(await replays(w, id))).not.toContain('only-mine-3141')

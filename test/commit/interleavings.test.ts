@@ -29,7 +29,7 @@ const verbs = {
   resetLesson: fc.record({ lesson }),
   resetAll: nothing,
   catchUp: nothing,
-  /** How many lessons there shall be, and which of them are inactive. */
+  /** The number of lessons, and which of them are inactive. */
   reviseCourse: fc.record({
     count: fc.integer({ min: 2, max: lessons }),
     inactive: fc.uniqueArray(lesson, { maxLength: 2 }),
@@ -59,12 +59,12 @@ const step = fc.oneof(
 )
 const asked = fc.record({
   step,
-  /** Which process is asked. */
+  /** The process that gets the request. */
   by: fc.nat(2),
   learner: fc.nat(1),
   key: fc.option(fc.nat(7), { freq: 3 }),
   expectedVersion: fc.option(fc.integer({ min: 1, max: 20 }), { freq: 10, nil: undefined }),
-  /** Whether time passes before the next is asked. */
+  /** What to wait for before the next request. */
   pause: fc.constantFrom('none', 'none', 'turn', 'answer'),
 })
 
@@ -108,7 +108,7 @@ function ask(
   }
 }
 
-test('whatever is asked at once in three processes: history is dense and folds to the rows, each key took effect once, each attempt is completed once', async () => {
+test('any requests in three processes: history is dense and folds to the rows, a key takes effect once', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(asked, { minLength: 5, maxLength: 60, size: 'max' }), async (steps) => {
       const { commit } = processes[0]!
@@ -149,7 +149,7 @@ test('whatever is asked at once in three processes: history is dense and folds t
         expect(made, 'a version is made by one request').toEqual([...new Set(made)])
         for (const process of [0, 1, 2]) {
           const seen = given.filter(({ by, replayed }) => by === process && !replayed).map(({ version }) => version)
-          expect(seen, 'a process answers in the order in which it was asked').toEqual([...seen].sort((a, b) => a - b))
+          expect(seen, 'a process answers in order of arrival').toEqual([...seen].sort((a, b) => a - b))
         }
         for (const key of new Set(given.flatMap(({ key }) => key ?? []))) {
           const same = given.filter((answer) => answer.key === key)
@@ -159,10 +159,10 @@ test('whatever is asked at once in three processes: history is dense and folds t
           ).toHaveLength(1)
           expect(
             new Set(same.map(({ version, answer }) => JSON.stringify([version, answer], sortedFields))).size,
-            'and is answered the same',
+            'and all its requests get the same answer',
           ).toBe(1)
         }
-        // what a course that changed has left to do is done by whoever comes next, once
+        // what a changed course left to do is done once, by the next request
         await Promise.all(processes.map(({ commit }) => commit(catchUp, { actor: system, input: { enrollmentId } })))
         const caughtUp = await expectWhole(w, enrollmentId)
         expect(caughtUp.slice(history.length).map(({ kind }) => kind)).toBeOneOf([

@@ -20,7 +20,7 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
   let ada: Learner
   let bob: Learner
 
-  /** A process that speaks to the database through the network. */
+  /** A process that is connected to the database through the proxy. */
   function behindIt(options: CommitOptions = {}) {
     const record = recorder()
     const db = connect(network.url, { ...defaultPool, size: 2, max: 10, isolation })
@@ -45,7 +45,7 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
     ['with keys', true],
     ['without keys', false],
   ])(
-    'PostgreSQL committed and its reply was lost: it is asked, and answered as committed, once (%s)',
+    'PostgreSQL committed and its reply was lost: the outcome is asked for, and the request takes effect once (%s)',
     async (_, keyed) => {
       const { commit: by, record } = behindIt()
       Object.assign(network, { atCommit: 'lose the reply', times: 1 })
@@ -71,7 +71,7 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
     },
   )
 
-  test('what makes another one each time is not made twice, though its COMMIT is in doubt each time', async () => {
+  test('a change that would be made again each time is not made twice, though each COMMIT is in doubt', async () => {
     const { commit: by } = behindIt()
     Object.assign(network, { atCommit: 'lose the reply', times: 4 })
     const made: number[] = []
@@ -93,24 +93,27 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
   test.each([
     ['with keys', true],
     ['without keys', false],
-  ])('PostgreSQL never heard of the COMMIT: it is asked, and done again, once (%s)', async (_, keyed) => {
-    const { commit: by, record } = behindIt()
-    Object.assign(network, { atCommit: 'lose it', times: 2 })
-    const answers = await race(2, (i) => [ada, bob][i]!.complete(1, { by, ...(keyed && { key: randomUUID() }) }))
-    expect(answers).toMatchObject([
-      { version: 2, changed: true, replayed: false },
-      { version: 2, changed: true, replayed: false },
-    ])
-    expect(record.met['outcome-asked']).toMatchObject([{ status: 'aborted' }, { status: 'aborted' }])
-    expect(record.times('retry')).toBe(2)
-    for (const learner of [ada, bob]) expect(await kinds(learner)).toEqual(['enrolled', 'lessonCompleted'])
-  })
+  ])(
+    'PostgreSQL never received the COMMIT: the outcome is asked for, and the request takes effect once (%s)',
+    async (_, keyed) => {
+      const { commit: by, record } = behindIt()
+      Object.assign(network, { atCommit: 'lose it', times: 2 })
+      const answers = await race(2, (i) => [ada, bob][i]!.complete(1, { by, ...(keyed && { key: randomUUID() }) }))
+      expect(answers).toMatchObject([
+        { version: 2, changed: true, replayed: false },
+        { version: 2, changed: true, replayed: false },
+      ])
+      expect(record.met['outcome-asked']).toMatchObject([{ status: 'aborted' }, { status: 'aborted' }])
+      expect(record.times('retry')).toBe(2)
+      for (const learner of [ada, bob]) expect(await kinds(learner)).toEqual(['enrolled', 'lessonCompleted'])
+    },
+  )
 
   test.each([
     ['committed', 'lose the reply'],
     ['not committed', 'lose it'],
   ] as const)(
-    'and then nobody can be asked: %s, without a key it is OutcomeUnknown, with one it is made once in the end',
+    'nobody can be asked for the outcome (%s): it is OutcomeUnknown, but with a key takes effect once in the end',
     async (_, atCommit) => {
       const { commit: by, record } = behindIt({ askMs: 150, outageMs: 300 })
       const key = randomUUID()
@@ -132,7 +135,7 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
     },
   )
 
-  test('nobody can be asked for a while, but then it is told', async () => {
+  test('the outcome is asked for until the database can be reached again', async () => {
     const { commit: by, record } = behindIt()
     Object.assign(network, { atCommit: 'lose the reply', times: 1 })
     const completion = ada.complete(1, { by })
@@ -143,7 +146,7 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
     expect(record.met['outcome-asked']).toMatchObject([{ status: 'committed' }])
   })
 
-  test('a connection that is lost after nothing was written leaves no doubt', async () => {
+  test('a connection lost after a transaction that wrote nothing leaves no doubt', async () => {
     await ada.complete(1)
     const { commit: by, record } = behindIt()
     Object.assign(network, { atCommit: 'lose the reply', times: 1 })
@@ -152,7 +155,7 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
     expect(record.times('retry')).toBe(1)
   })
 
-  test('all connections are lost while many are at work: each is answered, and each took effect once', async () => {
+  test('all connections are lost during many commits: each request is answered and takes effect once', async () => {
     const { commit: by, record } = behindIt()
     const many = await learners(w, safe, 40, course)
     const answers = Promise.all(

@@ -24,26 +24,23 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
     return all
   }
 
-  test.each([1, 60])(
-    'callers of a root that somebody holds wait, %i of them, and nobody else does',
-    async (callers) => {
-      const [stuck, ...free] = await learn(13)
-      const holder = await holds([stuck!.enrollmentId])
-      const late = Array.from({ length: callers }, (_, i) => stuck!.complete(1 + (i % 5)))
-      const waiting = pending(late)
-      await untilBlocked()
-      for (let lesson = 1; lesson <= 5; lesson++) await Promise.all(free.map((learner) => learner.complete(lesson)))
-      expect(waiting.count).toBe(callers)
-      expect(await blocked()).toHaveLength(1) // all callers of a root together hold one connection
-      await holder.end()
-      expect((await Promise.all(late)).map(({ version }) => version)).toEqual(late.map((_, i) => Math.min(i, 4) + 2))
-      await expectWhole(w, stuck!.enrollmentId)
-      await stuck!.reset() // and it goes on as if nothing had been
-      expect(record.failures).toEqual([])
-    },
-  )
+  test.each([1, 60])('%i callers of a held root wait, and no others', async (callers) => {
+    const [stuck, ...free] = await learn(13)
+    const holder = await holds([stuck!.enrollmentId])
+    const late = Array.from({ length: callers }, (_, i) => stuck!.complete(1 + (i % 5)))
+    const waiting = pending(late)
+    await untilBlocked()
+    for (let lesson = 1; lesson <= 5; lesson++) await Promise.all(free.map((learner) => learner.complete(lesson)))
+    expect(waiting.count).toBe(callers)
+    expect(await blocked()).toHaveLength(1) // all callers of a root together use one connection
+    await holder.end()
+    expect((await Promise.all(late)).map(({ version }) => version)).toEqual(late.map((_, i) => Math.min(i, 4) + 2))
+    await expectWhole(w, stuck!.enrollmentId)
+    await stuck!.reset() // and the root works as before
+    expect(record.failures).toEqual([])
+  })
 
-  test('of 60 roots that are held, eight are waited for with a connection, and others are not in the way', async () => {
+  test('of 60 held roots, eight wait on a connection, and they do not delay other roots', async () => {
     const all = await learn(70)
     const [stuck, free] = [all.slice(0, 60), all.slice(60)]
     const holder = await holds(stuck.map(({ enrollmentId }) => enrollmentId))
@@ -55,7 +52,8 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
       expect(await blocked()).toHaveLength(8)
     }
     const [busy] = await w.query<{ count: number }>(
-      `select count(*)::int from pg_stat_activity where datname = current_database() and application_name = 'lockstep' and state <> 'idle'`,
+      `select count(*)::int from pg_stat_activity
+        where datname = current_database() and application_name = 'lockstep' and state <> 'idle'`,
     )
     expect(busy!.count).toBe(8)
     expect(waiting.count).toBe(60)
@@ -63,7 +61,7 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
     expect((await Promise.all(late)).map(({ version }) => version)).toEqual(Array(60).fill(2))
   })
 
-  test('what shares a batch with a held root is done at once', async () => {
+  test('requests that share a batch with a held root are committed at once', async () => {
     const all = await learn(10)
     const holder = await holds([all[4]!.enrollmentId])
     const late = pending([all[4]!.complete(1)])
@@ -74,7 +72,7 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
     await vi.waitFor(() => expect(late.count).toBe(0), patience)
   })
 
-  test('what came later to a held root does not overtake what was first, and all is in order when it is free', async () => {
+  test('later requests for a held root do not overtake earlier ones', async () => {
     const [stuck] = await learn(1)
     const holder = await holds([stuck!.enrollmentId])
     const late: Promise<{ version: number }>[] = []
@@ -86,9 +84,9 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
     expect((await Promise.all(late)).map(({ version }) => version)).toEqual([2, 3, 4, 5, 6, 7])
   })
 
-  test('nor does it where a batch is halved between the two', async () => {
-    // a rejected request between two of one root, which is held until the first half is through: gate 3 stops the
-    // second half there
+  test('nor do they if the batch is split between the two', async () => {
+    // A rejected request lies between two of one root. The root is held until the first half is done; gate 3 stops the
+    // second half.
     const [stuck, bad, ...others] = await learn(4)
     await w.query(`create sequence second`)
     await w.query(`create function rejected() returns trigger language plpgsql as $$ begin
@@ -125,27 +123,24 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
     }
   })
 
-  test.each([1, 60])(
-    'who waits for %i roots in vain is told Busy in bounded time, and can ask again',
-    async (roots) => {
-      const all = await learn(roots)
-      const holder = await holds(all.map(({ enrollmentId }) => enrollmentId))
-      const began = performance.now()
-      const answers = await Promise.all(
-        all.map((learner) => outcome(learner.complete(1, { by: hasty.commit, key: learner.id }))),
-      )
-      expect(performance.now() - began).toBeLessThan(6_000)
-      for (const answer of answers)
-        expect(answer).toMatchObject({ name: 'Busy', code: 'BUSY', retryAfterMs: expect.any(Number) })
-      expect(hasty.record.times('lock-wait')).toBeGreaterThan(0)
-      await holder.end()
-      const again = await Promise.all(all.map((learner) => learner.complete(1, { by: hasty.commit, key: learner.id })))
-      expect(again.map(({ version, replayed }) => [version, replayed])).toEqual(all.map(() => [2, false]))
-      expect(await blocked()).toEqual([])
-    },
-  )
+  test.each([1, 60])('requests for %i held roots are Busy in bounded time, and can be sent again', async (roots) => {
+    const all = await learn(roots)
+    const holder = await holds(all.map(({ enrollmentId }) => enrollmentId))
+    const began = performance.now()
+    const answers = await Promise.all(
+      all.map((learner) => outcome(learner.complete(1, { by: hasty.commit, key: learner.id }))),
+    )
+    expect(performance.now() - began).toBeLessThan(6_000)
+    for (const answer of answers)
+      expect(answer).toMatchObject({ name: 'Busy', code: 'BUSY', retryAfterMs: expect.any(Number) })
+    expect(hasty.record.times('lock-wait')).toBeGreaterThan(0)
+    await holder.end()
+    const again = await Promise.all(all.map((learner) => learner.complete(1, { by: hasty.commit, key: learner.id })))
+    expect(again.map(({ version, replayed }) => [version, replayed])).toEqual(all.map(() => [2, false]))
+    expect(await blocked()).toEqual([])
+  })
 
-  test('however many callers a held root has, all are told Busy in the time of one wait', async () => {
+  test('however many callers a held root has, all are Busy in the time of one wait', async () => {
     const crowded = recorded(w, { isolation, lockTimeoutMs: 250 }, { queueMs: 600_000 })
     const [stuck] = await learn(1)
     const holder = await holds([stuck!.enrollmentId])
@@ -153,12 +148,12 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
       Array.from({ length: 400 }, () => outcome(stuck!.complete(1, { by: crowded.commit }))),
     )
     expect(answers.filter((answer) => 'code' in answer && answer.code === 'BUSY')).toHaveLength(400)
-    expect(crowded.record.times('gave-up')).toBe(1) // 128 at most share a wait: the others were not waited for again
+    expect(crowded.record.times('gave-up')).toBe(1) // a batch is 128 at most; the requests behind it did not wait again
     await holder.end()
     expect(await stuck!.complete(1, { by: crowded.commit })).toMatchObject({ version: 2 })
   })
 
-  test('who only refers to a root, as the insert of a child does, is in nobody’s way', async () => {
+  test('a session that only refers to a root, as the insert of a child does, delays nobody', async () => {
     const all = await learn(3)
     const holder = await holds(
       all.map(({ enrollmentId }) => enrollmentId),
@@ -171,10 +166,10 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
     await holder.end()
   })
 
-  test('nor is a root, while it is changed, in the way of the insert of a child', async () => {
+  test('nor does a commit delay the insert of a child of its root', async () => {
     const [learner] = await learn(1)
     const shut = await gate()
-    const completion = learner!.complete(1) // has written its root, and waits
+    const completion = learner!.complete(1) // has written the root, and waits at the gate
     await shut.reached()
     const them = await outsider()
     await them.query(`insert into "LessonProgress" values ($1, $2, 'NOT_STARTED', null, null, 0)`, [
@@ -186,7 +181,7 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
     await completion
   })
 
-  test('somebody who holds what hangs below a root delays its callers only, and is not waited for eight times over', async () => {
+  test('a session that holds a row below a root delays only that root, and not eight times over', async () => {
     const all = await learn(20)
     const them = await outsider()
     await them.query(`insert into "LessonProgress" values ($1, $2, 'NOT_STARTED', null, null, 0)`, [
@@ -203,11 +198,13 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
     expect(await all[7]!.complete(1)).toMatchObject({ version: 2 })
   })
 
-  test('a root that somebody else is creating is waited for in the same way', async () => {
+  test('a root that another session is creating is waited for in the same way', async () => {
     const all = await learn(12, { enroll: false })
     const them = await outsider()
     await them.query(
-      `insert into "Enrollment" (id, version, "learnerId", "courseId", "courseVersion", completed, total, attempt, "enrolledAt") values ($1, 1, $2, $3, 1, 0, 5, 1, now())`,
+      `insert into "Enrollment"
+        (id, version, "learnerId", "courseId", "courseVersion", completed, total, attempt, "enrolledAt")
+        values ($1, 1, $2, $3, 1, 0, 5, 1, now())`,
       [all[0]!.enrollmentId, all[0]!.id, course.id],
     )
     const answers = all.map((learner) => outcome(learner.enroll({ by: brief.commit })))
@@ -219,7 +216,7 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
     expect(await all[0]!.enroll()).toMatchObject({ version: 1, changed: true })
   })
 
-  test('nothing that a process was asked is left when it is drained', async () => {
+  test('a process is drained when all its requests are settled', async () => {
     const { commit, drained } = w.process({ isolation })
     const all = await learn(30)
     const holder = await holds(all.slice(0, 3).map(({ enrollmentId }) => enrollmentId))
