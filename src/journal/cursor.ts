@@ -33,6 +33,8 @@ export const rootCursor = ({ epoch, rootType, rootId, version }: RootCursor): st
 /** A feed's cursor as clients keep it: opaque text. */
 export const topicCursor = ({ epoch, topic, from, to, place }: TopicCursor): string =>
   encode([2, epoch, topic, from, to, place])
+/** A cursor as clients keep it: opaque text. */
+export const cursorText = (cursor: Cursor): string => ('topic' in cursor ? topicCursor(cursor) : rootCursor(cursor))
 
 /** The most characters of a cursor. A snapshot names each transaction that is under way; a thousand of them fit. */
 const LONGEST = 65_536

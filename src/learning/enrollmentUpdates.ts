@@ -1,7 +1,7 @@
 import { builder, localId, SHOWN } from '../api/builder.ts'
 import type { Context } from '../api/context.ts'
 import type { ChangeItem, SnapshotItem } from '../journal/follow.ts'
-import { rootChannel } from '../journal/tail.ts'
+import { rootChannel } from '../journal/listeners.ts'
 import { Enrollment, shownEnrollment } from './enrollment.ts'
 import { enrollments, progressIn } from './enrollmentAggregate.ts'
 import { whole } from '../commit/aggregate.ts'
