@@ -38,13 +38,12 @@ export interface TailOptions {
  */
 export class Tail {
   readonly #quietMs: number
-  readonly #log: TailOptions['log']
-  readonly #watch: TailOptions['watch']
+  readonly #observers: Pick<TailOptions, 'log' | 'watch'>
   readonly #listeners: Listeners
   readonly #position: Position
   readonly #connection: TailConnection
   readonly #poll: NodeJS.Timeout
-  /** Callers to be answered by the next reading. */
+  /** Callers of `#pass`. */
   #waiting: { resolve(): void; reject(error: unknown): void }[] = []
   #rung = false
   #isReading = false
@@ -57,8 +56,7 @@ export class Tail {
 
   constructor({ url, everyMs = 1_000, quietMs = 20, page = 1_000, answerMs = 5_000, log, watch }: TailOptions) {
     this.#quietMs = quietMs
-    this.#log = log
-    this.#watch = watch
+    this.#observers = { log, watch }
     this.#listeners = new Listeners(log)
     this.#position = new Position({
       ...{ listeners: this.#listeners, page, log },
@@ -69,9 +67,7 @@ export class Tail {
       onNotification: () => {
         if (this.channels) this.#wake()
       },
-      onLost: () => {
-        if (!this.#stopped) this.#wake() // to listen again before another process commits
-      },
+      onLost: () => this.#wake(), // to listen again before another process commits
     })
     this.#poll = setInterval(() => this.#wake(), everyMs)
   }
@@ -103,7 +99,7 @@ export class Tail {
     if (!this.#position.isKnown) await this.#pass()
   }
 
-  /** The listener hears nothing more of the channel. */
+  /** Ends `attach`. */
   detach(channel: string, listener: Listener): void {
     this.#listeners.detach(channel, listener)
   }
@@ -158,7 +154,9 @@ export class Tail {
         try {
           await this.#read()
           for (const { resolve } of waiting) resolve()
-          this.#succeed()
+          if (this.#failures) this.#observers.log?.info({}, 'The journal is read again; nothing was missed.')
+          this.#failures = 0
+          this.#connection.relax()
         } catch (error) {
           for (const { reject } of waiting) reject(error)
           this.#fail(error)
@@ -177,20 +175,14 @@ export class Tail {
     this.#notify = false
   }
 
-  #succeed(): void {
-    if (this.#failures) this.#log?.info({}, 'The journal is read again; nothing was missed.')
-    this.#failures = 0
-    this.#connection.relax()
-  }
-
   #fail(error: unknown): void {
     void this.#connection.close()
     // First failure: the connection may have been lost, so retry at once. Later ones: the database may be gone.
     this.#rung = this.#waiting.length > 0 || !this.#failures
     if (this.#stopped) return
-    this.#watch?.lost?.()
+    this.#observers.watch?.lost?.()
     if (!this.#failures)
-      this.#log?.warn({ err: error }, 'The journal cannot be read; trying again every second until it can.')
+      this.#observers.log?.warn({ err: error }, 'The journal cannot be read; trying again every second until it can.')
     this.#failures++
   }
 }
