@@ -6,7 +6,7 @@ import ScopeAuthPlugin from '@pothos/plugin-scope-auth'
 import { GraphQLError, type GraphQLSchema, isInterfaceType } from 'graphql'
 import { DateTimeResolver, LocalDateResolver } from 'graphql-scalars'
 import type { Context } from './context.ts'
-import { apart } from '../database/apart.ts'
+import { ownLookUps } from '../database/ownLookUps.ts'
 import { InvalidInput } from '../commit/errors.ts'
 import type PrismaTypes from '../generated/pothos.ts'
 import { getDatamodel } from '../generated/pothos.ts'
@@ -45,7 +45,7 @@ export const unlessShown = <Scopes extends object>(scopes: Scopes) => ({ $any: {
 const readers = new WeakMap<Context, Context['db']>()
 function readerOf(context: Context): Context['db'] {
   let reader = readers.get(context)
-  if (!reader) readers.set(context, (reader = apart(context.db)))
+  if (!reader) readers.set(context, (reader = ownLookUps(context.db)))
   return reader
 }
 
