@@ -224,18 +224,18 @@ const mutants: readonly Mutant[] = [
   },
   {
     name: 'out: what was under way is not looked for again',
-    file: 'src/journal/tail.ts',
+    file: 'src/journal/news.ts',
     change: [
       [
-        'select e.* from pg_snapshot_xip($1::text::pg_snapshot) as x (xid) join "Event" e on e.xid = x.xid\n    ) e ${more}',
-        'select * from "Event" where false\n    ) e ${more}',
+        'select e.* from pg_snapshot_xip($1::text::pg_snapshot) as x (xid) join "Event" e on e.xid = x.xid\n    ) e ${condition}',
+        'select * from "Event" where false\n    ) e ${condition}',
       ],
     ],
     tests: OUT,
   },
   {
     name: 'out: a horizon instead of a snapshot',
-    file: 'src/journal/tail.ts',
+    file: 'src/journal/position.ts',
     change: [
       [
         '{ ...NEWS, values: [from, page] }',
@@ -253,54 +253,54 @@ const mutants: readonly Mutant[] = [
   {
     name: 'out: other processes are not woken',
     file: 'src/journal/tail.ts',
-    change: [["await this.#ask(client, { text: 'notify lockstep' })", '']],
+    change: [["await ask({ text: 'notify lockstep' })", '']],
     tests: OUT,
   },
   {
     name: 'out: another epoch is not noticed',
-    file: 'src/journal/tail.ts',
+    file: 'src/journal/position.ts',
     change: [['if (name !== this.#name) {', 'if (name === null) {']],
     tests: OUT,
   },
   {
     name: 'out: guards come late',
-    file: 'src/journal/tail.ts',
-    change: [['} else if (this.#guards.size) for', '} else if (this.#guards.size > 1_000_000) for']],
+    file: 'src/journal/position.ts',
+    change: [['else if (listeners.hasGuards)\n', 'else if (!listeners)\n']],
     tests: [...OUT, ...LIVE],
   },
   {
     name: 'out: read first, attached then',
-    file: 'src/journal/follow.ts',
-    change: [['      await this.feed.attached()\n', '      setTimeout(() => void this.feed.attached(), 20)\n']],
+    file: 'src/journal/follower.ts',
+    change: [['      await this.#feed.attached()\n', '      setTimeout(() => void this.#feed.attached(), 20)\n']],
     tests: OUT,
   },
   {
     name: 'out: what was read is told again',
-    file: 'src/journal/follow.ts',
-    change: [['if (this.#seen && sees(this.#seen, item.event.xid)) return\n', '']],
+    file: 'src/journal/follower.ts',
+    change: [['if (sees(this.#seen, item.event.xid)) return\n', '']],
     tests: OUT,
   },
   {
     name: 'out: an overrun is forgotten',
-    file: 'src/journal/follow.ts',
+    file: 'src/journal/follower.ts',
     change: [['} while (this.#overrun)', '} while (false)']],
     tests: OUT,
   },
   {
     name: 'out: a gap is told as if there were none',
-    file: 'src/journal/follow.ts',
+    file: 'src/journal/follower.ts',
     change: [['if (item.version !== this.#version + 1)', 'if (item.version === this.#version)']],
     tests: OUT,
   },
   {
     name: 'out: a cursor of another epoch is believed',
-    file: 'src/journal/follow.ts',
+    file: 'src/journal/follower.ts',
     change: [['after !== undefined && after.epoch !== epoch', 'false']],
     tests: OUT,
   },
   {
     name: 'out: what was pruned is passed over in silence, of a root',
-    file: 'src/journal/follow.ts',
+    file: 'src/journal/catchUp.ts',
     change: [
       [
         "if (events[0] && (events[0].version !== after + 1 || events[0].kind === GENESIS)) return 'RESUMED_TOO_LATE'\n",
@@ -311,7 +311,7 @@ const mutants: readonly Mutant[] = [
   },
   {
     name: 'out: what was pruned is passed over in silence, of a topic',
-    file: 'src/journal/follow.ts',
+    file: 'src/journal/catchUp.ts',
     change: [["if (pruned !== null && pruned >= xmin) return 'RESUMED_TOO_LATE'\n", '']],
     tests: ['journal/prune'],
   },

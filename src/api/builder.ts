@@ -5,7 +5,7 @@ import RelayPlugin from '@pothos/plugin-relay'
 import ScopeAuthPlugin from '@pothos/plugin-scope-auth'
 import { GraphQLError } from 'graphql'
 import { DateTimeResolver } from 'graphql-scalars'
-import { apart } from '../database/apart.ts'
+import { ownLookUps } from '../database/ownLookUps.ts'
 import type PrismaTypes from '../generated/pothos.ts'
 import { getDatamodel } from '../generated/pothos.ts'
 import type { Cursor } from '../journal/cursor.ts'
@@ -45,7 +45,7 @@ export const unlessShown = <Scopes extends object>(scopes: Scopes) => ({ $any: {
 const readers = new WeakMap<Context, Context['db']>()
 function readerOf(context: Context): Context['db'] {
   let reader = readers.get(context)
-  if (!reader) readers.set(context, (reader = apart(context.db)))
+  if (!reader) readers.set(context, (reader = ownLookUps(context.db)))
   return reader
 }
 

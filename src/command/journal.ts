@@ -1,6 +1,7 @@
 import { defineCommand } from 'citty'
 import { parseConfig } from '../operator/config.ts'
-import { beginHistories, prune as pruneJournal } from '../journal/prune.ts'
+import { beginHistories } from '../journal/beginHistories.ts'
+import { prune as pruneJournal } from '../journal/prune.ts'
 import { exitCode, OperatorError } from '../operator/operatorError.ts'
 import { modules } from '../modules.ts'
 

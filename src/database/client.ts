@@ -3,17 +3,20 @@ import { createPool } from './pool.ts'
 import type { PoolOptions } from '../operator/config.ts'
 import { Driver } from './transaction.ts'
 
+/** A pool of connections, with Prisma's models and raw statements. */
 export type Db = PrismaClient
+/** A statement, or a part of one, with its parameters. */
 export type Sql = Prisma.Sql
+/** Makes a statement from a template; its values become parameters. */
 export const sql = Prisma.sql
-/** Parts of a statement, put together. */
-export const join = (parts: readonly Sql[], separator: string) => Prisma.join(parts as Sql[], separator)
-/** A name from our own code in a statement; never anything that a client sent. */
+/** Joins parts of a statement. */
+export const join = (parts: readonly Sql[], separator: string) => Prisma.join([...parts], separator)
+/** Puts text from our own code into a statement; never anything that a client sent. */
 export const raw = Prisma.raw
 
 /**
- * Prisma over a pool of our own. Transactions are bounded by the session's own time limits; Prisma's, which do not
- * bound a lock wait, lie above them.
+ * Prisma over a pool of our own. PostgreSQL's time limits, set in the session, bound each transaction. Prisma's own
+ * limits do not bound a lock wait, and are longer.
  */
 export function connect(url: string, options: PoolOptions): Db {
   const pool = createPool(url, options)
@@ -27,16 +30,18 @@ export function connect(url: string, options: PoolOptions): Db {
   return new PrismaClient({ adapter, errorFormat: 'minimal', transactionOptions: { maxWait: options.waitMs, timeout } })
 }
 
-/**
- * One prepared statement per text, so that it is parsed and planned once a connection. Prisma's IN lists of varying
- * length, and whatever would be too many (but for our own, which begin with WITH), stay unnamed.
- */
+/** The name of each statement's text: so named, it is parsed and planned once per connection. */
 const names = new Map<string, string>()
+/** Statements beyond this number stay unnamed, except our own writes, which begin with `with`. */
+const MOST_NAMES = 500
+/** Statements that stay unnamed: Prisma's IN lists have a text for each length. */
+const UNNAMED = /^(BEGIN|COMMIT|ROLLBACK)$| IN \(\$\d+,/
+
 function nameOf({ sql }: { sql: string }): string {
-  const name = names.get(sql)
-  if (name !== undefined) return name
-  if ((names.size >= 500 && !sql.startsWith('with ')) || /^(BEGIN|COMMIT|ROLLBACK)$| IN \(\$\d+,/.test(sql))
-    return undefined as unknown as string
-  names.set(sql, `s${names.size}`)
-  return names.get(sql)!
+  const known = names.get(sql)
+  if (known !== undefined) return known
+  if ((names.size >= MOST_NAMES && !sql.startsWith('with ')) || UNNAMED.test(sql)) return undefined as unknown as string // the adapter takes undefined for unnamed, but its type doesn't say so
+  const name = `s${names.size}`
+  names.set(sql, name)
+  return name
 }

@@ -1,41 +1,34 @@
 import { randomUUID } from 'node:crypto'
-import pg from 'pg'
+import type pg from 'pg'
 import { exitCode, OperatorError } from '../operator/operatorError.ts'
 import { checksum, matches, type Migration, readMigrations } from './migrationFolder.ts'
+import { inMigrationSession, inTransaction } from './migrationSession.ts'
 import { inSession } from './session.ts'
 
-/** How a migration stands in a database. */
+type WrongState = 'edited' | 'missing' | 'failed'
+
+/** A migration, and its state in a database. */
 export interface MigrationStatus {
   readonly name: string
   /**
-   * `pending`: not applied yet. `edited`: its file is not the one that was applied. `missing`: applied, and there is no
-   * such file; a newer version was here. `failed`: begun by `prisma migrate` and not finished.
+   * `pending`: not applied yet. `edited`: its file has changed since it was applied. `missing`: applied, but it has no
+   * file, because a newer version of Lockstep applied it. `failed`: begun by `prisma migrate` and not finished.
    */
-  readonly state: 'applied' | 'pending' | 'edited' | 'missing' | 'failed'
+  readonly state: 'applied' | 'pending' | WrongState
 }
 
-/** How far, from where, and who is told. */
 export interface MigrateOptions {
-  /** The last migration that is to be applied: its folder's name, or what follows the time in it. */
+  /** The last migration to be applied: its folder's name, or the part of that after the time. */
   readonly to?: string
   /** For tests: another prisma/migrations. */
   readonly folder?: string
   readonly log?: { info(message: string): void }
 }
 
-/** The advisory lock that `prisma migrate` takes, so that neither runs while the other does. */
-const prismaLock = 72_707_369
-
 /**
- * How long one that migrates is waited for, and how long a migration waits for a table that is in use, all other users
- * waiting behind it.
- */
-const patience = { lock: '60s', table: '10s' }
-
-/**
- * Applies what is not applied yet, each migration in a transaction of its own together with its record. The records are
- * those of `prisma migrate deploy`, which can go on where this has stopped, and the other way round. Returns the names
- * of what was applied.
+ * Applies the pending migrations, each in a transaction of its own together with its record. The records are those of
+ * `prisma migrate deploy`: either program can continue where the other has stopped. Returns the names of the applied
+ * migrations. Throws an OperatorError for a database that `refuse` refuses, or if a migration fails.
  */
 export function migrate(url: string, { to, folder, log }: MigrateOptions = {}): Promise<string[]> {
   return locked(url, folder, async (client, migrations, records) => {
@@ -61,8 +54,8 @@ export function migrate(url: string, { to, folder, log }: MigrateOptions = {}): 
 }
 
 /**
- * Undoes what was applied after `to`, last first, by each one's down.sql; `none` undoes all. What only those tables
- * held is lost. Returns the names of what was undone.
+ * Undoes the migrations that were applied after `to`, last first, by their down.sql; `none` undoes all. Data that only
+ * their tables held is lost. Returns the names of the undone migrations. Throws as `migrate` does.
  */
 export function migrateDown(
   url: string,
@@ -92,7 +85,7 @@ export function migrateDown(
   })
 }
 
-/** How each migration stands, in their order. Changes nothing. */
+/** The state of each migration, in their order. Changes nothing. `withinMs` is the limit for each answer, in ms. */
 export function migrationStatus(
   url: string,
   { folder, withinMs }: Pick<MigrateOptions, 'folder'> & { withinMs?: number } = {},
@@ -102,19 +95,22 @@ export function migrationStatus(
   })
 }
 
-/** Throws if a database is not as its migrations say. What is pending is not wrong. */
+/** Throws an OperatorError if a database is not as its migrations say. Pending migrations are no error. */
 export function refuse(status: readonly MigrationStatus[]) {
-  const wrong = status.find(({ state }) => state !== 'applied' && state !== 'pending')
-  if (!wrong) return
-  const { name, state } = wrong
-  const reason = {
-    edited: `The migration ${name} was applied, and its file has changed since. Bring the file back as it was, and put what is new into a migration of its own.`,
-    missing: `The migration ${name} was applied, and this version of Lockstep has no such migration. Run the version that applied it, or a newer one.`,
-    failed:
-      `The migration ${name} was begun by prisma migrate and not finished. Look at what it has done, put that right, ` +
-      `and tell prisma migrate resolve, with --applied ${name} or --rolled-back ${name}.`,
-  }[state as 'edited' | 'missing' | 'failed']
-  throw new OperatorError(reason, exitCode.data)
+  for (const { name, state } of status)
+    if (state !== 'applied' && state !== 'pending') throw new OperatorError(reasons[state](name), exitCode.data)
+}
+
+const reasons: Record<WrongState, (name: string) => string> = {
+  edited: (name) =>
+    `The migration ${name} was applied, and its file has changed since. ` +
+    'Bring the file back as it was, and put what is new into a migration of its own.',
+  missing: (name) =>
+    `The migration ${name} was applied, and this version of Lockstep has no such migration. ` +
+    'Run the version that applied it, or a newer one.',
+  failed: (name) =>
+    `The migration ${name} was begun by prisma migrate and not finished. Look at what it has done, put that right, ` +
+    `and run prisma migrate resolve with --applied ${name} or --rolled-back ${name}.`,
 }
 
 interface MigrationRecord {
@@ -123,7 +119,7 @@ interface MigrationRecord {
   readonly finished_at: Date | null
 }
 
-/** Prisma's own table, column by column. */
+/** Prisma's own table, with the same columns. */
 const table = `create table if not exists _prisma_migrations (
   id                  varchar(36) primary key not null,
   checksum            varchar(64) not null,
@@ -135,17 +131,17 @@ const table = `create table if not exists _prisma_migrations (
   applied_steps_count integer not null default 0
 )`
 
-/** Records of attempts that were rolled back count for nothing; they stay as a memory. */
+/** Leaves out the records of attempts that were rolled back. */
 async function readRecords(client: pg.Client): Promise<MigrationRecord[]> {
-  const { rows } = await client.query<{ there: boolean }>(
-    "select to_regclass('_prisma_migrations') is not null as there",
+  const found = await client.query<{ exists: boolean }>(
+    "select to_regclass('_prisma_migrations') is not null as exists",
   )
-  if (!rows[0]!.there) return []
-  return (
-    await client.query<MigrationRecord>(
-      'select migration_name, checksum, finished_at from _prisma_migrations where rolled_back_at is null order by started_at',
-    )
-  ).rows
+  if (!found.rows[0]!.exists) return []
+  const { rows } = await client.query<MigrationRecord>(
+    `select migration_name, checksum, finished_at from _prisma_migrations
+      where rolled_back_at is null order by started_at`,
+  )
+  return rows
 }
 
 function compare(migrations: readonly Migration[], records: readonly MigrationRecord[]): MigrationStatus[] {
@@ -160,7 +156,7 @@ function compare(migrations: readonly Migration[], records: readonly MigrationRe
   return [...known, ...unknown.map(({ migration_name: name }): MigrationStatus => ({ name, state: 'missing' }))]
 }
 
-/** Which of the migrations is meant. */
+/** The index of the migration with this name, or with this name after its time. */
 function find(migrations: readonly Migration[], wanted: string): number {
   const at = migrations.findIndex(({ name }) => name === wanted || name.replace(/^\d+_/, '') === wanted)
   if (at >= 0) return at
@@ -170,32 +166,20 @@ function find(migrations: readonly Migration[], wanted: string): number {
   )
 }
 
+/** Works in the one session that may migrate the database. */
 function locked<T>(
   url: string,
   folder: string | undefined,
   work: (client: pg.Client, migrations: readonly Migration[], records: readonly MigrationRecord[]) => Promise<T>,
 ): Promise<T> {
-  return inSession(url, async (client) => {
-    await client.query(
-      `set statement_timeout = 0; set idle_in_transaction_session_timeout = 0; set lock_timeout = '${patience.lock}'`,
-    )
-    try {
-      await client.query('select pg_advisory_lock($1)', [prismaLock])
-    } catch (error) {
-      if ((error as pg.DatabaseError).code !== '55P03') throw error
-      throw new OperatorError(
-        `Another process has been migrating the database for more than ${patience.lock}. Try again when it is done.`,
-        exitCode.temporary,
-      )
-    }
-    await client.query(`set lock_timeout = '${patience.table}'`)
+  return inMigrationSession(url, async (client) => {
     const records = await readRecords(client)
     if (records.length === 0) await refuseForeign(client)
-    return work(client, await readMigrations(folder), records) // the end of the session frees the lock
+    return work(client, await readMigrations(folder), records)
   })
 }
 
-/** A database that holds something else was most likely not meant. */
+/** Refuses a database that has other tables and no record of migrations: most likely, another one was meant. */
 async function refuseForeign(client: pg.Client) {
   const { rows } = await client.query<{ name: string; database: string }>(`
     select relname as name, current_database() as database from pg_class
@@ -209,22 +193,4 @@ async function refuseForeign(client: pg.Client) {
       'Set DATABASE_URL to an empty database.',
     exitCode.data,
   )
-}
-
-async function inTransaction(client: pg.Client, what: string, work: () => Promise<void>) {
-  await client.query('begin')
-  try {
-    await work()
-    await client.query('commit')
-  } catch (error) {
-    await client.query('rollback').catch(() => {}) // the connection may be gone, and the transaction with it
-    if (!(error instanceof pg.DatabaseError)) throw error
-    const { code, message, detail } = error
-    const waited = code === '55P03'
-    const said = [message, detail].filter(Boolean).join('; ')
-    throw new OperatorError(
-      `${what} failed and was rolled back: ${said} (SQLSTATE ${code}). ${waited ? 'A table was in use for too long; try again.' : 'The database is as it was before.'}`,
-      waited ? exitCode.temporary : exitCode.data,
-    )
-  }
 }

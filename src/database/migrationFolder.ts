@@ -4,11 +4,13 @@ import { readdir, readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-/** A folder below prisma/migrations, in the shape that `prisma migrate` gives it, and a script that undoes it. */
+/** A folder in prisma/migrations, as `prisma migrate` makes it, with a script that undoes the migration. */
 export interface Migration {
   /** The folder's name: `<time>_<what>`. */
   readonly name: string
+  /** The SQL that applies it. */
   readonly up: string
+  /** The SQL that undoes it; undefined: it cannot be undone. */
   readonly down: string | undefined
 }
 
@@ -36,9 +38,9 @@ export async function readMigrations(folder = migrationFolder): Promise<Migratio
 
 const sha256 = (text: string) => createHash('sha256').update(text).digest('hex')
 
-/** As Prisma records it. */
+/** The checksum that Prisma records. */
 export const checksum = ({ up }: Migration) => sha256(up)
 
-/** As Prisma compares it: git may have changed the ends of lines. */
+/** Whether a recorded checksum is of this migration. Like Prisma, allows for line ends that git has changed. */
 export const matches = ({ up }: Migration, recorded: string) =>
   [up, up.replaceAll('\r\n', '\n'), up.replaceAll('\n', '\r\n')].some((text) => sha256(text) === recorded)

@@ -1,7 +1,7 @@
 import pg from 'pg'
 import type { PoolOptions } from '../operator/config.ts'
 
-/** What the settings of the README amount to when nothing is set. */
+/** The pool's options where no setting is set. */
 export const defaultPool: PoolOptions = {
   size: 20,
   max: 60,
@@ -14,26 +14,24 @@ export const defaultPool: PoolOptions = {
   isolation: 'read-committed',
 }
 
-/**
- * How much longer than a statement may take its answer is waited for: whoever says nothing by then is not there any
- * more, and nobody said so.
- */
+/** How much longer than a statement's limit to wait for its answer. After that the connection is taken for dead. */
 const GRACE_MS = 2_000
 
 /**
- * A connection that is closed when an answer did not come in time (what comes next on it would wait behind that), and
- * whose loss ends no process.
+ * A connection that closes itself when an answer does not arrive in time, since the next statement would wait behind
+ * that one. Its loss does not end the process.
  */
 class ClosingClient extends pg.Client {
   constructor(config?: pg.ClientConfig) {
     super(config)
-    // The pool listens while it is idle and Prisma while it is used; between the two, nobody does, and an error that
-    // nobody hears ends the process. Whoever uses it next is told: it can't be asked anything any more.
+    // The pool listens while it is idle, and Prisma while it is used. Between the two an unheard error would end the
+    // process. The next statement on it fails anyway.
     this.on('error', () => {})
   }
 
   // biome-ignore lint/suspicious/noExplicitAny: pg has a dozen overloads
   override query(...args: any[]): any {
+    // TypeScript picks no overload for a spread; with a callback, pg returns no promise
     const answer = super.query(...(args as [string])) as Promise<unknown> | undefined
     answer?.catch?.((error: Error) => {
       if (error.message === 'Query read timeout') this.end().catch(() => {})
@@ -44,7 +42,7 @@ class ClosingClient extends pg.Client {
 
 type Callback = Parameters<pg.Pool['connect']>[0]
 
-/** pg's pool, which validates a connection that was idle before it hands it out. */
+/** pg's pool, but it validates a connection that was idle before it hands it out. */
 class ValidatingPool extends pg.Pool {
   readonly #idleSince = new WeakMap<pg.PoolClient, number>()
   readonly #validateIdleMs: number
@@ -53,7 +51,7 @@ class ValidatingPool extends pg.Pool {
     super(config)
     this.#validateIdleMs = validateIdleMs
     this.on('release', (_, client) => this.#idleSince.set(client, performance.now()))
-    this.on('error', () => {}) // an idle connection was lost; it is no longer in the pool, and nobody had it
+    this.on('error', () => {}) // an idle connection was lost: the pool has removed it, and nobody used it
   }
 
   override connect(): Promise<pg.PoolClient>
@@ -74,20 +72,20 @@ class ValidatingPool extends pg.Pool {
       const since = this.#idleSince.get(client)
       if (since === undefined || performance.now() - since < this.#validateIdleMs) return client
       try {
-        // one that nobody answers on any more is dead, too
-        await client.query({ text: 'select 1', query_timeout: 2_000 } as pg.QueryConfig)
+        const validation: pg.QueryConfig & { query_timeout: number } = { text: 'select 1', query_timeout: 2_000 }
+        await client.query(validation) // a connection without an answer is dead, too
         return client
-      } catch (error) {
-        client.release(error as Error) // dead: the pool forgets it, and the next one is tried
+      } catch {
+        client.release(true) // dead: the pool removes it, and the next one is tried
       }
     }
   }
 }
 
 /**
- * Planning a statement anew takes longer than running it, so each is planned once a connection. That may be while a
- * table is still empty, when to read all of it looks best, which it isn't once it has grown: hence never, where there
- * is an index. Compiling (jit) never pays.
+ * Session settings for plans. Planning takes longer than running, so each statement is planned once per connection. A
+ * plan that is made while a table is empty would scan all of it, also after it has grown: hence no sequential scan
+ * where there is an index. Compiling (jit) never pays.
  */
 export const PLANS = '-c plan_cache_mode=force_generic_plan -c enable_seqscan=off -c random_page_cost=1.1 -c jit=off'
 

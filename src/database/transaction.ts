@@ -3,51 +3,57 @@ import type { Sql } from '@prisma/client/runtime/client'
 import type { PrismaClient } from '../generated/prisma/client.ts'
 
 type Adapter = Awaited<ReturnType<PrismaPg['connect']>>
-type Opened = Awaited<ReturnType<Adapter['startTransaction']>>
-type Statement = Parameters<Opened['queryRaw']>[0]
+type AdapterTransaction = Awaited<ReturnType<Adapter['startTransaction']>>
+type Statement = Parameters<AdapterTransaction['queryRaw']>[0]
 
 /**
- * One of Prisma's interactive transactions: Prisma takes the connection, begins, bounds and ends it. What is sent in
- * between goes to Prisma's driver adapter itself, as it is: on its usual way Prisma would write each parameter as JSON,
- * read it again, and take four times as long as sending it does.
+ * One of Prisma's interactive transactions. Prisma takes the connection, begins, bounds and ends the transaction; the
+ * statements in it go to Prisma's driver adapter directly. Prisma's own raw queries write each parameter as JSON and
+ * read it again, which takes four times as long as sending it.
  */
 export class Tx {
-  readonly #send: { readonly query: Opened['queryRaw']; readonly execute: Opened['executeRaw'] }
+  readonly #queryRaw: AdapterTransaction['queryRaw']
+  readonly #executeRaw: AdapterTransaction['executeRaw']
   #isOver = false
 
-  constructor(opened: Opened) {
-    this.#send = { query: opened.queryRaw.bind(opened), execute: opened.executeRaw.bind(opened) }
-    // All that Prisma itself asks from now on is COMMIT or ROLLBACK, the latter also when the time is over and we are
-    // still at work. Whatever came behind it would take effect by itself, without locks.
-    for (const end of ['executeRaw', 'commit', 'rollback'] as const) {
-      const ask = opened[end].bind(opened) as (...asked: never[]) => Promise<never>
-      opened[end] = (...asked: never[]) => {
+  constructor(transaction: AdapterTransaction) {
+    this.#queryRaw = transaction.queryRaw.bind(transaction)
+    this.#executeRaw = transaction.executeRaw.bind(transaction)
+    // From now on Prisma itself only sends COMMIT or ROLLBACK; the latter also while we still send statements, if the
+    // transaction takes too long. A statement sent after that would take effect by itself, without locks.
+    const ends = <Arguments extends unknown[], Result>(send: (...sent: Arguments) => Result) => {
+      return (...sent: Arguments): Result => {
         this.#isOver = true
-        return ask(...asked)
+        return send.apply(transaction, sent)
       }
     }
+    transaction.executeRaw = ends(transaction.executeRaw)
+    transaction.commit = ends(transaction.commit)
+    transaction.rollback = ends(transaction.rollback)
   }
 
-  /** The rows that it answers. Throws what the driver does, in PostgreSQL's words: see conflict.ts. */
+  /** Sends a statement and returns its rows. Rejects with what conflict.ts tells apart, in PostgreSQL's words. */
   async query<Row>({ text, values }: Sql): Promise<Row[]> {
-    const { columnNames, rows } = await this.#send.query(this.#statement(text, values)).catch(inWords)
+    const { columnNames, rows } = await this.#queryRaw(this.#statement(text, values)).catch(rethrow)
+    // only the caller knows which columns its statement has
     return rows.map((row) => Object.fromEntries(columnNames.map((name, i) => [name, row[i]]))) as Row[]
   }
 
-  /** How many rows it wrote, or answers. Throws what the driver does, in PostgreSQL's words: see conflict.ts. */
+  /** Sends a statement and returns how many rows it wrote or selected. Rejects as `query` does. */
   async execute(text: string, values: readonly unknown[]): Promise<number> {
-    return this.#send.execute(this.#statement(text, values)).catch(inWords)
+    return this.#executeRaw(this.#statement(text, values)).catch(rethrow)
   }
 
   #statement(sql: string, args: readonly unknown[]): Statement {
-    // as PostgreSQL has it where one was idle for too long
+    // PostgreSQL's own code for a transaction that was ended because it was idle for too long
     if (this.#isOver) throw Object.assign(new Error('The transaction is over.'), { code: '25P03' })
-    return { sql, args: [...args], argTypes: args.map(() => AS_IT_IS) }
+    return { sql, args: [...args], argTypes: args.map(() => UNCHANGED) }
   }
 }
 
-/** The adapter's errors are named by their kind only; PostgreSQL's own words are in their cause. */
-function inWords(error: Error): never {
+/** The adapter's errors have only their kind as a message; PostgreSQL's own words are in their cause. */
+function rethrow(error: Error): never {
+  // Prisma doesn't export the type of this cause
   const { originalMessage, originalCode, kind } = (error.cause ?? {}) as {
     originalMessage?: string
     originalCode?: string
@@ -57,43 +63,45 @@ function inWords(error: Error): never {
     ? new Error(`${originalMessage} (${originalCode ?? kind})`, { cause: { originalCode, kind } })
     : error
 }
-const AS_IT_IS = { scalarType: 'unknown', arity: 'scalar' } as const
 
-/** Those who wait to be handed the transaction that they are in, by number. */
-const claims = new Map<number, (tx: Tx) => void>()
+/** The type of a parameter that the adapter sends as it is. */
+const UNCHANGED = { scalarType: 'unknown', arity: 'scalar' } as const
+
+/** By number: those who wait to be handed the transaction that they are in. */
+const claims = new Map<unknown, (tx: Tx) => void>()
 let claimed = 0
-/** What is said within a transaction to be handed it. It is never sent. */
+/** The statement, within a transaction, that claims it. It is never sent to PostgreSQL. */
 const CLAIM = 'claim this transaction'
 
-/** Prisma's adapter for PostgreSQL, whose transactions can be had by `inTransaction`. */
+/** Prisma's adapter for PostgreSQL, with transactions that `inTransaction` can claim. */
 export class Driver extends PrismaPg {
   override async connect(): Promise<Adapter> {
     const adapter = await super.connect()
     const start = adapter.startTransaction.bind(adapter)
     adapter.startTransaction = async (isolation) => {
-      const opened = await start(isolation)
-      const executeRaw = opened.executeRaw
-      opened.executeRaw = (statement) => {
-        const claim = statement.sql === CLAIM && claims.get(statement.args[0] as number)
-        if (!claim) return executeRaw.call(opened, statement)
-        opened.executeRaw = executeRaw
-        claim(new Tx(opened))
+      const transaction = await start(isolation)
+      const executeRaw = transaction.executeRaw
+      transaction.executeRaw = (statement) => {
+        const claim = statement.sql === CLAIM && claims.get(statement.args[0])
+        if (!claim) return executeRaw.call(transaction, statement)
+        transaction.executeRaw = executeRaw
+        claim(new Tx(transaction))
         return Promise.resolve(0)
       }
-      return opened
+      return transaction
     }
     return adapter
   }
 }
 
 /**
- * Runs in one interactive transaction, which is committed when `run` resolves, and rolled back when it rejects. Nothing
- * in it may catch a database error.
+ * Runs in one interactive transaction. It is committed when `run` resolves, and rolled back when it rejects. `run` must
+ * not catch database errors: PostgreSQL has then aborted the transaction, and COMMIT would roll it back without a word.
  */
 export function inTransaction<T>(db: PrismaClient, run: (tx: Tx) => Promise<T>): Promise<T> {
   return db.$transaction(async (prismas) => {
-    // Prisma does not say which of the adapter's transactions this is; but what is asked of it comes to that one, and
-    // to no other.
+    // Prisma does not say which of the adapter's transactions this is. A statement sent in it reaches that one, and
+    // no other.
     const number = ++claimed
     let own: Tx | undefined
     claims.set(number, (tx) => (own = tx))

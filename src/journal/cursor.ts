@@ -1,6 +1,6 @@
 import { parseSnapshot } from './snapshot.ts'
 
-/** A place in one root's history: behind this version. */
+/** A place in one root's history: after this version. */
 export interface RootCursor {
   readonly epoch: string
   readonly rootType: string
@@ -9,8 +9,8 @@ export interface RootCursor {
 }
 
 /**
- * A place in a feed over many roots. All that `from` sees has been told. Of what `to` sees beyond that, it has been
- * told up to `place`, in the order of the journal; without a place, all of it.
+ * A place in a feed over many roots. Everything that the snapshot `from` sees has been sent. Of what the snapshot `to`
+ * sees beyond that, everything up to `place` has been sent, in the order of the journal; without a place, all of it.
  */
 export interface TopicCursor {
   readonly epoch: string
@@ -20,9 +20,10 @@ export interface TopicCursor {
   readonly place: Place | null
 }
 
-/** Where in the journal an event is: its root's type and id, and its version. */
+/** The place of an event in the journal. */
 export type Place = readonly [rootType: string, rootId: string, version: number]
 
+/** A place in a stream, from which it can be resumed. */
 export type Cursor = RootCursor | TopicCursor
 
 const encode = (parts: readonly unknown[]) => Buffer.from(JSON.stringify(parts)).toString('base64url')
@@ -33,15 +34,17 @@ export const rootCursor = ({ epoch, rootType, rootId, version }: RootCursor): st
 /** A feed's cursor as clients keep it: opaque text. */
 export const topicCursor = ({ epoch, topic, from, to, place }: TopicCursor): string =>
   encode([2, epoch, topic, from, to, place])
+/** A cursor as clients keep it: opaque text. */
+export const cursorText = (cursor: Cursor): string => ('topic' in cursor ? topicCursor(cursor) : rootCursor(cursor))
 
-/** The most characters of a cursor. A snapshot names each transaction that is under way; a thousand of them fit. */
+/** The most characters of a cursor. A snapshot lists each transaction that is under way; a thousand of them fit. */
 const LONGEST = 65_536
-// which PostgreSQL refuses
+// PostgreSQL refuses NUL
 const isText = (value: unknown): value is string => typeof value === 'string' && !value.includes('\0')
 const isVersion = (value: unknown): value is number =>
-  Number.isInteger(value) && (value as number) >= 0 && (value as number) < 2 ** 31
+  typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < 2 ** 31
 
-/** What a client kept, as a cursor; undefined if it is none. */
+/** The cursor in a text that a client sent; undefined if there is none. */
 export function parseCursor(text: string): Cursor | undefined {
   if (text.length > LONGEST) return undefined
   let parts: unknown

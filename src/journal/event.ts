@@ -1,38 +1,43 @@
 import { instant } from '../commit/aggregate.ts'
 import { raw } from '../database/client.ts'
 
-/** What was committed: one change of one root. Its place in the journal is (rootType, rootId, version). */
+/** One committed change of one root. Its place in the journal is (rootType, rootId, version). */
 export interface JournalEvent {
   readonly rootType: string
   readonly rootId: string
   readonly version: number
-  /** The feed over many roots that it also belongs to. */
+  /** The feed over many roots that the event also belongs to. */
   readonly topic: string
+  /** What happened, in the past tense; or `GENESIS`. */
   readonly kind: string
+  /** The facts, from which `evolve` makes the next state; of a genesis event, the state itself. */
   readonly data: object
-  /** What the root then looked like. */
+  /** The view of the root after the change. */
   readonly view: object
-  /** The id of the user who asked for it, or `system`. */
+  /** The id of the user who made the change, or `system`. */
   readonly actor: string
-  /** ISO 8601 in UTC. */
+  /** The time of the commit: ISO 8601 in UTC. */
   readonly at: string
   /** The transaction that wrote it. */
   readonly xid: bigint
 }
 
-/** The kind of an event that stands for all that came before: its `data` is the state that those amount to. */
+/** The kind of an event that replaces all events before it: its `data` is the state that those amount to. */
 export const GENESIS = 'genesis'
 
-/** An event `e` as one JSON array, which `eventOf` reads. */
-export const COLUMNS = `json_build_array(e."rootType", e."rootId", e.version, e.topic, e.kind, e.data, e.view, e.actor, e.at, e.xid::text)`
+/** SQL: the row `e` of "Event" as one JSON array, which `eventOf` reads. */
+export const COLUMNS = `json_build_array(
+  e."rootType", e."rootId", e.version, e.topic, e.kind, e.data, e.view, e.actor, e.at, e.xid::text)`
+/** The same, for a statement made by `sql`. */
 export const columns = raw(COLUMNS)
 
-/** The order of events: that of each root's versions. */
+/** SQL: the order of events. Those of a root are in the order of their versions. */
 export const ORDER = `e."rootType", e."rootId", e.version`
 
+/** What `COLUMNS` selects. */
 export type EventRow = readonly [string, string, number, string, string, object, object, string, string, string]
 
-/** An event as `COLUMNS` wrote it. */
+/** The event in a row that `COLUMNS` selected. */
 export const eventOf = ([
   rootType,
   rootId,
@@ -50,5 +55,6 @@ export const eventOf = ([
   xid: BigInt(xid),
 })
 
-/** The newest transaction that an event was seen of, or was pruned of. */
-export const NEWEST = `greatest((select xid from "Event" order by xid desc limit 1), (select "prunedXid" from "Journal"))::text`
+/** SQL: the newest transaction that has an event, or had one that was pruned; null: none. */
+export const NEWEST = `greatest(
+  (select xid from "Event" order by xid desc limit 1), (select "prunedXid" from "Journal"))::text`

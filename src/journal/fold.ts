@@ -1,7 +1,7 @@
 import type { Aggregate, Shape } from '../commit/aggregate.ts'
 import { GENESIS, type JournalEvent } from './event.ts'
 
-/** The state that an event leaves: of a genesis event, the one that it bears. */
+/** The state after an event. A genesis event has that state in its `data`. */
 export function evolved<S extends Shape>(
   aggregate: Aggregate<S>,
   state: S['state'],
@@ -10,6 +10,6 @@ export function evolved<S extends Shape>(
   const after =
     kind === GENESIS
       ? { ...aggregate.blank(rootId), ...data }
-      : aggregate.evolve(state, { kind, ...data } as S['event'], at)
+      : aggregate.evolve(state, { kind, ...data } as S['event'], at) // as it was written by this aggregate
   return { ...after, version }
 }

@@ -1,62 +1,64 @@
-import { type Aggregate, type Shape, whole } from '../commit/aggregate.ts'
-import { type Db, raw, sql } from '../database/client.ts'
-import { isTransient } from '../database/conflict.ts'
+import type { Aggregate, Shape } from '../commit/aggregate.ts'
+import { type Db, type Sql, sql } from '../database/client.ts'
+import { retry } from '../database/retry.ts'
+import type { Log } from '../operator/log.ts'
 import { columns, type EventRow, eventOf, GENESIS } from './event.ts'
 import { evolved } from './fold.ts'
 
-/** So many roots, so many events of one, and so many old events, at a time. */
-const [ROOTS, EVENTS, FOUND] = [100, 1_000, 10_000]
+/** The most old events that are looked at in one statement. */
+const MOST_OLD_EVENTS = 10_000
+/** The most events of a root that are read in one statement. */
+const MOST_EVENTS = 1_000
 
 export interface PruneOptions {
   readonly db: Db
   readonly aggregates: readonly Aggregate<Shape>[]
-  /** Events older than so many days are folded into one per root, its genesis. */
+  /** Events older than this many days are folded. */
   readonly days: number
-  /** Only says what it would do. */
+  /** Writes nothing, and returns what would be folded. */
   readonly dryRun?: boolean
+  /** Stops it between two roots. */
   readonly signal?: AbortSignal
+  /** Is called after each root with the sum so far. */
   readonly progress?: (pruned: Pruned) => void
 }
+/** How many roots were folded, and how many of their events were deleted. */
 export interface Pruned {
   readonly roots: number
   readonly events: number
 }
 
+/** The newest old event of a root, which becomes its genesis. */
+interface OldRoot {
+  readonly rootType: string
+  readonly rootId: string
+  readonly version: number
+}
+
 /**
- * Folds what is older than so many days, as it begins, into one event per root, the genesis, which bears the state that
- * those events amount to. What is newer stays, and so does the newest of what is older, as the genesis itself.
- * Interrupted, it can be run again; two at once do the same.
+ * Folds the events that are older than `days` when it begins: those of a root become one, its genesis event, which has
+ * the state that they amount to and takes the place of the newest of them. Later events stay. If it is interrupted, run
+ * it again; two that run at once do the same.
  */
 export async function prune({ db, aggregates, days, dryRun = false, signal, progress }: PruneOptions): Promise<Pruned> {
-  const total = { roots: 0, events: 0 }
-  // looked up once: what grows old while it runs is the next run's, or a run would never end beside those who commit
-  // faster than it folds
+  // Read once: what grows old meanwhile is left to the next run, or this one would not end beside many commits.
   const [{ end } = { end: '' }] = await db.$queryRaw<{ end: string }[]>(
     sql`select (now() - make_interval(days => ${days}::int))::text as end`,
   )
   const old = sql`at < ${end}::timestamptz`
-  if (dryRun) {
-    const [row] = await db.$queryRaw<
-      Pruned[]
-    >(sql`select count(*) filter (where n > 1)::int as roots, coalesce(sum(n - 1), 0)::int as events from (
-      select (select count(*) from "Event" e where e."rootType" = r."rootType" and e."rootId" = r."rootId" and e.version <= r.version) as n from (
-        select "rootType", "rootId", max(version) as version from "Event" where ${old} and kind <> 'genesis' group by 1, 2) r) c`)
-    return row!
-  }
-  const left: string[] = [] // what can't be folded stays as it is
+  if (dryRun) return wouldPrune(db, old)
+  const total = { roots: 0, events: 0 }
+  const left: string[] = [] // roots that cannot be folded; they stay as they are
   while (!signal?.aborted) {
-    const roots = await db.$queryRaw<{ rootType: string; rootId: string; version: number }[]>(sql`select r.*,
-        (select max(e.version) from "Event" e where e."rootType" = r."rootType" and e."rootId" = r."rootId" and ${old}) as version
-      from (select distinct "rootType", "rootId" from (select "rootType", "rootId" from "Event"
-        where ${old} and kind <> 'genesis' and "rootType" || ' ' || "rootId" <> all(${left}::text[]) order by at limit ${FOUND}::int) e) r`)
+    const roots = await oldRoots(db, old, left)
     if (!roots.length) break
     for (const { rootType, rootId, version } of roots) {
       if (signal?.aborted) break
       const aggregate = aggregates.find(({ root }) => root === rootType)
-      const gone = aggregate && (await again(() => pruneRoot(db, aggregate, rootId, version)))
-      if (gone === undefined) left.push(`${rootType} ${rootId}`)
-      if (!gone) continue
-      total.events += gone
+      const deleted = aggregate && (await retry(() => pruneRoot(db, aggregate, rootId, version)))
+      if (deleted === undefined) left.push(`${rootType} ${rootId}`)
+      if (!deleted) continue
+      total.events += deleted
       total.roots++
       progress?.({ ...total })
     }
@@ -64,20 +66,38 @@ export async function prune({ db, aggregates, days, dryRun = false, signal, prog
   return total
 }
 
-/** Where somebody else does the same, one of the two is told so at REPEATABLE READ, and looks again. */
-async function again<T>(run: () => Promise<T>): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await run()
-    } catch (error) {
-      if (attempt === 8 || !isTransient(error)) throw error
-    }
-  }
+async function wouldPrune(db: Db, old: Sql): Promise<Pruned> {
+  const [row] = await db.$queryRaw<Pruned[]>(sql`
+    select count(*) filter (where n > 1)::int as roots, coalesce(sum(n - 1), 0)::int as events from (
+      select (
+        select count(*) from "Event" e
+        where e."rootType" = r."rootType" and e."rootId" = r."rootId" and e.version <= r.version
+      ) as n from (
+        select "rootType", "rootId", max(version) as version from "Event"
+        where ${old} and kind <> 'genesis' group by 1, 2
+      ) r
+    ) c`)
+  return row!
+}
+
+/** Some of the roots that have old events, but for `left`. */
+function oldRoots(db: Db, old: Sql, left: readonly string[]): Promise<OldRoot[]> {
+  return db.$queryRaw<OldRoot[]>(sql`
+    select r.*, (
+      select max(e.version) from "Event" e
+      where e."rootType" = r."rootType" and e."rootId" = r."rootId" and ${old}
+    ) as version from (
+      select distinct "rootType", "rootId" from (
+        select "rootType", "rootId" from "Event"
+        where ${old} and kind <> 'genesis' and "rootType" || ' ' || "rootId" <> all(${left}::text[])
+        order by at limit ${MOST_OLD_EVENTS}::int
+      ) e
+    ) r`)
 }
 
 /**
- * Makes the event with this version the genesis of its root. Answers how many others went; undefined if they can't be
- * folded.
+ * Makes the event with this version the genesis of its root, and deletes the events before it. Returns how many, 0 if
+ * another process has done it meanwhile; undefined if the history cannot be folded.
  */
 async function pruneRoot(
   db: Db,
@@ -85,76 +105,54 @@ async function pruneRoot(
   id: string,
   version: number,
 ): Promise<number | undefined> {
-  const of = sql`"rootType" = ${aggregate.root} and "rootId" = ${id}`
-  let state = aggregate.blank(id)
-  for (;;) {
-    const rows = await db.$queryRaw<{ event: EventRow }[]>(
-      sql`select ${columns} as event from "Event" e where ${of} and version > ${state.version}::int and version <= ${version}::int order by version limit ${EVENTS}::int`,
-    )
-    for (const event of rows.map(({ event }) => eventOf(event))) {
-      // what came before is not known: there is nothing that it could be folded onto
-      if (event.kind !== GENESIS && event.version !== state.version + 1) return undefined
-      state = evolved(aggregate, state, event)
-    }
-    if (rows.length < EVENTS) break
-  }
-  if (state.version !== version) return 0 // somebody else has done it meanwhile
+  const ofRoot = sql`"rootType" = ${aggregate.root} and "rootId" = ${id}`
+  const state = await foldTo(db, aggregate, id, version)
+  if (!state) return undefined
+  if (state.version !== version) return 0
   const { id: _, version: __, ...data } = state
   const [row] = await db.$queryRaw<{ count: number }[]>(sql`
-    with old as (select max(xid::text::numeric)::text::xid8 as xid from "Event" where ${of} and version <= ${version}::int),
-      kept as (update "Event" set kind = ${GENESIS}, data = ${JSON.stringify(data)}::jsonb where ${of} and version = ${version}::int returning 1),
-      gone as (delete from "Event" where ${of} and version < ${version}::int and exists (select from kept) returning 1),
-      noted as (update "Journal" set "prunedXid" = greatest("prunedXid", old.xid) from old)
+    with old as (
+      select max(xid::text::numeric)::text::xid8 as xid from "Event" where ${ofRoot} and version <= ${version}::int
+    ),
+    kept as (
+      update "Event" set kind = ${GENESIS}, data = ${JSON.stringify(data)}::jsonb
+      where ${ofRoot} and version = ${version}::int returning 1
+    ),
+    gone as (
+      delete from "Event" where ${ofRoot} and version < ${version}::int and exists (select from kept) returning 1
+    ),
+    noted as (update "Journal" set "prunedXid" = greatest("prunedXid", old.xid) from old)
     select count(*)::int as count from gone`)
   return row!.count
 }
 
-/**
- * Gives each root that is older than the journal a genesis event, with the state that it has now: rows that came from
- * elsewhere can then be followed, and replayed. Answers how many.
- */
-export async function beginHistories({
-  db,
-  aggregates,
-  dryRun = false,
-  progress,
-}: Omit<PruneOptions, 'days'>): Promise<number> {
-  let begun = 0
-  for (const aggregate of aggregates) {
-    const table = raw(`"${aggregate.root}"`)
-    for (let behind = ''; ; ) {
-      const roots = await db.$queryRaw<{ id: string }[]>(sql`select id from ${table} r where id > ${behind}
-        and not exists (select from "Event" e where e."rootType" = ${aggregate.root} and e."rootId" = r.id and e.version = r.version) order by id limit ${ROOTS}::int`)
-      for (const { id } of roots) {
-        if (!dryRun) await again(() => beginHistory(db, aggregate, id))
-        begun++
-        progress?.({ roots: begun, events: begun })
-      }
-      if (roots.length < ROOTS) break
-      behind = roots.at(-1)!.id
+/** The state that a root's events up to a version amount to; undefined if its first events are missing. */
+async function foldTo<S extends Shape>(
+  db: Db,
+  aggregate: Aggregate<S>,
+  id: string,
+  version: number,
+): Promise<S['state'] | undefined> {
+  let state = aggregate.blank(id)
+  for (;;) {
+    const rows = await db.$queryRaw<{ event: EventRow }[]>(sql`
+      select ${columns} as event from "Event" e
+      where "rootType" = ${aggregate.root} and "rootId" = ${id}
+        and version > ${state.version}::int and version <= ${version}::int
+      order by version limit ${MOST_EVENTS}::int`)
+    for (const event of rows.map(({ event }) => eventOf(event))) {
+      if (event.kind !== GENESIS && event.version !== state.version + 1) return undefined
+      state = evolved(aggregate, state, event)
     }
+    if (rows.length < MOST_EVENTS) return state
   }
-  return begun
-}
-
-/** What it was at the version at which it was read, whoever changes it meanwhile. */
-async function beginHistory(db: Db, aggregate: Aggregate<Shape>, id: string): Promise<void> {
-  const rows = await db.$queryRaw<{ row: unknown }[]>(aggregate.read(whole(id)))
-  const state = aggregate.load(rows.map(({ row }) => row) as never).find(({ version }) => version > 0)
-  if (!state) return
-  const { id: _, version, ...data } = state
-  await db.$executeRaw(sql`insert into "Event" ("rootType", "rootId", version, topic, kind, data, view, actor, at)
-    values (${aggregate.root}, ${id}, ${version}::int, ${aggregate.topic(state)}, ${GENESIS}, ${JSON.stringify(data)}::jsonb, ${JSON.stringify(aggregate.view(state))}::jsonb, 'system', now())
-    on conflict do nothing`)
 }
 
 /** Prunes now and every hour, until it is stopped; 0 days: never. Whatever fails is tried again at the next hour. */
 export function keepPruned({
   log,
   ...options
-}: Pick<PruneOptions, 'db' | 'aggregates' | 'days'> & {
-  log: { info(detail: object, message: string): void; warn(detail: object, message: string): void }
-}) {
+}: Pick<PruneOptions, 'db' | 'aggregates' | 'days'> & { log: Pick<Log, 'info' | 'warn'> }) {
   const ended = new AbortController()
   let running = Promise.resolve()
   const pass = () => {

@@ -1,11 +1,10 @@
-/**
- * One of PostgreSQL's snapshots: which transactions were over when it was taken (see pg_current_snapshot in its
- * manual).
- */
+/** A snapshot of PostgreSQL: which transactions had ended when it was taken (pg_current_snapshot in its manual). */
 export interface Snapshot {
-  /** As PostgreSQL writes it: xmin:xmax:those in between that were under way. */
+  /** As PostgreSQL writes it: `xmin:xmax:` and the transactions between them that were under way. */
   readonly text: string
+  /** All transactions before this one had ended. */
   readonly xmin: bigint
+  /** This transaction and all after it had not begun. */
   readonly xmax: bigint
   readonly underWay: ReadonlySet<bigint>
 }
@@ -13,7 +12,7 @@ export interface Snapshot {
 /** Whether a transaction can have this number: 64 bits, of which the lower 32 are never all 0. */
 const isNumber = (xid: bigint) => xid < 2n ** 64n && (xid & 0xffff_ffffn) !== 0n
 
-/** Reads a snapshot; undefined if the text is none that PostgreSQL would write. */
+/** The snapshot in a text; undefined if PostgreSQL would not write that. */
 export function parseSnapshot(text: string): Snapshot | undefined {
   const [, xmin, xmax, list] = /^(\d{1,20}):(\d{1,20}):((?:\d{1,20}(?:,\d{1,20})*)?)$/.exec(text) ?? []
   if (xmin === undefined) return undefined
@@ -27,20 +26,18 @@ export function parseSnapshot(text: string): Snapshot | undefined {
   return { text, xmin: BigInt(xmin), xmax: BigInt(xmax!), underWay: new Set(underWay) }
 }
 
-/** Whether what the transaction committed is seen in the snapshot, as pg_visible_in_snapshot says. */
+/** Whether the snapshot sees what the transaction committed, as pg_visible_in_snapshot does. */
 export const sees = ({ xmin, xmax, underWay }: Snapshot, xid: bigint): boolean =>
   xid < xmin || (xid < xmax && !underWay.has(xid))
 
-/**
- * Whether the first was taken later than the second, by the same server, and so sees all that that one sees and more.
- */
+/** Whether `a` was taken later than `b`, by the same server: then it sees all that `b` sees, and more. */
 export const isLater = (a: Snapshot, b: Snapshot): boolean =>
   a.xmax > b.xmax || (a.xmax === b.xmax && a.underWay.size < b.underWay.size)
 
 /**
- * What of a snapshot lasts through a crash. A number that was drawn for a transaction of which nothing had reached the
- * disk (it rolled back, or only told somebody something) is drawn again after a crash, by another one. Up to the newest
- * event that is seen, all are on the disk; beyond, there is nothing to see.
+ * The part of a snapshot that lasts through a crash. After one, PostgreSQL gives the number of a transaction again if
+ * nothing of it had reached the disk (it rolled back, or only sent a NOTIFY). All numbers up to `newest`, the newest
+ * transaction that has an event, are on the disk. Beyond it there are no events to see.
  */
 export function lasting(text: string, newest: string | null): string {
   const { xmin, xmax, underWay } = parseSnapshot(text)!

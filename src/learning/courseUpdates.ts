@@ -1,7 +1,7 @@
 import { localId } from '../api/globalId.ts'
 import { followFeed, stream } from '../api/stream.ts'
 import { sql } from '../database/client.ts'
-import { rootChannel } from '../journal/tail.ts'
+import { rootChannel } from '../journal/listeners.ts'
 import { enrollmentChange } from './enrollmentUpdates.ts'
 import { teaches } from './teaching.ts'
 

@@ -11,8 +11,10 @@ import {
 import { type Context, createContext, type Sink, type Surroundings } from '../api/context.ts'
 import { Forbidden, Unauthenticated, DomainError } from '../commit/errors.ts'
 import type { Viewer } from '../api/context.ts'
-import { type Follow, type Item, textOf } from '../journal/follow.ts'
-import { rootChannel, type Tail } from '../journal/tail.ts'
+import { cursorText } from '../journal/cursor.ts'
+import type { Follow, Item } from '../journal/follow.ts'
+import { rootChannel } from '../journal/listeners.ts'
+import type { Tail } from '../journal/tail.ts'
 import { Arrivals } from './arrivals.ts'
 import { type LaggingItem, OpenedStream, type Stream } from '../api/stream.ts'
 
@@ -237,7 +239,7 @@ class Subscriber {
     this.#sink = sink
     this.arrivals = arrivals
     this.#asked = all.nameOf(args)
-    this.#cursor = opened.after && textOf(opened.after)
+    this.#cursor = opened.after && cursorText(opened.after)
   }
 
   /** It has a connection to itself. */

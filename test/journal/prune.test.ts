@@ -7,7 +7,8 @@ import { DomainError } from '../../src/commit/errors.ts'
 import { GENESIS } from '../../src/journal/event.ts'
 import { evolved } from '../../src/journal/fold.ts'
 import { rootCursor } from '../../src/journal/cursor.ts'
-import { beginHistories, keepPruned, prune } from '../../src/journal/prune.ts'
+import { beginHistories } from '../../src/journal/beginHistories.ts'
+import { keepPruned, prune } from '../../src/journal/prune.ts'
 import { completeContent } from '../../src/learning/completeContent.ts'
 import { courses } from '../../src/learning/courseAggregate.ts'
 import { enrollments } from '../../src/learning/enrollmentAggregate.ts'
@@ -527,8 +528,10 @@ describe('rows that came from elsewhere', () => {
     const pupil = await elsewhere(lessons)
     const id = pupil.enrollmentId
     const told: number[] = []
+    const before = [await everything(), await journal()]
     expect(await begin({ dryRun: true })).toBeGreaterThanOrEqual(1)
     expect(await w.history('Enrollment', id)).toEqual([])
+    expect([await everything(), await journal()]).toEqual(before) // a dry run writes nothing
     const begun = await begin({ progress: ({ roots }) => told.push(roots) })
     expect(told).toEqual(numbers(begun))
     expect(await begin()).toBe(0)

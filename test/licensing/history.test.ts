@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { beginHistories, prune } from '../../src/journal/prune.ts'
+import { beginHistories } from '../../src/journal/beginHistories.ts'
+import { prune } from '../../src/journal/prune.ts'
 import { evolved } from '../../src/journal/fold.ts'
 import { levelUp } from '../../src/licensing/levelUp.ts'
 import { standings } from '../../src/licensing/standingAggregate.ts'
