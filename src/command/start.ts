@@ -1,4 +1,3 @@
-import { defineCommand } from 'citty'
 import closeWithGrace from 'close-with-grace'
 import { existsSync } from 'node:fs'
 import path from 'node:path'
@@ -10,8 +9,9 @@ import { inSession } from '../database/session.ts'
 import { demoTokens, isDemo, lacksDemo, seedDemo } from '../demo/demo.ts'
 import { exitCode, OperatorError } from '../operator/operatorError.ts'
 import { type Server, startServer } from '../server/server.ts'
-import { openDatabase, type OpenDatabase } from './openDatabase.ts'
 import { columns, commandLine, print, printJson, report } from '../operator/print.ts'
+import { openDatabase, type OpenDatabase } from './openDatabase.ts'
+import { strictCommand } from './strictCommand.ts'
 
 interface StartOptions {
   readonly migrate: boolean
@@ -20,11 +20,7 @@ interface StartOptions {
 }
 
 /** Serves, until it is told to stop. */
-export const start = defineCommand({
-  meta: {
-    name: 'start',
-    description: 'Start the server, and a PostgreSQL of its own unless DATABASE_URL names another',
-  },
+export const start = strictCommand({
   args: {
     migrate: {
       type: 'boolean',
