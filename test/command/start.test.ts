@@ -500,6 +500,12 @@ describe('the command line', () => {
     [['migrate', 'down']],
     [['migrate', 'up', '--to']],
     [['config', 'more']],
+    [['journal', 'prune', '--dryrun']],
+    [['epoch', 'renew', '--soon']],
+    [['user', 'out', 'ada', '--now']],
+    [['import', 'exercism', 'file', '--force']],
+    [['import', 'tracks']],
+    [['journal']],
   ])('refuses %j, which it does not know, with exit code 64', async (parameters) => {
     const { code, errors, output } = await lockstep(parameters).exit()
     expect({ code, output }).toEqual({ code: 64, output: '' })
