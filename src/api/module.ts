@@ -1,9 +1,8 @@
-import type { ArgsDef, CommandDef } from 'citty'
 import type { Aggregate, Verb } from '../commit/aggregate.ts'
-import type { Commit } from '../commit/commit.ts'
-import type { Db } from '../database/client.ts'
 import type { Log } from '../operator/log.ts'
 import type { Repeated } from '../operator/repeat.ts'
+import type { Command } from './command.ts'
+import type { Workplace } from './workplace.ts'
 
 /** What a module has. `modules.ts` lists the modules; nothing else outside a module's folder names what is in it. */
 export interface Module {
@@ -29,11 +28,6 @@ export interface Module {
 export type AnyAggregate = Aggregate<any>
 // biome-ignore lint/suspicious/noExplicitAny: likewise
 export type AnyVerb = Verb<any, any, any>
-/** What work outside a request has at hand. */
-export interface Workplace {
-  readonly db: Db
-  readonly commit: Commit
-}
 
 /** What follows from commits of one kind of root, beside the request. */
 export interface Reaction {
@@ -48,13 +42,6 @@ export interface Chore {
   readonly name: string
   /** Resolves with how many things it has done; the log tells if there were any. */
   run(at: Workplace & { readonly signal: AbortSignal }): Promise<number>
-}
-
-/** A command of the command line, by its words: `['import', 'exercism']` is `lockstep import exercism`. */
-export interface Command {
-  readonly words: readonly [group: string, name: string]
-  /** Loads it when it is asked for. */
-  load(): Promise<CommandDef<ArgsDef>>
 }
 
 /** A tab of GraphiQL: an operation that runs as it stands, with one of the demo's tokens. */

@@ -1,17 +1,17 @@
-import { defineCommand } from 'citty'
+import { json } from '../api/command.ts'
 import { describeConfig, settings, settingsTable } from '../operator/config.ts'
 import { columns, print, printJson } from '../operator/print.ts'
+import { strictCommand } from './strictCommand.ts'
 
-/** Shows every setting: what it is now, or what it means. */
-export const config = defineCommand({
-  meta: { name: 'config', description: 'Show the settings as they are now; those marked * are set in the environment' },
+/** Prints every setting: its value, or with --table its default and meaning. */
+export const config = strictCommand({
   args: {
     table: {
       type: 'boolean',
       default: false,
       description: 'All settings with their defaults and meanings, as a Markdown table',
     },
-    json: { type: 'boolean', default: false, description: 'Answer in JSON' },
+    json,
   },
   run({ args: { table, json } }) {
     if (table) return json ? printJson(settings) : print(settingsTable())

@@ -1,31 +1,37 @@
-import { defineCommand } from 'citty'
+import { json } from '../api/command.ts'
 import { renewEpoch } from '../journal/epoch.ts'
-import { progressBar } from '../operator/progressBar.ts'
+import { parseConfig } from '../operator/config.ts'
 import { print, printJson } from '../operator/print.ts'
-import { withDatabase } from './withDatabase.ts'
+import { progressBar } from '../operator/progressBar.ts'
+import { patientDesk } from './desk.ts'
+import { strictCommand } from './strictCommand.ts'
 
-const renew = defineCommand({
+const renew = strictCommand({
   meta: {
     name: 'renew',
     description:
       'After a restore, or a copy of the data folder: begin another epoch, so that cursors from before are told apart',
   },
-  args: { json: { type: 'boolean', default: false, description: 'Answer in JSON' } },
-  run: ({ args: { json } }) =>
-    withDatabase(async ({ db }) => {
+  args: { json },
+  async run({ args: { json } }) {
+    const freed = await patientDesk(parseConfig()).work(async ({ db, stopIfInterrupted }) => {
       const bar = progressBar('events', await db.event.count())
-      const freed = await renewEpoch(db, (freed) => bar.update(freed))
-      bar.stop()
-      if (json) printJson({ events: freed })
-      else
-        print(
-          `Another epoch has begun (${freed} events were freed of the numbers of old transactions). Whoever watches gets a fresh snapshot.`,
-        )
-    }),
+      try {
+        return await renewEpoch(db, (freed) => {
+          bar.update(freed)
+          stopIfInterrupted(`Interrupted. ${freed} events were freed, and no other epoch has begun; run it again.`)
+        })
+      } finally {
+        bar.stop()
+      }
+    })
+    if (json) printJson({ events: freed })
+    else
+      print(
+        `Another epoch has begun (${freed} events were freed of the numbers of old transactions). Whoever watches gets a fresh snapshot.`,
+      )
+  },
 })
 
-/** What is to be done when a database is another one than it was. */
-export const epoch = defineCommand({
-  meta: { name: 'epoch', description: 'Tell a restored database from what it was before' },
-  subCommands: { renew },
-})
+/** Tells a restored or copied database from the original. */
+export const epoch = { subCommands: { renew } }

@@ -1,13 +1,13 @@
-import { defineCommand } from 'citty'
-import { parseConfig } from '../operator/config.ts'
+import { json } from '../api/command.ts'
 import { migrate as migrateUp, migrateDown, migrationStatus } from '../database/migrate.ts'
+import { parseConfig } from '../operator/config.ts'
 import { exitCode, OperatorError } from '../operator/operatorError.ts'
-import { openDatabase } from './openDatabase.ts'
 import { columns, complain, print, printJson } from '../operator/print.ts'
+import { openDatabase } from './openDatabase.ts'
+import { strictCommand } from './strictCommand.ts'
 
-/** Brings the database to another version of the schema, or says at which it is. */
-export const migrate = defineCommand({
-  meta: { name: 'migrate', description: 'Apply, undo or list the migrations of the database' },
+/** Applies or undoes migrations, or lists them. */
+export const migrate = strictCommand({
   args: {
     what: { type: 'positional', required: false, default: 'up', description: 'up, down or status' },
     to: {
@@ -15,7 +15,7 @@ export const migrate = defineCommand({
       valueHint: 'NAME',
       description: 'The last migration that is then applied; for down also: none',
     },
-    json: { type: 'boolean', default: false, description: 'Answer in JSON' },
+    json,
   },
   async run({ args: { what, to, json } }) {
     if (!['up', 'down', 'status'].includes(what))

@@ -1,18 +1,14 @@
-import { defineCommand } from 'citty'
-import closeWithGrace from 'close-with-grace'
-import { existsSync } from 'node:fs'
-import path from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import pino, { type Logger } from 'pino'
-import { type Config, parseConfig } from '../operator/config.ts'
 import { migrate, migrationStatus, refuse } from '../database/migrate.ts'
 import { inSession } from '../database/session.ts'
-import { isDemo, lacksDemo, seedDemo } from '../demo/demo.ts'
-import { demoTokens } from '../identity/demo.ts'
+import { type Config, parseConfig } from '../operator/config.ts'
 import { exitCode, OperatorError } from '../operator/operatorError.ts'
-import { type Server, startServer } from '../server/server.ts'
-import { openDatabase, type OpenDatabase } from './openDatabase.ts'
 import { columns, commandLine, print, printJson, report } from '../operator/print.ts'
+import type { Server } from '../server/server.ts'
+import { addressError, expectFree, isLoopback, urlOf } from './address.ts'
+import { Lifetime } from './lifetime.ts'
+import { openDatabase } from './openDatabase.ts'
+import { strictCommand } from './strictCommand.ts'
 
 interface StartOptions {
   readonly migrate: boolean
@@ -20,12 +16,8 @@ interface StartOptions {
   readonly json: boolean
 }
 
-/** Serves, until it is told to stop. */
-export const start = defineCommand({
-  meta: {
-    name: 'start',
-    description: 'Start the server, and a PostgreSQL of its own unless DATABASE_URL names another',
-  },
+/** Serves until a signal ends it. */
+export const start = strictCommand({
   args: {
     migrate: {
       type: 'boolean',
@@ -44,74 +36,45 @@ export const start = defineCommand({
 })
 
 /**
- * The port comes first: a second server that was started by mistake must not touch the database of the first. Until the
- * database is there, health checks are answered: alive, not ready.
+ * The port is looked at first: a second server that was started by mistake must not touch the database of the first.
  */
 async function serve(options: StartOptions) {
   const config = parseConfig()
+  await expectFree(config)
   const log = pino({ level: config.logLevel }, report)
-  const server = await listen(config, log)
-  const lifetime: Lifetime = { server }
-  const starting = open(lifetime, config, log, options)
-  const uninstall = closeWhenTold(lifetime, starting, config, log)
-  try {
-    await starting
-  } catch (error) {
-    if (lifetime.ending) return // it was told to stop meanwhile, and does
-    uninstall()
-    await end(lifetime, config, log)
-    throw error
-  }
-  if (!lifetime.ending) sayWhere(server, lifetime.demo === true, options)
+  const lifetime = new Lifetime(config, log)
+  await lifetime.begin(() => open(lifetime, config, log, options))
 }
 
-/** What there is to end. */
-interface Lifetime {
-  readonly server: Server
-  database?: OpenDatabase
-  demo?: boolean
-  ending?: true
+/** Until the database is there, health checks are answered: alive, not ready. Each step looks whether to go on. */
+async function open(lifetime: Lifetime, config: Config, log: Logger, options: StartOptions) {
+  const { server, database } = await listenAndOpen(lifetime, config, log)
+  const { url, embedded } = database
+  if (lifetime.isEnding) return
+  if (options.migrate) await migrate(url, { log })
+  else await refusePending(url)
+  if (lifetime.isEnding) return
+  const tokens = await demoTokensOf(url, config, log, options, embedded !== undefined)
+  if (lifetime.isEnding) return
+  await server.open({ databaseUrl: url, demo: tokens.length > 0 })
+  if (!lifetime.isEnding) sayWhere(urlOf(server.address), tokens, options)
+}
+
+/** Both at once: most of the time to listen is loading modules, and initdb and PostgreSQL are other processes. */
+async function listenAndOpen(lifetime: Lifetime, config: Config, log: Logger) {
+  const listening = listen(config, log).then((server) => (lifetime.server = server))
+  const opening = openDatabase(config, log).then((database) => (lifetime.database = database))
+  await Promise.allSettled([listening, opening]) // if one fails, the other must be there to be ended
+  return { server: await listening, database: await opening }
 }
 
 async function listen(config: Config, log: Logger): Promise<Server> {
-  const { port, host } = config
+  const { startServer } = await import('../server/server.ts')
   try {
     return await startServer({ config, log })
   } catch (error) {
-    switch ((error as NodeJS.ErrnoException).code) {
-      case 'EADDRINUSE':
-        throw new OperatorError(
-          `Port ${port} at ${host} is in use by another program. Stop that one, or set PORT to a port that is free.`,
-          exitCode.unavailable,
-        )
-      case 'EACCES':
-        throw new OperatorError(
-          `Port ${port} at ${host} may not be used by this user. Set PORT to one above 1023.`,
-          exitCode.permission,
-        )
-      case 'EADDRNOTAVAIL':
-      case 'ENOTFOUND':
-      case 'EAI_AGAIN':
-        throw new OperatorError(
-          `HOST is ${host}, which is no address of this machine. Set it to 127.0.0.1, or to 0.0.0.0 for all its addresses.`,
-          exitCode.unavailable,
-        )
-    }
-    throw error
+    throw addressError(error, config)
   }
-}
-
-/** Between its steps it looks whether it is still wanted. */
-async function open(lifetime: Lifetime, config: Config, log: Logger, options: StartOptions) {
-  const database = (lifetime.database = await openDatabase(config, log))
-  const { url } = database
-  if (lifetime.ending) return
-  if (options.migrate) await migrate(url, { log })
-  else await refusePending(url)
-  if (lifetime.ending) return
-  lifetime.demo = await decideOnDemo(url, config, log, options, database.embedded !== undefined)
-  if (lifetime.ending) return
-  await lifetime.server.open({ databaseUrl: url, demo: lifetime.demo })
 }
 
 async function refusePending(url: string) {
@@ -126,14 +89,18 @@ async function refusePending(url: string) {
   )
 }
 
-/** Everybody knows the demo's tokens, so they are for this machine alone, unless the operator says otherwise. */
-async function decideOnDemo(
+/**
+ * Makes the demo where it is wanted; the tokens of its users, if they are in the database. Everybody knows these, so
+ * they are for this machine alone, unless the operator says otherwise.
+ */
+async function demoTokensOf(
   url: string,
   config: Config,
   log: Logger,
   { demo }: StartOptions,
   isEmbedded: boolean,
-): Promise<boolean> {
+): Promise<readonly string[]> {
+  const { isDemo, lacksDemo, seedDemo } = await import('../demo/demo.ts')
   const isLocal = isLoopback(config.host)
   if (demo || (isEmbedded && isLocal)) {
     await inSession(url, async (client) => {
@@ -143,7 +110,8 @@ async function decideOnDemo(
     })
   }
   const found = await isDemo(url)
-  if (!found || isLocal || demo) return found
+  if (!found) return []
+  if (isLocal || demo) return (await import('../identity/demo.ts')).demoTokens
   throw new OperatorError(
     `The database holds the demo's users, whose tokens everybody knows, and HOST is ${config.host}, where others can reach it. ` +
       'Use another database, set HOST to 127.0.0.1, or start with --demo if that is what you want.',
@@ -151,85 +119,17 @@ async function decideOnDemo(
   )
 }
 
-const isLoopback = (host: string) => /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/i.test(host)
-
-/** npm passes on a Ctrl-C that the terminal has already sent, so that one press comes twice. */
-const onePressMs = 500
-
-/** The first signal ends it in order, a second one at once. */
-function closeWhenTold(lifetime: Lifetime, starting: Promise<void>, config: Config, log: Logger): () => void {
-  let failure: Error | undefined
-  const close = async ({ err }: { err?: Error }) => {
-    lifetime.ending = true
-    if (err) log.fatal(err, 'An error that nobody caught.')
-    log.info('Ending: what is under way is finished first.')
-    // what is begun is finished first, unless it takes too long, such as waiting for another process that migrates
-    await Promise.race([starting.catch(() => {}), sleep(config.shutdownGraceMs)])
-    await end(lifetime, config, log)
-    await report.flush()
-    if (err || failure) process.exit(err ? exitCode.software : exitCode.unavailable)
-  }
-  const onTimeout = () =>
-    log.error(
-      'Not everything could be ended in time. A PostgreSQL that is left running is taken over by the next start.',
-    )
-  const graceful = closeWithGrace(
-    { delay: config.shutdownGraceMs + 30_000, logger: false, onTimeout, skip: ['SIGINT', 'SIGTERM', 'beforeExit'] },
-    close,
-  )
-  let told: number | undefined
-  const onSignal = (signal: NodeJS.Signals) => {
-    if (told === undefined) graceful.close()
-    else if (performance.now() - told > onePressMs) process.exit(signal === 'SIGINT' ? 130 : 143)
-    told ??= performance.now()
-  }
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal)
-  starting.then(
-    () =>
-      lifetime.database?.embedded?.lost.then((error) => {
-        failure = error
-        if (!existsSync(path.join(config.data, 'postgres')))
-          log.fatal(
-            `The data folder ${config.data} is gone: it was removed or renamed while it was in use. Put it back, then start again.`,
-          )
-        graceful.close()
-      }),
-    () => {},
-  )
-  return () => {
-    graceful.uninstall()
-    process.off('SIGINT', onSignal).off('SIGTERM', onSignal)
-  }
-}
-
-/** First what uses the database, for as long as it may take, then the database. */
-async function end({ server, database }: Lifetime, { shutdownGraceMs }: Config, log: Logger) {
-  const drained = server.drain().then(
-    () => true,
-    (error: unknown) => void log.error(error, 'Draining failed.'),
-  )
-  const inTime = await Promise.race([drained, sleep(shutdownGraceMs, 'late' as const, { ref: false })])
-  if (inTime === 'late') log.warn(`Requests were still under way after ${shutdownGraceMs} ms; ending all the same.`)
-  await database?.close()
-}
-
 /** The last lines that are printed say where to go. */
-function sayWhere({ address }: Server, isDemo: boolean, { json }: StartOptions) {
-  const host = ['0.0.0.0', '::'].includes(address.host)
-    ? 'localhost'
-    : address.host.includes(':')
-      ? `[${address.host}]`
-      : address.host
-  const url = `http://${host}:${address.port}`
+function sayWhere(url: string, demoTokens: readonly string[], { json }: StartOptions) {
   const places = { graphiql: `${url}/graphql`, graphql: `${url}/graphql`, health: `${url}/readyz` }
-  if (json) return printJson({ ...places, demoTokens: isDemo ? demoTokens : [] })
+  if (json) return printJson({ ...places, demoTokens })
   const lines = [
-    ['GraphiQL', `${places.graphiql} (in a browser)`],
-    ['GraphQL', `${places.graphql} (HTTP)`],
-    ['Health', places.health],
+    ['  GraphiQL', `${places.graphiql} (in a browser)`],
+    ['  GraphQL', `${places.graphql} (HTTP)`],
+    ['  Health', places.health],
   ]
-  print(`\nLockstep is ready.\n\n${columns(lines.map(([name, place]) => [`  ${name}`, place!]))}`)
-  if (isDemo)
+  print(`\nLockstep is ready.\n\n${columns(lines)}`)
+  if (demoTokens.length)
     print(
       `\n  The demo's tokens, for the header Authorization: Bearer <token>\n\n${demoTokens.map((token) => `    ${token}`).join('\n')}`,
     )

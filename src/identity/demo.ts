@@ -1,4 +1,4 @@
-import type { Workplace } from '../api/module.ts'
+import type { Workplace } from '../api/workplace.ts'
 import { system } from '../commit/aggregate.ts'
 import { registerUser } from './registerUser.ts'
 import { startSession } from './startSession.ts'

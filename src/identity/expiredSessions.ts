@@ -1,4 +1,5 @@
-import type { Chore, Workplace } from '../api/module.ts'
+import type { Chore } from '../api/module.ts'
+import type { Workplace } from '../api/workplace.ts'
 import { system } from '../commit/aggregate.ts'
 import { type Db, sql } from '../database/client.ts'
 import { removeExpiredSessions } from './removeExpiredSessions.ts'

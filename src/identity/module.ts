@@ -1,4 +1,5 @@
 import type { Module } from '../api/module.ts'
+import { commands } from './commands.ts'
 import { demo } from './demo.ts'
 import { endSession } from './endSession.ts'
 import { expiredSessions } from './expiredSessions.ts'
@@ -15,5 +16,6 @@ export const identity: Module = {
   verbs: [registerUser, startSession, endSession, removeExpiredSessions],
   nouns: [User],
   chores: [expiredSessions],
+  commands,
   demo,
 }

@@ -1,4 +1,4 @@
-import type { Workplace } from '../api/module.ts'
+import type { Workplace } from '../api/workplace.ts'
 import { type Actor, system } from '../commit/aggregate.ts'
 import { idOf } from '../commit/derivedId.ts'
 import { assignInstructor } from './assignInstructor.ts'

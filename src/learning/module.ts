@@ -1,4 +1,5 @@
 import type { Module } from '../api/module.ts'
+import { commands } from './commands.ts'
 import { assignInstructor } from './assignInstructor.ts'
 import { catchUp } from './catchUp.ts'
 import { completeContent } from './completeContent.ts'
@@ -33,5 +34,6 @@ export const learning: Module = {
   streams: [enrollmentUpdates, courseUpdates],
   reactions: [enrollmentsCaughtUp],
   examples,
+  commands,
   demo,
 }

@@ -14,6 +14,12 @@ export const quietLog = { info: () => {}, warn: complain, error: complain }
 /** For programs that read the answer. */
 export const printJson = (value: unknown) => print(JSON.stringify(value))
 
+/** An answer of a few values: a line each for people, one object for programs. */
+export function printAnswer(values: Readonly<Record<string, string | number | boolean>>, asJson: boolean) {
+  if (asJson) printJson(values)
+  else print(columns(Object.entries(values).map(([name, value]) => [name, String(value)])))
+}
+
 /** How much waits, in bytes, for whoever reads standard error through a pipe. */
 const mostWaiting = 8 * 2 ** 20
 

@@ -1,4 +1,5 @@
 import type { Module } from '../api/module.ts'
+import { commands } from './commands.ts'
 import { addWorkouts } from './addWorkouts.ts'
 import { PlanDay } from './calendar.ts'
 import { clearSelection } from './clearSelection.ts'
@@ -27,5 +28,6 @@ export const planning: Module = {
   nouns: [Plan, PlanDay, Workout, WorkoutSelection],
   streams: [planUpdates],
   examples,
+  commands,
   demo,
 }

@@ -24,15 +24,9 @@ const undo: (() => unknown)[] = []
 beforeAll(() => {
   for (const name of ['node_modules', 'prisma', 'package.json'])
     fs.symlinkSync(path.join(project, name), path.join(built, name))
-  const output = ['--outDir', path.join(built, 'dist'), '--tsBuildInfoFile', path.join(built, 'dist', '.tsbuildinfo')]
-  // a mistake in types is told by the type check; here it is enough that it runs
-  spawnSync(
-    process.execPath,
-    [path.join(project, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', 'tsconfig.build.json', ...output],
-    {
-      cwd: project,
-    },
-  )
+  const compiler = path.join(project, 'node_modules', 'typescript', 'bin', 'tsc')
+  const parameters = [compiler, '-p', 'tsconfig.build.json', '--noCheck', '--outDir', path.join(built, 'dist')]
+  spawnSync(process.execPath, parameters, { cwd: project })
   expect(fs.existsSync(main)).toBe(true)
 })
 
@@ -500,6 +494,12 @@ describe('the command line', () => {
     [['migrate', 'down']],
     [['migrate', 'up', '--to']],
     [['config', 'more']],
+    [['journal', 'prune', '--dryrun']],
+    [['epoch', 'renew', '--soon']],
+    [['user', 'out', 'ada', '--now']],
+    [['import', 'exercism', 'file', '--force']],
+    [['import', 'tracks']],
+    [['journal']],
   ])('refuses %j, which it does not know, with exit code 64', async (parameters) => {
     const { code, errors, output } = await lockstep(parameters).exit()
     expect({ code, output }).toEqual({ code: 64, output: '' })

@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { importFile } from '../../src/command/import.ts'
+import { commandsOf } from '../../src/command/moduleCommands.ts'
 import type { Commit } from '../../src/commit/commit.ts'
 import { inSession } from '../../src/database/session.ts'
 import { type CourseState, courses } from '../../src/learning/courseAggregate.ts'
@@ -69,7 +69,10 @@ async function imported(file: TrackFile, ...options: string[]): Promise<Answer> 
     return true
   })
   try {
-    await runCommand(importFile, { rawArgs: ['exercism', written(file), '--json', ...options] })
+    await runCommand(
+      { subCommands: commandsOf('import') },
+      { rawArgs: ['exercism', written(file), '--json', ...options] },
+    )
   } finally {
     write.mockRestore()
     vi.unstubAllEnvs()

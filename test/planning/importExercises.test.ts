@@ -4,8 +4,8 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import os from 'node:os'
 import path from 'node:path'
 import { afterAll, describe, expect, test, vi } from 'vitest'
-import { importFile } from '../../src/command/import.ts'
-import { definitionOf, importPlan } from '../../src/planning/importPlan.ts'
+import { commandsOf } from '../../src/command/moduleCommands.ts'
+import { importPlan, definitionOf } from '../../src/planning/importPlan.ts'
 import { readExercises } from '../../src/planning/exerciseFile.ts'
 import { updateSelection } from '../../src/planning/updateSelection.ts'
 import { academy } from '../academy.ts'
@@ -54,7 +54,10 @@ async function imported(file: string, owner: string, ...options: string[]): Prom
     return true
   })
   try {
-    await runCommand(importFile, { rawArgs: ['exercises', file, '--owner', owner, '--json', ...options] })
+    await runCommand(
+      { subCommands: commandsOf('import') },
+      { rawArgs: ['exercises', file, '--owner', owner, '--json', ...options] },
+    )
   } finally {
     write.mockRestore()
     vi.unstubAllEnvs()
