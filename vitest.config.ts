@@ -5,7 +5,7 @@ export default defineConfig({
   resolve: { alias: [{ find: /^graphql$/, replacement: 'graphql/index.js' }] },
   test: {
     include: ['test/**/*.test.ts'],
-    globalSetup: ['test/template.ts'],
+    globalSetup: ['test/template.ts', 'test/build.ts'],
     // each file in a process of its own, with a database of its own
     pool: 'forks',
     // two files at once even where there are more cores: races are tested by racing, and need the cores themselves
