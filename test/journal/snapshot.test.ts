@@ -3,8 +3,10 @@ import { expect, test } from 'vitest'
 import { parseSnapshot, sees } from '../../src/journal/snapshot.ts'
 import { outsiders } from '../classroom.ts'
 import { world } from '../world.ts'
+import { isSnapshotFunction } from './isSnapshot.ts'
 
 const w = await world()
+await w.query(isSnapshotFunction)
 const { outsider } = await outsiders(w)
 
 /** Numbers near each other, also where 32, 53 and 63 bits end. */
@@ -32,7 +34,7 @@ test('a snapshot sees what PostgreSQL says that it sees', async () => {
         ),
       )
       const said = await w.query<{ says: boolean | null }>(
-        `select case when pg_input_is_valid(s, 'pg_snapshot') then pg_visible_in_snapshot(x::xid8, s::pg_snapshot) end as says
+        `select case when is_snapshot(s) then pg_visible_in_snapshot(x::xid8, s::pg_snapshot) end as says
           from unnest($1::text[], $2::text[]) with ordinality as p (s, x, n) order by n`,
         [pairs.map(([text]) => text), pairs.map(([, xid]) => String(xid))],
       )
@@ -78,7 +80,7 @@ test('what is taken for a snapshot is one to PostgreSQL, too, and other text is 
     fc.asyncProperty(fc.array(text, { minLength: 300, maxLength: 500 }), async (texts) => {
       const ours = texts.filter((each) => parseSnapshot(each))
       const said = await w.query<{ text: string; valid: boolean }>(
-        `select s as text, pg_input_is_valid(s, 'pg_snapshot') as valid from unnest($1::text[]) s`,
+        `select s as text, is_snapshot(s) as valid from unnest($1::text[]) s`,
         [ours],
       )
       expect(new Set(said.flatMap(({ text, valid }) => (valid ? [] : [text])))).toEqual(new Set())

@@ -1,0 +1,8 @@
+/** Creates `is_snapshot(text)`: whether PostgreSQL takes the text for a snapshot. PostgreSQL 15 has no pg_input_is_valid. */
+export const isSnapshotFunction = `create function is_snapshot(text) returns boolean language plpgsql as $$
+  begin
+    perform $1::pg_snapshot;
+    return true;
+  exception when data_exception then
+    return false;
+  end $$`
