@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config'
+import { LongestFirst } from './test/longestFirst.ts'
 
 export default defineConfig({
   // as Node resolves it: there must be only one
@@ -10,6 +11,7 @@ export default defineConfig({
     pool: 'forks',
     // two files at once even where there are more cores: races are tested by racing, and need the cores themselves
     maxWorkers: 2,
+    sequence: { sequencer: LongestFirst },
     testTimeout: 60_000,
     hookTimeout: 60_000,
   },
