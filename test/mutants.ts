@@ -349,8 +349,17 @@ const word = process.argv.slice(2).find((argument) => argument !== '--check') ??
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'lockstep-mutants-'))
 process.once('exit', () => fs.rmSync(folder, { recursive: true, force: true }))
 const original = path.join(folder, 'original') // as it is now, though somebody may be at work on it
-for (const each of ['src', 'test', 'prisma', 'package.json', 'tsconfig.json', 'vitest.config.ts', 'schema.graphql'])
-  fs.cpSync(path.join(project, each), path.join(original, each), { recursive: true })
+const copied = [
+  'src',
+  'test',
+  'prisma',
+  'package.json',
+  'tsconfig.json',
+  'tsconfig.build.json',
+  'vitest.config.ts',
+  'schema.graphql',
+]
+for (const each of copied) fs.cpSync(path.join(project, each), path.join(original, each), { recursive: true })
 let missed = 0
 
 for (const { name, file, change, tests = IN } of mutants.filter(({ name }) => name.includes(word))) {

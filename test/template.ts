@@ -9,7 +9,7 @@ import { inSession } from '../src/database/session.ts'
 
 declare module 'vitest' {
   interface ProvidedContext {
-    /** A migrated database for test files to clone; nobody connects to it. */
+    /** The URL of a migrated database for test files to clone; nobody connects to it. */
     template: string
   }
 }
@@ -18,32 +18,50 @@ declare module 'vitest' {
 const prefix = 'lockstep-test-'
 
 /**
- * Once per run: a PostgreSQL, and in it the database that each test file clones. LOCKSTEP_TEST_KEEP=1 leaves both for a
- * look at what a failed test left.
+ * Once per run: a PostgreSQL, and in it the database that each test file clones. LOCKSTEP_TEST_DATABASE_URL names one
+ * that runs already, as a user who may create databases; otherwise the embedded one is started. LOCKSTEP_TEST_KEEP=1
+ * leaves the databases for a look at what a failed test left.
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   removeLeftovers()
+  const given = process.env.LOCKSTEP_TEST_DATABASE_URL
+  const server = given ? { url: given, stop: () => dropDatabases(given) } : await startOwn()
+  const template = Object.assign(new URL(server.url), { pathname: `/${databaseName}` }).href
+  await inSession(server.url, (client) => client.query(`create database ${databaseName}`))
+  await migrate(template)
+  project.provide('template', template)
+  return server.stop
+}
+
+/** The template's name; those of its clones begin with it. */
+const databaseName = `lockstep_test_${process.pid}`
+
+const keeps = process.env.LOCKSTEP_TEST_KEEP === '1'
+
+/** The embedded PostgreSQL, in a folder of this run's own. */
+async function startOwn() {
   const folder = mkdtempSync(path.join(os.tmpdir(), `${prefix}${process.pid}-`))
   chmodSync(folder, 0o755) // as root, for the user postgres to get into
   const embedded = await startEmbedded({ folder, fast: true, maxConnections: 300 })
   const removeOurs = () => remove(folder)
   // an interrupted run gets here too, unless it is killed; the next run then removes it
   process.once('exit', removeOurs)
-
-  const template = new URL(embedded.url)
-  template.pathname = '/template'
-  await inSession(embedded.url, (client) => client.query('create database template'))
-  await migrate(template.href)
-  project.provide('template', template.href)
-
-  return async () => {
-    if (process.env.LOCKSTEP_TEST_KEEP) {
-      process.off('exit', removeOurs)
-      console.log(`Left as it is: ${embedded.url} in ${folder}`)
-      return
-    }
-    await embedded.stop()
+  const stop = async () => {
+    if (!keeps) return embedded.stop()
+    process.off('exit', removeOurs)
+    console.log(`Left as it is: ${embedded.url} in ${folder}`)
   }
+  return { url: embedded.url, stop }
+}
+
+/** Removes this run's databases from a server that goes on running. */
+async function dropDatabases(url: string) {
+  if (keeps) return console.log(`Left as they are: the databases ${databaseName}…`)
+  await inSession(url, async (client) => {
+    const ours = 'select datname as name from pg_database where starts_with(datname, $1)'
+    const { rows } = await client.query<{ name: string }>(ours, [databaseName])
+    for (const { name } of rows) await client.query(`drop database ${name} with (force)`)
+  })
 }
 
 /** Of runs that were killed. */

@@ -1,11 +1,11 @@
-import { randomUUID } from 'node:crypto'
 import pg from 'pg'
-import { afterAll, inject } from 'vitest'
+import { afterAll } from 'vitest'
 import type { Aggregate, Rows, Shape } from '../src/commit/aggregate.ts'
 import { type CommitOptions, commits } from '../src/commit/commit.ts'
 import { connect } from '../src/database/client.ts'
 import { defaultPool } from '../src/database/pool.ts'
 import type { PoolOptions } from '../src/operator/config.ts'
+import { ownDatabase } from './ownDatabase.ts'
 
 /** An event as the journal has it. */
 export interface Journaled {
@@ -23,11 +23,7 @@ export interface Journaled {
  * ends.
  */
 export async function world() {
-  const template = new URL(inject('template'))
-  const name = `t${randomUUID().replaceAll('-', '')}`
-  const at = (database: string) => Object.assign(new URL(template), { pathname: `/${database}` }).toString()
-  await once(at('postgres'), `create database ${name} template ${template.pathname.slice(1)}`)
-  const url = at(name)
+  const url = await ownDatabase('migrated')
   const psql = new pg.Pool({ connectionString: url, max: 20, options: '-c TimeZone=UTC' })
   psql.on('error', () => {})
   const closing: (() => unknown)[] = []
@@ -114,12 +110,4 @@ export async function race<T>(times: number, run: (i: number) => Promise<T>): Pr
   })
   open()
   return Promise.all(runners)
-}
-
-async function once(url: string, statement: string) {
-  const client = new pg.Client({ connectionString: url })
-  client.on('error', () => {})
-  await client.connect()
-  await client.query(statement)
-  await client.end()
 }

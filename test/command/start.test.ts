@@ -1,12 +1,10 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
-import { randomUUID } from 'node:crypto'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import fs from 'node:fs'
 import net from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { afterAll, afterEach, beforeAll, describe, expect, inject, it, vi } from 'vitest'
+import { afterEach, describe, expect, inject, it, vi } from 'vitest'
 import { commits } from '../../src/commit/commit.ts'
 import { parseConfig } from '../../src/operator/config.ts'
 import { connect } from '../../src/database/client.ts'
@@ -14,23 +12,10 @@ import { startEmbedded } from '../../src/embedded/embedded.ts'
 import { isAlive } from '../../src/embedded/livingProcess.ts'
 import { inSession } from '../../src/database/session.ts'
 import { registerUser } from '../../src/identity/registerUser.ts'
+import { ownDatabase } from '../ownDatabase.ts'
+import { program } from '../program.ts'
 
-const project = fileURLToPath(new URL('../..', import.meta.url))
-const built = fs.mkdtempSync(path.join(os.tmpdir(), `lockstep-test-${process.pid}-built-`))
-const main = path.join(built, 'dist', 'main.js')
 const undo: (() => unknown)[] = []
-
-/** The program as `npm start` builds it, beside a dist that somebody may be using. */
-beforeAll(() => {
-  for (const name of ['node_modules', 'prisma', 'package.json'])
-    fs.symlinkSync(path.join(project, name), path.join(built, name))
-  const compiler = path.join(project, 'node_modules', 'typescript', 'bin', 'tsc')
-  const parameters = [compiler, '-p', 'tsconfig.build.json', '--noCheck', '--outDir', path.join(built, 'dist')]
-  spawnSync(process.execPath, parameters, { cwd: project })
-  expect(fs.existsSync(main)).toBe(true)
-})
-
-afterAll(() => fs.rmSync(built, { recursive: true, force: true }))
 
 afterEach(async () => {
   for (const step of undo.splice(0).reverse()) await step()
@@ -50,7 +35,7 @@ interface Run {
 
 /** The program as an operator runs it, with nothing of our own environment but PATH. */
 function lockstep(parameters: string[], environment: Environment = {}, stderr: 'pipe' | number = 'pipe'): Run {
-  const child = spawn(process.execPath, ['--enable-source-maps', main, ...parameters], {
+  const child = spawn(process.execPath, [...program, ...parameters], {
     env: { PATH: process.env.PATH, PORT: '0', ...environment },
     stdio: ['ignore', 'pipe', stderr],
   })
@@ -109,23 +94,6 @@ const status = (url: string) =>
   )
 const ready = ({ health }: Places) =>
   vi.waitFor(async () => expect(await status(health)).toBe(200), { timeout: 15_000 })
-
-/** A database of the operator's own. */
-async function ownDatabase(template?: 'migrated'): Promise<string> {
-  const url = new URL(inject('template'))
-  url.pathname = '/postgres'
-  const name = `s${randomUUID().replaceAll('-', '')}`
-  // a clone needs the template to itself for a moment, and other test files clone it too
-  await vi.waitFor(
-    () =>
-      inSession(url.href, (client) => client.query(`create database ${name}${template ? ' template template' : ''}`)),
-    {
-      timeout: 20_000,
-    },
-  )
-  url.pathname = `/${name}`
-  return url.href
-}
 
 const users = (url: string) =>
   inSession(
@@ -248,7 +216,7 @@ describe('lockstep start', () => {
   })
 
   it('is alive but not ready until its database is', async () => {
-    const url = await ownDatabase()
+    const url = await ownDatabase('empty')
     const port = await freePort()
     const at = (what: string) => `http://127.0.0.1:${port}/${what}`
     const run = await inSession(url, async (other) => {
@@ -436,7 +404,7 @@ describe('what the operator can put right is told in a sentence, without a stack
   })
 
   it('migrations that are pending, when it may not apply them', async () => {
-    const url = await ownDatabase()
+    const url = await ownDatabase('empty')
     await refused(
       lockstep(['start', '--no-migrate'], { ...quiet, DATABASE_URL: url }),
       65,
@@ -507,7 +475,7 @@ describe('the command line', () => {
   })
 
   it('migrates up, down and tells how far, in JSON where that is wanted', async () => {
-    const environment = { DATABASE_URL: await ownDatabase() }
+    const environment = { DATABASE_URL: await ownDatabase('empty') }
     const json = async (...parameters: string[]) =>
       JSON.parse((await lockstep(['migrate', ...parameters, '--json'], environment).exit()).output)
     const { applied } = await json()

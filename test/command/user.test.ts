@@ -1,8 +1,7 @@
-import { execFile } from 'node:child_process'
-import { promisify } from 'node:util'
 import { expect, test, vi } from 'vitest'
 import { academy } from '../academy.ts'
 import { serve } from '../api.ts'
+import { run } from '../program.ts'
 import { world } from '../world.ts'
 
 const w = await world()
@@ -12,17 +11,10 @@ const api = await serve(w)
 async function lockstep(
   ...words: string[]
 ): Promise<{ code: number; answer: Record<string, unknown>; errors: string }> {
-  const run = promisify(execFile)(process.execPath, ['--import', 'tsx', 'src/main.ts', ...words, '--json'], {
-    env: { ...process.env, DATABASE_URL: w.url },
-  })
-  return run.then(
-    ({ stdout }) => ({ code: 0, answer: JSON.parse(stdout), errors: '' }),
-    (error: { code: number; stderr: string }) => ({
-      code: error.code,
-      answer: {},
-      errors: JSON.parse(error.stderr).error,
-    }),
-  )
+  const { code, output, errors } = await run([...words, '--json'], { ...process.env, DATABASE_URL: w.url })
+  return code === 0
+    ? { code, answer: JSON.parse(output), errors: '' }
+    : { code, answer: {}, errors: JSON.parse(errors).error }
 }
 const viewer = async (token: unknown) => (await api.ask('{ viewer { name role } }', {}, token as string)).data
 

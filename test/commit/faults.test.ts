@@ -5,7 +5,6 @@ import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { afterAll, describe, expect, test, vi } from 'vitest'
 import { commits } from '../../src/commit/commit.ts'
@@ -19,6 +18,7 @@ import { enrollmentOf } from '../../src/learning/id.ts'
 import { academy } from '../academy.ts'
 import { client, globalId, payload } from '../api.ts'
 import { patience } from '../classroom.ts'
+import { program } from '../program.ts'
 import { proxy } from '../proxy.ts'
 import { expectWhole } from '../whole.ts'
 import { type Journaled, outcome, world } from '../world.ts'
@@ -29,8 +29,7 @@ const { person, course } = academy(commit)
 
 /** Starts a separate server process on a database. */
 async function server(databaseUrl: string, environment: Record<string, string> = {}) {
-  const child = spawn(process.execPath, ['--import', 'tsx', 'src/main.ts', 'start', '--json'], {
-    cwd: fileURLToPath(new URL('../..', import.meta.url)),
+  const child = spawn(process.execPath, [...program, 'start', '--json'], {
     env: {
       PATH: process.env.PATH,
       PORT: '0',

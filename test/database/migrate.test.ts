@@ -8,6 +8,7 @@ import { migrationFolder, readMigrations } from '../../src/database/migrationFol
 import { inSession } from '../../src/database/session.ts'
 import { getDatamodel } from '../../src/generated/pothos.ts'
 import * as enums from '../../src/generated/prisma/enums.ts'
+import { ownDatabase } from '../ownDatabase.ts'
 
 const names = fs
   .readdirSync(migrationFolder)
@@ -18,16 +19,6 @@ const folders: string[] = []
 afterAll(() => {
   for (const folder of folders) fs.rmSync(folder, { recursive: true, force: true })
 })
-
-/** An empty database of a test's own. */
-async function empty(): Promise<string> {
-  const url = new URL(inject('template'))
-  url.pathname = '/postgres'
-  const name = `m${randomUUID().replaceAll('-', '')}`
-  await query(url.href, `create database ${name}`)
-  url.pathname = `/${name}`
-  return url.href
-}
 
 async function query<T extends object>(url: string, sql: string, values: unknown[] = []): Promise<T[]> {
   return inSession(url, async (client) => (await client.query<T>(sql, values)).rows)
@@ -74,7 +65,7 @@ const message = (promise: Promise<unknown>) =>
 
 describe('migrations', () => {
   it('lead up, down and up again to the same schema', async () => {
-    const url = await empty()
+    const url = await ownDatabase('empty')
     const before = await schema(url)
     expect(await migrate(url)).toEqual(names)
     const first = await schema(url)
@@ -86,7 +77,7 @@ describe('migrations', () => {
   })
 
   it('are each undone by their own down.sql', async () => {
-    const url = await empty()
+    const url = await ownDatabase('empty')
     for (const [at, name] of names.entries()) {
       const before = await schema(url)
       expect(await migrate(url, { to: name })).toEqual([name])
@@ -99,7 +90,7 @@ describe('migrations', () => {
   })
 
   it('are recorded as Prisma records them', async () => {
-    const url = await empty()
+    const url = await ownDatabase('empty')
     await migrate(url)
     const columns = await query(
       url,
@@ -136,7 +127,7 @@ describe('migrations', () => {
   })
 
   it('are applied once, however many processes migrate at once', async () => {
-    const url = await empty()
+    const url = await ownDatabase('empty')
     const applied = await Promise.all(Array.from({ length: 8 }, () => migrate(url)))
     expect(applied.filter(({ length }) => length > 0)).toEqual([names])
     expect(await query(url, 'select migration_name as name from _prisma_migrations order by 1')).toEqual(
@@ -145,7 +136,7 @@ describe('migrations', () => {
   })
 
   it('wait while prisma migrate holds its lock', async () => {
-    const url = await empty()
+    const url = await ownDatabase('empty')
     let done = false
     const migrated = await inSession(url, async (prisma) => {
       await prisma.query('select pg_advisory_lock(72707369)')
@@ -166,7 +157,7 @@ describe('migrations', () => {
   })
 
   it('go on where prisma migrate has stopped', async () => {
-    const url = await empty()
+    const url = await ownDatabase('empty')
     const [first] = await readMigrations()
     await migrate(url, { to: first!.name })
     await migrateDown(url, { to: 'none' })
@@ -181,7 +172,7 @@ describe('migrations', () => {
   })
 
   it('tell how they stand, and change nothing by it', async () => {
-    const url = await empty()
+    const url = await ownDatabase('empty')
     expect(await migrationStatus(url)).toEqual(names.map((name) => ({ name, state: 'pending' })))
     expect(await query(url, "select to_regclass('_prisma_migrations') as found")).toEqual([{ found: null }])
     await migrate(url, { to: names[0] })
@@ -193,7 +184,7 @@ describe('migrations', () => {
 
 describe('a database is left as it is', () => {
   it('when a file has changed since it was applied', async () => {
-    const [url, folder] = [await empty(), copied()]
+    const [url, folder] = [await ownDatabase('empty'), copied()]
     await migrate(url, { folder, to: names[1] })
     fs.appendFileSync(path.join(folder, names[0]!, 'migration.sql'), '-- one more thought\n')
     expect(await message(migrate(url, { folder }))).toBe(
@@ -204,7 +195,7 @@ describe('a database is left as it is', () => {
   })
 
   it('when it knows a migration that this version does not', async () => {
-    const [url, folder] = [await empty(), copied()]
+    const [url, folder] = [await ownDatabase('empty'), copied()]
     write(folder, '20991231000000_later', 'migration.sql', 'create table later ()')
     await migrate(url, { folder })
     expect(await message(migrate(url))).toMatch(
@@ -215,7 +206,7 @@ describe('a database is left as it is', () => {
   })
 
   it('when prisma migrate has begun a migration and not finished it', async () => {
-    const url = await empty()
+    const url = await ownDatabase('empty')
     await migrate(url)
     await query(url, 'update _prisma_migrations set finished_at = null where migration_name = $1', [names[2]])
     expect(await message(migrate(url))).toMatch(
@@ -225,7 +216,7 @@ describe('a database is left as it is', () => {
   })
 
   it('when a migration fails: that one is rolled back whole, those before it stay', async () => {
-    const [url, folder] = [await empty(), copied()]
+    const [url, folder] = [await ownDatabase('empty'), copied()]
     write(folder, '20991231000000_bad', 'migration.sql', 'create table half (); insert into "User" (id) values (null);')
     write(folder, '20991231000001_after', 'migration.sql', 'create table after_it ()')
     expect(await message(migrate(url, { folder }))).toMatch(
@@ -242,7 +233,7 @@ describe('a database is left as it is', () => {
   })
 
   it('when one of those to be undone cannot be', async () => {
-    const [url, folder] = [await empty(), copied()]
+    const [url, folder] = [await ownDatabase('empty'), copied()]
     write(folder, '20991231000000_final', 'migration.sql', 'create table final ()')
     await migrate(url, { folder })
     const before = await schema(url)
@@ -253,13 +244,13 @@ describe('a database is left as it is', () => {
   })
 
   it('when there is no migration of the name that was asked for', async () => {
-    const url = await empty()
+    const url = await ownDatabase('empty')
     expect(await message(migrate(url, { to: 'nowhere' }))).toMatch(/There is no migration "nowhere"\. There are: /)
     expect(await schema(url)).toEqual([])
   })
 
   it("when it is somebody else's", async () => {
-    const url = await empty()
+    const url = await ownDatabase('empty')
     await query(url, 'create table invoices ()')
     expect(await message(migrate(url))).toMatch(
       /was not made by Lockstep: it has tables, such as "invoices", and no record of migrations\. Set DATABASE_URL to an empty database\./,
@@ -363,7 +354,7 @@ it('the Prisma schema and the migrated database agree, column by column', async 
 
 /** Something with the schema as it is when all migrations have been applied. */
 async function clone<T>(work: (url: string) => Promise<T>): Promise<T> {
-  const url = await empty()
+  const url = await ownDatabase('empty')
   await migrate(url)
   return work(url)
 }

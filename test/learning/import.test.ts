@@ -1,5 +1,4 @@
 import { runCommand } from 'citty'
-import { execFile } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
@@ -17,10 +16,11 @@ import { readTrack } from '../../src/learning/exercismTrack.ts'
 import { keepCaughtUp } from '../../src/learning/enrollmentsCaughtUp.ts'
 import { catchUpAll, countOverdue } from '../../src/learning/overdueEnrollments.ts'
 import { academy, type Person } from '../academy.ts'
+import { ownDatabase } from '../ownDatabase.ts'
+import { run } from '../program.ts'
 import { fold, race, world } from '../world.ts'
 import { concept, knots, practice, type TrackFile, uuidOf } from './track.ts'
 
-const project = path.join(import.meta.dirname, '../..')
 const scratch = mkdtempSync(path.join(os.tmpdir(), 'lockstep-import-'))
 afterAll(() => rmSync(scratch, { recursive: true, force: true }))
 
@@ -40,18 +40,9 @@ interface Answer {
   readonly enrollments: { readonly reevaluated: number; readonly left: number }
 }
 
-/** The program as an operator runs it. */
-function lockstep(parameters: string[], environment: Record<string, string | undefined> = { DATABASE_URL: w.url }) {
-  return new Promise<{ code: number; output: string; errors: string }>((resolve) => {
-    const options = { cwd: project, env: { PATH: process.env.PATH, ...environment } }
-    execFile(
-      process.execPath,
-      ['--import', 'tsx', 'src/main.ts', 'import', ...parameters],
-      options,
-      (error, output, errors) => resolve({ code: error ? Number(error.code) : 0, output, errors }),
-    )
-  })
-}
+/** The command as an operator runs it. */
+const lockstep = (parameters: string[], environment: Record<string, string | undefined> = { DATABASE_URL: w.url }) =>
+  run(['import', ...parameters], environment)
 
 let files = 0
 function written(file: TrackFile | string): string {
@@ -248,8 +239,7 @@ describe('importing a track', () => {
   })
 
   test('with --dry-run makes no table and no data folder', async () => {
-    const empty = Object.assign(new URL(w.url), { pathname: `${new URL(w.url).pathname}empty` }).href
-    await inSession(w.url, (client) => client.query(`create database ${new URL(empty).pathname.slice(1)}`))
+    const empty = await ownDatabase('empty')
     const file = written(knots())
     const told = await lockstep(['exercism', file, '--dry-run', '--json'], { DATABASE_URL: empty })
     expect(told).toMatchObject({ code: 0, errors: '' })

@@ -2,11 +2,11 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import net from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { expect, vi } from 'vitest'
 import type WebSocket from 'ws'
 import type { Person, TestCourse } from '../academy.ts'
 import { client, globalId, localIdOf } from '../api.ts'
+import { program } from '../program.ts'
 import { COURSE, ENROLLMENT, socketClient, type Told } from './client.ts'
 
 /** Numbers between 0 and 1 that a seed decides (mulberry32). */
@@ -32,8 +32,7 @@ export type LiveServer = Awaited<ReturnType<typeof launch>>
 
 /** A server process of its own, on a database. */
 export async function launch(databaseUrl: string, environment: Record<string, string> = {}) {
-  const child = spawn(process.execPath, ['--import', 'tsx', 'src/main.ts', 'start', '--json'], {
-    cwd: fileURLToPath(new URL('../..', import.meta.url)),
+  const child = spawn(process.execPath, [...program, 'start', '--json'], {
     env: {
       PATH: process.env.PATH,
       PORT: '0',

@@ -1,5 +1,4 @@
 import { runCommand } from 'citty'
-import { execFile } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
@@ -9,6 +8,7 @@ import { importPlan, definitionOf } from '../../src/planning/importPlan.ts'
 import { readExercises } from '../../src/planning/exerciseFile.ts'
 import { updateSelection } from '../../src/planning/updateSelection.ts'
 import { academy } from '../academy.ts'
+import { run } from '../program.ts'
 import { race, world } from '../world.ts'
 import { expectPlanWhole, kinds } from './planner.ts'
 
@@ -32,18 +32,9 @@ interface Answer {
 }
 type Entry = Record<string, unknown>
 
-/** The program as an operator runs it. */
-function lockstep(parameters: string[], environment: Record<string, string | undefined> = { DATABASE_URL: w.url }) {
-  return new Promise<{ code: number; output: string; errors: string }>((resolve) => {
-    const options = { cwd: project, env: { PATH: process.env.PATH, ...environment } }
-    execFile(
-      process.execPath,
-      ['--import', 'tsx', 'src/main.ts', 'import', 'exercises', ...parameters],
-      options,
-      (error, output, errors) => resolve({ code: error ? Number(error.code) : 0, output, errors }),
-    )
-  })
-}
+/** The command as an operator runs it. */
+const lockstep = (parameters: string[], environment: Record<string, string | undefined> = { DATABASE_URL: w.url }) =>
+  run(['import', 'exercises', ...parameters], environment)
 
 /** The command in this process, which is quicker than a process of its own each time. */
 async function imported(file: string, owner: string, ...options: string[]): Promise<Answer> {
