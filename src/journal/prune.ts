@@ -147,33 +147,3 @@ async function beginHistory(db: Db, aggregate: Aggregate<Shape>, id: string): Pr
     values (${aggregate.root}, ${id}, ${version}::int, ${aggregate.topic(state)}, ${GENESIS}, ${JSON.stringify(data)}::jsonb, ${JSON.stringify(aggregate.view(state))}::jsonb, 'system', now())
     on conflict do nothing`)
 }
-
-/** Prunes now and every hour, until it is stopped; 0 days: never. Whatever fails is tried again at the next hour. */
-export function keepPruned({
-  log,
-  ...options
-}: Pick<PruneOptions, 'db' | 'aggregates' | 'days'> & {
-  log: { info(detail: object, message: string): void; warn(detail: object, message: string): void }
-}) {
-  const ended = new AbortController()
-  let running = Promise.resolve()
-  const pass = () => {
-    running = running
-      .then(() => prune({ ...options, signal: ended.signal }))
-      .then(
-        ({ roots, events }) =>
-          void (events && log.info({ roots, events, days: options.days }, 'Old events were folded.')),
-        (error) => log.warn({ err: error }, 'Old events could not be folded; trying again in an hour.'),
-      )
-  }
-  const timer = options.days ? setInterval(pass, 3_600_000) : undefined
-  if (timer) pass()
-  return {
-    /** Resolves when nothing is under way any more. */
-    stop() {
-      ended.abort()
-      clearInterval(timer)
-      return running
-    },
-  }
-}
