@@ -17,8 +17,8 @@ export interface AccessOptions {
 export interface AccessReader {
   /** The viewer may see the stream, as of the newest question. */
   granted(): void
-  /** The viewer may not see it, or nobody could say. */
-  refused(error: unknown): void
+  /** The viewer may not see it (a DomainError), or nobody could say. */
+  fail(error: unknown): void
   /** The session has ended. */
   signedOut(error: Unauthenticated): void
 }
@@ -62,7 +62,7 @@ export class Access {
   /** Asks. Where nobody can say, a `strict` question is answered with a refusal, and any other not at all. */
   check(strict: boolean): void {
     const checking = this.#ask(strict)
-      .catch((error) => this.#reader.refused(error))
+      .catch((error) => this.#reader.fail(error))
       .finally(() => {
         if (this.#checking === checking) this.#checking = undefined
       })
@@ -86,8 +86,8 @@ export class Access {
       await this.#stream.authorize(createContext(surroundings, viewer, 'recheck'))
     } catch (error) {
       if (this.#isOver) return
-      if (error instanceof DomainError) return this.#reader.refused(new Forbidden('You may no longer see this.'))
-      if (strict) this.#reader.refused(error)
+      if (error instanceof DomainError) return this.#reader.fail(new Forbidden('You may no longer see this.'))
+      if (strict) this.#reader.fail(error)
       return
     }
     if (question === this.#newest && !this.#isOver) this.#reader.granted()

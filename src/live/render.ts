@@ -42,7 +42,7 @@ export class Rendering {
       return rendered
     }
     const result = execute({ ...args, rootValue: item, contextValue: context })
-    if (!(result instanceof Promise)) return done(result as ExecutionResult)
+    if (!(result instanceof Promise)) return done(result)
     const promise = result.then(done)
     byAsked.set(asked, promise)
     return promise
@@ -52,7 +52,7 @@ export class Rendering {
   apart(item: object, args: ExecutionArgs, contextValue: object): string | Promise<string> {
     this.#options.watch?.executed?.('apart')
     const result = execute({ ...args, rootValue: item, contextValue })
-    return result instanceof Promise ? result.then(this.#json) : this.#json(result as ExecutionResult)
+    return result instanceof Promise ? result.then(this.#json) : this.#json(result)
   }
 
   /** A name for what is asked: the document, its operation, and its variables except the cursor to resume from. */

@@ -1,38 +1,18 @@
-import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { type ExecutionArgs, type ExecutionResult, getOperationAST, type GraphQLError } from 'graphql'
+import type { ExecutionArgs, GraphQLError } from 'graphql'
 import { handleProtocols, makeServer, type Server, type ServerOptions, type SubscribePayload } from 'graphql-ws'
 import { type WebSocket, WebSocketServer } from 'ws'
-import type { Sink, Viewer } from '../api/context.ts'
 import { coded, problem, shownError } from '../api/shownError.ts'
 import type { Log } from '../operator/log.ts'
+import { prepare, type Prepared, type PrepareOptions, type Result, tokenIn } from './prepare.ts'
 import { never, Socket } from './socket.ts'
 import { type Admission, refusal, refuse } from './upgrade.ts'
 import { closing, Wire } from './wire.ts'
 
-type Result = ExecutionResult | AsyncIterable<ExecutionResult>
-
-/** An operation that is parsed, checked against all limits, and has its context. */
-export interface Prepared {
-  readonly args: ExecutionArgs
-  execute(args: ExecutionArgs): Promise<Result> | Result
-  subscribe(args: ExecutionArgs): Promise<Result> | Result
-}
-
-export interface SocketsOptions extends Admission {
-  /** Prepares an operation. What is wrong with it is thrown, or returned as GraphQL's own errors. */
-  prepare(
-    payload: SubscribePayload,
-    viewer: Viewer | null,
-    requestId: string,
-    sink: Sink,
-  ): Promise<Prepared | readonly GraphQLError[]>
-  viewerOf(authorization: string | null): Promise<Viewer | null>
+export interface SocketsOptions extends Admission, PrepareOptions {
   /** The most bytes of a message. */
   readonly maxPayload: number
-  /** The most operations of one connection. */
-  readonly perConnection: number
   readonly log: Log
   /** How often clients are asked whether they are still there, in ms. */
   readonly pingMs?: number
@@ -156,41 +136,15 @@ export class Sockets {
   readonly #subscribe: Subscribe = async ({ extra: socket, subscriptions }, id, payload) => {
     socket.begin(id, payload)
     const underWay = Math.max(socket.underWay, Object.keys(subscriptions).length)
-    const prepared = await this.#prepare(socket, id, payload, underWay).catch((error) => [this.#shown(error)])
+    const prepared = this.#isClosed
+      ? [problem('TRY_AGAIN_LATER', 'The server is going away. Connect again.')]
+      : await prepare(socket, id, payload, underWay, this.#options).catch((error) => [this.#shown(error)])
     if ('args' in prepared) {
       this.#begun.set(prepared.args, { prepared, socket, id, payload })
       return prepared.args
     }
     socket.end()
     return socket.newest(id, payload, prepared)
-  }
-
-  async #prepare(
-    socket: Socket,
-    id: string,
-    payload: SubscribePayload,
-    underWay: number,
-  ): Promise<Prepared | readonly GraphQLError[]> {
-    const { perConnection, prepare, viewerOf } = this.#options
-    if (this.#isClosed) return [problem('TRY_AGAIN_LATER', 'The server is going away. Connect again.')]
-    if (underWay > perConnection) return [tooMany(perConnection)]
-    const own = tokenIn(payload.extensions?.headers)
-    const viewer = await viewerOf(own ?? socket.token ?? null)
-    if (!viewer && own)
-      return [
-        problem(
-          'UNAUTHENTICATED',
-          'The token among the headers of this operation is not valid, or its session has ended.',
-        ),
-      ]
-    if (!viewer && socket.token) {
-      socket.wire.close(closing.unauthorized, 'The session has ended.')
-      return [problem('UNAUTHENTICATED', 'Your session has ended.')]
-    }
-    const prepared = await prepare(payload, viewer, randomUUID(), socket.wire.sink(id, own === undefined))
-    if ('args' in prepared && !getOperationAST(prepared.args.document, prepared.args.operationName))
-      return [problem('BAD_REQUEST', 'There is no operation of that name, or there are several and none is named.')]
-    return prepared
   }
 
   /** What fails is the operation's own failure: the socket has others. */
@@ -212,22 +166,9 @@ export class Sockets {
   }
 }
 
-const tooMany = (most: number) =>
-  problem(
-    'TOO_MANY_SUBSCRIPTIONS',
-    `This connection has ${most} operations under way, which is the most for one. End some first.`,
-  )
-
 /** An error as it is sent: with a code, and without what is meant for HTTP. */
 function plain(error: GraphQLError) {
   const { extensions, ...rest } = coded(error).toJSON()
   const { http: _, ...own } = extensions ?? {}
   return { ...rest, extensions: own }
-}
-
-/** The token in an object that a client sent. The case of its name does not matter. */
-function tokenIn(headers: unknown): string | undefined {
-  if (typeof headers !== 'object' || headers === null) return undefined
-  const [, token] = Object.entries(headers).find(([name]) => name.toLowerCase() === 'authorization') ?? []
-  return typeof token === 'string' && token ? token : undefined
 }

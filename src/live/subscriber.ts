@@ -8,6 +8,7 @@ import { type Follow, type Item, type Reader, textOf } from '../journal/follow.t
 import { Access, type AccessOptions, type AccessReader } from './access.ts'
 import type { Arrivals } from './arrivals.ts'
 import type { Rendering } from './render.ts'
+import { Turns } from './turns.ts'
 
 /** Why a subscription ended: by the client or this server, too slow a reader, access withdrawn, an error. */
 export type End = 'left' | 'lagging' | 'refused' | 'failed'
@@ -31,12 +32,13 @@ const MOST_PENDING = 4_000
 /**
  * One subscription: items come from its follower, are rendered, and go to its sink, in order.
  *
- *            ┌── a guard rang, or the first item of a page ──┐
- *            ▼                                               │
- *   begun ─▶ holding ── the viewer may see the stream ─▶ sending
- *            │  (items wait)                        (items are sent)
- *            └─ may not see it, or nobody could say ─┐       │
- *                 too much waits, an error, the client left ─┴─▶ over
+ *                    ┌── a guard rang, or a page begins ──┐
+ *                    ▼                                    │
+ *   created ───▶ holding ── the viewer may see this ─▶ sending
+ *              (items wait)                        (items are sent)
+ *                    │                                    │
+ *                    └─ may not see this, too much waits, ┴─▶ over
+ *                       an error, the client left
  */
 export class Subscriber implements Reader, AccessReader {
   readonly access: Access
@@ -50,9 +52,8 @@ export class Subscriber implements Reader, AccessReader {
   #held: (readonly [item: Item, isLive: boolean])[] | undefined = []
   /** The access was asked for since the last page. */
   #isChecked = false
-  /** The last of those that are being rendered. */
-  #rendering: Promise<void> | undefined
-  #pending = 0
+  /** Items that are being rendered, in order. */
+  readonly #rendering = new Turns(MOST_PENDING)
   #cursor: string | undefined
   #stop: (() => void) | undefined
   #isOver = false
@@ -100,7 +101,7 @@ export class Subscriber implements Reader, AccessReader {
 
   async ready(): Promise<void> {
     while (this.#isBusy) {
-      await (this.access.checking ?? this.#rendering ?? this.#sink.drained())
+      await (this.access.checking ?? this.#rendering.last ?? this.#sink.drained())
       // a network that has taken some but not enough, or is closing, would be asked for ever in one turn
       if (this.#isBusy) await sleep(5)
     }
@@ -108,7 +109,8 @@ export class Subscriber implements Reader, AccessReader {
   }
 
   fail(error: unknown): void {
-    this.#end(error)
+    const why = error instanceof DomainError ? 'refused' : 'failed'
+    if (this.#finish(why)) this.arrivals.end(this.#options.shown(error))
   }
 
   granted(): void {
@@ -117,12 +119,8 @@ export class Subscriber implements Reader, AccessReader {
     for (const [item, isLive] of held ?? []) this.hear(item, isLive)
   }
 
-  refused(error: unknown): void {
-    this.#end(error)
-  }
-
   signedOut(error: Unauthenticated): void {
-    this.#end(error)
+    this.fail(error)
     this.#sink.signedOut?.()
   }
 
@@ -133,23 +131,14 @@ export class Subscriber implements Reader, AccessReader {
 
   get #isBusy(): boolean {
     const isFull = this.#sink.waiting > this.#options.bufferBytes / 2
-    return !this.#isOver && (this.access.checking !== undefined || this.#pending > 0 || isFull)
+    return !this.#isOver && (this.access.checking !== undefined || this.#rendering.count > 0 || isFull)
   }
 
   #process(item: Item, isLive: boolean) {
     const rendered = this.#render(item)
-    if (typeof rendered === 'string' && !this.#rendering) return this.#send(item, rendered, isLive)
-    if (typeof rendered !== 'string') rendered.catch(() => {}) // handled in its turn, below
-    if (++this.#pending > MOST_PENDING) return this.#lag()
-    const turn = (this.#rendering ?? Promise.resolve())
-      .then(() => rendered)
-      .then((json) => this.#send(item, json, isLive))
-      .catch((error) => this.#end(error))
-      .then(() => {
-        this.#pending--
-        if (this.#rendering === turn) this.#rendering = undefined
-      })
-    this.#rendering = turn
+    if (typeof rendered === 'string' && !this.#rendering.last) return this.#send(item, rendered, isLive)
+    const send = (json: string) => this.#send(item, json, isLive)
+    if (!this.#rendering.add(rendered, send, (error) => this.fail(error))) this.#lag()
   }
 
   #render(item: Item | LaggingItem): string | Promise<string> {
@@ -176,10 +165,7 @@ export class Subscriber implements Reader, AccessReader {
   /** Too much waits: sends the cursor to resume from, and ends. */
   #lag() {
     if (!this.#finish('lagging')) return
-    if (this.#cursor === undefined) {
-      const message = 'Too much changed before the first item could be sent. Subscribe again.'
-      return this.arrivals.end(problem('LAGGING', message))
-    }
+    if (this.#cursor === undefined) return this.arrivals.end(laggingAtOnce())
     const last = (json: string) => {
       this.#sink.send(json)
       this.arrivals.end()
@@ -187,10 +173,6 @@ export class Subscriber implements Reader, AccessReader {
     const rendered = this.#render({ is: 'lagging', cursor: this.#cursor })
     if (typeof rendered === 'string') last(rendered)
     else rendered.then(last, () => this.arrivals.end())
-  }
-
-  #end(error: unknown): void {
-    if (this.#finish(error instanceof DomainError ? 'refused' : 'failed')) this.arrivals.end(this.#options.shown(error))
   }
 
   /** Follows and watches no more. Returns false if it was over already. */
@@ -204,3 +186,5 @@ export class Subscriber implements Reader, AccessReader {
     return true
   }
 }
+
+const laggingAtOnce = () => problem('LAGGING', 'Too much changed before the first item could be sent. Subscribe again.')

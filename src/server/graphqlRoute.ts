@@ -26,7 +26,7 @@ export function graphqlRoute(operations: Operations, isDraining: () => boolean):
         response,
         406,
         'NOT_ACCEPTABLE',
-        'Ask for a subscription with `Accept: text/event-stream`, or over WebSocket; for all else with `application/json`.',
+        'Subscribe with `Accept: text/event-stream`, or over WebSocket; ask all else with `application/json`.',
       )
     await send(answer, response, isDraining)
   }

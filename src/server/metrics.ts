@@ -63,7 +63,10 @@ function commitMetrics(registers: Registry[], log: Log): Watcher {
   const races = new Counter({
     registers,
     name: 'lockstep_commit_races_total',
-    help: 'Races between transactions, by how they ended: the transaction was repeated (retry), its batch was split (split), a root was read again (reread), it waited for a lock (lock-wait), its connection was lost and the database was asked for the outcome (outcome-asked), or its requests were given up with an error (gave-up).',
+    help:
+      'Races between transactions, by what was done: the transaction was repeated (retry), its batch split (split), ' +
+      'a root read again (reread), a lock waited for (lock-wait), the database asked for the outcome because the ' +
+      'connection was lost (outcome-asked), or its requests ended with an error (gave-up).',
     labelNames: ['race'],
   })
   const failures = new Counter({
@@ -145,13 +148,17 @@ function liveMetrics(registers: Registry[]): Metrics['live'] {
   const executed = new Counter({
     registers,
     name: 'lockstep_live_executed_total',
-    help: 'How often an item was rendered: once for many subscribers (shared), for one of them (apart), or for many until it turned out that it differs by viewer (in vain; at most once for each item and document).',
+    help:
+      'How often an item was rendered: once for many subscribers (shared), for one of them (apart), or for many until ' +
+      'it turned out that it differs by viewer (in vain: at most once for each item and document).',
     labelNames: ['how'],
   })
   const closed = new Counter({
     registers,
     name: 'lockstep_live_closed_total',
-    help: 'Subscriptions that ended, by reason: the client or the server left (left), the reader was too slow (lagging), access or session was withdrawn (refused), an error (failed).',
+    help:
+      'Subscriptions that ended, by reason: the client or the server left (left), the reader was too slow (lagging), ' +
+      'access or session was withdrawn (refused), an error (failed).',
     labelNames: ['why'],
   })
   const gauge = (name: string, help: string, of: Counted) =>

@@ -8,7 +8,7 @@ import { type Context, createContext, type Sink, type Surroundings, type Viewer 
 import { listLimit } from '../api/listLimit.ts'
 import { nestingLimit } from '../api/nestingLimit.ts'
 import { codes, mutations, shownError } from '../api/shownError.ts'
-import type { Prepared } from '../live/sockets.ts'
+import type { Prepared } from '../live/prepare.ts'
 import { graphiqlOptions } from './graphiql.ts'
 import { toSchema } from './schema.ts'
 

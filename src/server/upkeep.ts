@@ -5,7 +5,7 @@ import type { Log } from '../operator/log.ts'
 
 const HOUR_MS = 3_600_000
 
-/** Runs chores now and every hour, until it is stopped. A chore that fails is logged, and runs again at the next hour. */
+/** Runs chores now and every hour, until stopped. A chore that fails is logged, and runs again at the next hour. */
 export class Upkeep {
   readonly #at: Workplace & { readonly log: Log }
   readonly #ended = new AbortController()
