@@ -317,18 +317,15 @@ const mutants: readonly Mutant[] = [
   },
   {
     name: 'out: whoever is rendered for many can be seen',
-    file: 'src/live/subscriptions.ts',
+    file: 'src/live/render.ts',
     change: [['const rendered = looked ? undefined : this.#json(result)', 'const rendered = this.#json(result)']],
     tests: LIVE,
   },
   {
     name: 'out: access is not looked at again',
-    file: 'src/live/subscriptions.ts',
+    file: 'src/live/access.ts',
     change: [
-      [
-        'this.#undo.push(tail.guard(channel, () => this.recheck(true)))',
-        'this.#undo.push(tail.guard(channel, () => {}))',
-      ],
+      ['this.#undo.push(this.#options.tail.guard(channel, onDoubt))', 'this.#options.tail.guard(channel, () => {})'],
     ],
     tests: LIVE,
   },

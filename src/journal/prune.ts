@@ -1,7 +1,6 @@
 import type { Aggregate, Shape } from '../commit/aggregate.ts'
 import { type Db, type Sql, sql } from '../database/client.ts'
 import { retry } from '../database/retry.ts'
-import type { Log } from '../operator/log.ts'
 import { columns, type EventRow, eventOf, GENESIS } from './event.ts'
 import { evolved } from './fold.ts'
 
@@ -145,33 +144,5 @@ async function foldTo<S extends Shape>(
       state = evolved(aggregate, state, event)
     }
     if (rows.length < MOST_EVENTS) return state
-  }
-}
-
-/** Prunes now and every hour, until it is stopped; 0 days: never. Whatever fails is tried again at the next hour. */
-export function keepPruned({
-  log,
-  ...options
-}: Pick<PruneOptions, 'db' | 'aggregates' | 'days'> & { log: Pick<Log, 'info' | 'warn'> }) {
-  const ended = new AbortController()
-  let running = Promise.resolve()
-  const pass = () => {
-    running = running
-      .then(() => prune({ ...options, signal: ended.signal }))
-      .then(
-        ({ roots, events }) =>
-          void (events && log.info({ roots, events, days: options.days }, 'Old events were folded.')),
-        (error) => log.warn({ err: error }, 'Old events could not be folded; trying again in an hour.'),
-      )
-  }
-  const timer = options.days ? setInterval(pass, 3_600_000) : undefined
-  if (timer) pass()
-  return {
-    /** Resolves when nothing is under way any more. */
-    stop() {
-      ended.abort()
-      clearInterval(timer)
-      return running
-    },
   }
 }

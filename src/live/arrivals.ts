@@ -5,9 +5,15 @@ interface Ready extends ExecutionResult {
   stringify(): string
 }
 
-/** Results as they come, for whoever iterates; they wait here until they are asked for. */
+/**
+ * Results of a subscription as an iterable, and a sink that they are sent to. They wait here until they are asked for.
+ *
+ *   created ── first next() ──▶ begun ── end() or return() ──▶ ended (what waits can still be taken, after end() only)
+ */
 export class Arrivals implements AsyncIterableIterator<ExecutionResult> {
+  /** Called when the first result is asked for. */
   onBegin: (() => void) | undefined
+  /** Called when the consumer wants no more. */
   onReturn: (() => void) | undefined
   /** How many characters wait. */
   waiting = 0
@@ -18,7 +24,7 @@ export class Arrivals implements AsyncIterableIterator<ExecutionResult> {
   #begun = false
   readonly #rejects: boolean
 
-  /** An error at the end: thrown if it `rejects`, or else a result of its own. */
+  /** With `rejects`, an error at the end is thrown; otherwise it is the last result. */
   constructor(rejects: boolean) {
     this.#rejects = rejects
   }
@@ -62,7 +68,7 @@ export class Arrivals implements AsyncIterableIterator<ExecutionResult> {
       : Promise.resolve()
   }
 
-  /** Nothing more comes; with an error, that comes last. */
+  /** Ends the results; with an error, that comes last. */
   end(error?: Error): void {
     if (this.#ended) return
     if (error && !this.#rejects) this.send(JSON.stringify({ errors: [error] }))

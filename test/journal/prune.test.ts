@@ -8,10 +8,11 @@ import { GENESIS } from '../../src/journal/event.ts'
 import { evolved } from '../../src/journal/fold.ts'
 import { rootCursor } from '../../src/journal/cursor.ts'
 import { beginHistories } from '../../src/journal/beginHistories.ts'
-import { keepPruned, prune } from '../../src/journal/prune.ts'
+import { prune } from '../../src/journal/prune.ts'
 import { completeContent } from '../../src/learning/completeContent.ts'
 import { courses } from '../../src/learning/courseAggregate.ts'
 import { enrollments } from '../../src/learning/enrollmentAggregate.ts'
+import { choresOf, Upkeep } from '../../src/server/upkeep.ts'
 import { academy, type TestCourse } from '../academy.ts'
 import { learners, outsiders, patience, type Learner } from '../classroom.ts'
 import { type Journaled, outcome, race, sorted, stored, world } from '../world.ts'
@@ -332,15 +333,16 @@ describe('folding', () => {
     await pupil!.complete(1)
     await age()
     const logged: unknown[] = []
-    const log = {
-      info: (detail: object, message: string) => logged.push([detail, message]),
-      warn: (detail: object, message: string) => logged.push([detail, message]),
-    }
-    await keepPruned({ db, aggregates, days: 0, log }).stop()
+    const write = (detail: object, message: string) => logged.push([detail, message])
+    const log = { debug: write, info: write, warn: write, error: write }
+    const upkeep = (journalDays: number) =>
+      new Upkeep(choresOf({ idempotencyKeyDays: 30, journalDays, aggregates, modules: [] }), { db, commit, log })
+    await upkeep(0).stop()
     expect(await w.history('Enrollment', pupil!.enrollmentId)).toHaveLength(2)
-    const kept = keepPruned({ db, aggregates, days: 30, log })
+    const kept = upkeep(30)
     await vi.waitFor(async () => expect(await w.history('Enrollment', pupil!.enrollmentId)).toHaveLength(1), patience)
-    await vi.waitFor(() => expect(logged).toMatchObject([[{ days: 30 }, 'Old events were folded.']]), patience)
+    const line = [{ chore: 'fold old events', done: expect.any(Number) }, 'A chore was done.']
+    await vi.waitFor(() => expect(logged).toEqual([line]), patience)
     await kept.stop()
   })
 })

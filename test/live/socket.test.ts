@@ -12,7 +12,7 @@ import { endSession } from '../../src/identity/endSession.ts'
 import { startSession } from '../../src/identity/startSession.ts'
 import { hashOf } from '../../src/identity/userAggregate.ts'
 import { enrollmentOf } from '../../src/learning/id.ts'
-import { sockets } from '../../src/live/socket.ts'
+import { Sockets } from '../../src/live/sockets.ts'
 import { startServer } from '../../src/server/server.ts'
 import { academy, type Person, system } from '../academy.ts'
 import { globalId, localIdOf, payload, serve } from '../api.ts'
@@ -675,7 +675,7 @@ describe('the protocol', () => {
   })
 
   test('who answers no ping is let go, and who does stays', async () => {
-    const wires = sockets({
+    const sockets = new Sockets({
       prepare: () => Promise.resolve([]),
       viewerOf: () => Promise.resolve(null),
       origins: [],
@@ -685,18 +685,18 @@ describe('the protocol', () => {
       log: pino({ level: 'silent' }),
       pingMs: 50,
     })
-    const server = createServer().on('upgrade', wires.upgrade).listen(0, '127.0.0.1')
+    const server = createServer().on('upgrade', sockets.upgrade).listen(0, '127.0.0.1')
     await once(server, 'listening')
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
     const [there, gone] = await Promise.all([talk(url), talk(url, { autoPong: false })])
     let pings = 0
     there.socket.on('ping', () => pings++)
-    expect(wires.count).toBe(2)
+    expect(sockets.count).toBe(2)
     expect(await gone.closed()).toMatchObject({ code: 1006 })
     await until(() => pings >= 10, 'ten pings')
     expect(there.isOpen).toBe(true)
-    expect(wires.count).toBe(1)
-    wires.close()
+    expect(sockets.count).toBe(1)
+    sockets.close()
     expect(await there.closed()).toMatchObject({ code: 1001 })
     await new Promise((resolve) => server.close(resolve))
   })

@@ -1,16 +1,18 @@
 import net from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { buildSchema, parse } from 'graphql'
+import { buildSchema, getIntrospectionQuery, parse } from 'graphql'
 import pino from 'pino'
 import { describe, expect, test } from 'vitest'
 import { parseConfig } from '../../src/operator/config.ts'
 import type { PoolOptions } from '../../src/operator/config.ts'
 import { examples } from '../../src/server/graphiql.ts'
 import { costOf } from '../../src/api/listLimit.ts'
+import { nestingOf } from '../../src/api/nestingLimit.ts'
 import { toSchema } from '../../src/server/schema.ts'
 import { startServer } from '../../src/server/server.ts'
 import { academy } from '../academy.ts'
 import { client, globalId, payload, serve } from '../api.ts'
+import { socketClient, subscribe } from '../live/client.ts'
 import { world } from '../world.ts'
 
 const w = await world()
@@ -153,6 +155,87 @@ describe('a query of lists within lists', () => {
 
   test('in the examples costs little', () => {
     for (const { query } of examples) expect(costOf({ schema: toSchema(), document: parse(query) })).toBeLessThan(5_000)
+  })
+})
+
+describe('a document that nests too deep', () => {
+  const deep: [what: string, query: string, code: RegExp][] = [
+    ['selections', `${'{a'.repeat(600)}${'}'.repeat(600)}`, /^QUERY_TOO_DEEP$/],
+    ['selections of our own', `{ viewer { ${'... { '.repeat(200)} id ${'} '.repeat(200)} } }`, /^QUERY_TOO_DEEP$/],
+    ['lists', `{ nodes(ids: ${'['.repeat(900)}${']'.repeat(900)}) { id } }`, /^QUERY_TOO_DEEP$/],
+    ['lists that never end', `{ nodes(ids: ${'['.repeat(1_990)}`, /^QUERY_TOO_DEEP$/],
+    ['objects', `{ nodes(ids: ${'{a:'.repeat(480)}1${'}'.repeat(480)}) { id } }`, /^QUERY_TOO_DEEP$/],
+    ['types', `query ($x: ${'['.repeat(900)}ID${']'.repeat(900)}) { nodes(ids: $x) { id } }`, /^QUERY_TOO_DEEP$/],
+    [
+      'a default',
+      `query ($x: [ID!] = ${'['.repeat(400)}${']'.repeat(400)}) { nodes(ids: $x) { id } }`,
+      /^QUERY_TOO_DEEP$/,
+    ],
+    [
+      'lists of a subscription',
+      `subscription { enrollmentUpdates(enrollmentId: ${'['.repeat(900)}${']'.repeat(900)}) { __typename } }`,
+      /^QUERY_TOO_DEEP$/,
+    ],
+    ['brackets without number', '['.repeat(100_000), /^QUERY_TOO_DEEP$/],
+    [
+      'a chain of 240 fragments',
+      `{ viewer { ...F0 } } ${Array.from({ length: 240 }, (_, i) => `fragment F${i} on User{${i < 239 ? `...F${i + 1}` : 'id'}}`).join(' ')}`,
+      /^[A-Z_]+$/,
+    ],
+    ['a fragment in itself', '{ viewer { ...A } } fragment A on User { ...A }', /^GRAPHQL_VALIDATION_FAILED$/],
+    [
+      'fragments in a circle of 200',
+      `{ viewer { ...F0 } } ${Array.from({ length: 200 }, (_, i) => `fragment F${i} on User{...F${(i + 1) % 200}}`).join(' ')}`,
+      /^[A-Z_]+$/,
+    ],
+  ]
+
+  test('is the client’s mistake, over HTTP and WebSocket, and not logged as ours', async () => {
+    const own = await logged()
+    const url = `http://127.0.0.1:${own.port}`
+    for (const [what, query, code] of deep) {
+      const { status, errors } = await own.ask(query, {}, learner.token, {
+        headers: {
+          'content-type': 'application/json',
+          accept: 'application/graphql-response+json',
+          authorization: `Bearer ${learner.token}`,
+        },
+      })
+      const overSocket = subscribe(socketClient(url, learner.token), query, {})
+      await overSocket.end()
+      for (const found of [errors, overSocket.errors.flat()])
+        expect([what, found]).toMatchObject([what, [{ extensions: { code: expect.stringMatching(code) } }]])
+      expect([what, status]).toEqual([what, 400])
+      expect([what, overSocket.items]).toEqual([what, []])
+      expect([what, own.lines.filter(({ level }) => level >= 40)]).toEqual([what, []])
+    }
+  })
+
+  test('is also found in variables', async () => {
+    const own = await logged()
+    const query = 'query ($ids: [ID!]!) { nodes(ids: $ids) { id } }'
+    const body = `{"query":${JSON.stringify(query)},"variables":{"ids":${'['.repeat(400_000)}${']'.repeat(400_000)}}}`
+    const headers = { 'content-type': 'application/json', authorization: `Bearer ${learner.token}` }
+    const response = await fetch(`http://127.0.0.1:${own.port}/graphql`, { method: 'POST', headers, body })
+    expect(await response.json()).toMatchObject({ errors: [{ extensions: { code: 'BAD_REQUEST' } }] })
+    expect(own.lines.filter(({ level }) => level >= 40)).toEqual([])
+  })
+
+  test.each([
+    ['brackets in strings', `{ course(slug: "${'['.repeat(200)}") { id } }`, 2],
+    ['a string with quotes in it', '{ course(slug: "\\"[[[") { id } }', 2],
+    ['a string that ends in a backslash', '{ course(slug: "\\\\") { a(x: [1]) { id } } }', 4],
+    ['block strings', '{ course(slug: """[[ " \\""" [[ \n""") { id } }', 2],
+    ['comments', '{ # [[[[\n course(slug: "x") { id } }', 2],
+    ['an empty string', '{ a(x: "") { b(y: [[""]]) } }', 5],
+    ['what is closed again', '{ a { b } c { d } e(f: [[]]) }', 4],
+  ])('does not count %s', (_, query, depth) => {
+    expect(nestingOf(query, 100)).toBe(depth)
+  })
+
+  test('is what our own examples are far from', () => {
+    for (const { query } of examples) expect(nestingOf(query, 100)).toBeLessThan(20)
+    expect(nestingOf(getIntrospectionQuery({ oneOf: true }), 100)).toBeLessThan(20)
   })
 })
 
