@@ -140,12 +140,15 @@ describe('expiredSessions', () => {
     expect(await run({ ...one, commit })).toBe(0)
   })
 
-  test('the look-up uses the index on expiresAt', async () => {
-    const plan = await w.query<{ 'QUERY PLAN': string }>(
+  test('the look-up can use the index on expiresAt', async () => {
+    const client = await w.psql.connect()
+    await client.query('set enable_seqscan = off') // the table is small here
+    const { rows } = await client.query(
       `explain select id from "Session" where "expiresAt" < now() - interval '1 day'
          and ("expiresAt", id) > ('-infinity'::text::timestamptz, '') order by "expiresAt", id limit 500`,
     )
-    expect(JSON.stringify(plan)).toMatch(/Session_expiresAt_idx/)
+    client.release(true)
+    expect(JSON.stringify(rows)).toContain('Session_expiresAt_idx')
   })
 })
 

@@ -7,7 +7,8 @@ import { standings } from '../../src/licensing/standingAggregate.ts'
 import { updateLevel } from '../../src/licensing/updateLevel.ts'
 import type { Aggregate, Shape } from '../../src/commit/aggregate.ts'
 import { academy, system } from '../academy.ts'
-import { sorted, stored, world } from '../world.ts'
+import { world } from '../world.ts'
+import { expectRows } from './standing.ts'
 
 const w = await world()
 const { commit, db } = w.process()
@@ -21,14 +22,7 @@ async function expectFold(id: string) {
     (state, event) => evolved(standings, state, { ...event, rootId: id, at: event.at.toISOString() }),
     standings.blank(id),
   )
-  const rows = standings.rows(state)
-  const where = {
-    SpecializationProgress: ['id', id],
-    License: ['id', id],
-    LicenseProgression: ['licenseId', id],
-  } as Record<string, [string, string]>
-  const { aggregate: _, ...now } = await stored((text, values) => w.query(text, values), standings, rows, where)
-  expect(now).toEqual(sorted(rows))
+  await expectRows(w, state)
   return history.map(({ kind }) => kind)
 }
 const input = { specialization: 'COACH', reason: 'a test' }

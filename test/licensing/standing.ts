@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { expect } from 'vitest'
-import type { StandingEvent, Standings } from '../../src/licensing/standingState.ts'
+import type { StandingEvent, Standings, StandingState } from '../../src/licensing/standingState.ts'
 import { standings } from '../../src/licensing/standingAggregate.ts'
 import { standingOf } from '../../src/licensing/id.ts'
 import { globalId, type serve } from '../api.ts'
@@ -163,15 +163,21 @@ export async function expectSound(w: World, userId: string, code = 'PLAYER'): Pr
       .map(({ version, from, to }) => `${version}: ${from} → ${to}`),
   ).toEqual(changes)
 
+  await expectRows(w, state)
+  return history
+}
+
+/** Expects that the stored rows are those of the state. */
+export async function expectRows({ query }: World, state: StandingState): Promise<void> {
   const rows = standings.rows(state)
-  const where = {
+  const { id } = state
+  const where: Record<string, [column: string, value: string]> = {
     SpecializationProgress: ['id', id],
     License: ['id', id],
     LicenseProgression: ['licenseId', id],
-  } as Record<string, [string, string]>
-  const { aggregate: _, ...now } = await stored((text, values) => w.query(text, values), standings, rows, where)
+  }
+  const { aggregate: _, ...now } = await stored((text, values) => query(text, values), standings, rows, where)
   expect(now, 'history folds to the rows').toEqual(sorted(rows))
-  return history
 }
 
 /** All that is stored of a user's standings, to compare before and after. */
