@@ -73,7 +73,9 @@ async function connect({ port, path, protocol, send }: Extract<Told, { do: 'conn
         socket.setNoDelay(true)
         socket.once('error', reject).once('close', () => reject(new Error('closed')))
         socket.write(
-          `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n${protocol ? `Sec-WebSocket-Protocol: ${protocol}\r\n` : ''}\r\n`,
+          `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nUpgrade: websocket\r\nConnection: ` +
+            `Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ` +
+            `AAAAAAAAAAAAAAAAAAAAAA==\r\n${protocol ? `Sec-WebSocket-Protocol: ${protocol}\r\n` : ''}\r\n`,
         )
         socket.once('data', (head) => {
           const end = head.indexOf('\r\n\r\n')

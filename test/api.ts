@@ -120,7 +120,8 @@ export const Open = graphql(`
   mutation Open($input: OpenLessonInput!) {
     openLesson(input: $input) {
       __typename
-      ... on OpenLessonPayload { version replayed tracked lesson { id title } lessonProgress { status openedAt completedAt resets } enrollment { id version } }
+      ... on OpenLessonPayload { version replayed tracked lesson { id title } lessonProgress { status openedAt
+      completedAt resets } enrollment { id version } }
       ... on DomainError { code message }
       ... on PrerequisiteNotMet { lessons { id title } }
     }
@@ -131,7 +132,8 @@ export const CompleteContent = graphql(`
   mutation CompleteContent($input: CompleteContentInput!) {
     completeContent(input: $input) {
       __typename
-      ... on CompleteContentPayload { version replayed alreadyCompleted completedAt contentItem { id } lessonProgress { status openedAt } enrollment { id version } }
+      ... on CompleteContentPayload { version replayed alreadyCompleted completedAt contentItem { id } lessonProgress
+      { status openedAt } enrollment { id version } }
       ... on DomainError { code message }
     }
   }
@@ -148,7 +150,8 @@ export const Complete = graphql(`
       }
       ... on DomainError { code message }
       ... on PrerequisiteNotMet { lessons { id title } }
-      ... on VersionConflict { expectedVersion currentVersion current { __typename id ... on Enrollment { version completed percent } } }
+      ... on VersionConflict { expectedVersion currentVersion current { __typename id ... on Enrollment { version
+      completed percent } } }
       ... on Busy { retryAfterMs }
       ... on Unavailable { retryAfterMs }
       ... on OperationFailed { requestId }
@@ -160,7 +163,8 @@ export const Reset = graphql(`
   mutation Reset($input: ResetProgressInput!) {
     resetProgress(input: $input) {
       __typename
-      ... on ResetProgressPayload { version replayed reset message lessonProgress { status openedAt completedAt resets } enrollment { id version completed percent attempt completedAt } }
+      ... on ResetProgressPayload { version replayed reset message lessonProgress { status openedAt completedAt resets
+      } enrollment { id version completed percent attempt completedAt } }
       ... on DomainError { code message }
     }
   }

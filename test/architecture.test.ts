@@ -6,8 +6,8 @@ import { describe, expect, test } from 'vitest'
 const transactions = ['src/database/transaction.ts', 'src/commit/attempt.ts']
 
 /**
- * The rooms of src/ that are no modules, and which other rooms each may import. `modules` stands for every module and for
- * modules.ts, which lists them.
+ * The rooms of src/ that are no modules, and which other rooms each may import. `modules` stands for every module and
+ * for modules.ts, which lists them.
  */
 const rooms: Record<string, readonly string[]> = {
   main: ['command', 'operator'],

@@ -40,7 +40,8 @@ beforeEach(() => {
   write('prisma/schema/a.prisma', '')
   write('prisma/schema/b.prisma', '')
   const generate = `fs.mkdirSync('src/generated/prisma', { recursive: true })
-    fs.appendFileSync('src/generated/prisma/client.ts', 'export const generated = true\\n'.replace('generated', 'g' + process.hrtime.bigint()))`
+    fs.appendFileSync('src/generated/prisma/client.ts', 'export const generated = true\\n'.replace('generated', 'g' +
+    process.hrtime.bigint()))`
   write('node_modules/prisma/build/index.js', `const fs = require('node:fs'); ${generate}`)
   write('src/main.ts', `import { one } from './room/one.ts'\nexport const two: number = one + 1\n`)
   write('src/room/one.ts', 'export const one = 1\n')

@@ -46,7 +46,8 @@ export async function learners(
   const prefix = randomUUID().slice(0, 8)
   const ids = Array.from({ length: count }, (_, i) => `${prefix}-${String(i).padStart(3, '0')}`)
   await w.query(
-    `insert into "User" (id, version, name, role, "createdAt") select id, 1, id, 'LEARNER', now() from unnest($1::text[]) as x (id)`,
+    `insert into "User" (id, version, name, role, "createdAt") select id, 1, id, 'LEARNER', now()
+      from unnest($1::text[]) as x (id)`,
     [ids],
   )
   const all = ids.map((id): Learner => {
@@ -100,7 +101,8 @@ export async function outsiders(w: World) {
 
   // whoever appends to the journal passes gate 1; it is open unless somebody shuts it
   await w.query(
-    `create function pass_the_gate() returns trigger language plpgsql as $$ begin perform pg_advisory_xact_lock_shared(1); return null; end $$`,
+    `create function pass_the_gate() returns trigger language plpgsql as $$ begin perform
+      pg_advisory_xact_lock_shared(1); return null; end $$`,
   )
   await w.query(`create trigger a_gate before insert on "Event" for each statement execute function pass_the_gate()`)
 
@@ -137,7 +139,8 @@ export async function outsiders(w: World) {
     const waiting = async () =>
       (
         await w.query<{ pid: number }>(
-          `select pid from pg_locks where locktype = 'advisory' and objid = $1 and not granted and database = (select oid from pg_database where datname = current_database())`,
+          `select pid from pg_locks where locktype = 'advisory' and objid = $1 and not granted
+            and database = (select oid from pg_database where datname = current_database())`,
           [id],
         )
       ).map(({ pid }) => pid)
@@ -155,7 +158,8 @@ export async function outsiders(w: World) {
   const blocked = async () =>
     (
       await w.query<{ pid: number }>(
-        `select pid from pg_stat_activity where datname = current_database() and application_name = 'lockstep' and wait_event_type = 'Lock'`,
+        `select pid from pg_stat_activity where datname = current_database() and application_name = 'lockstep'
+          and wait_event_type = 'Lock'`,
       )
     ).map(({ pid }) => pid)
   /** Resolves when so many of our sessions wait for a lock. */

@@ -37,8 +37,10 @@ const mutants: readonly Mutant[] = [
     file: 'src/commit/lockAndRead.ts',
     change: [
       [
-        "const locked = await tx.query<Shape['state']>(locking)\n    const [row] = await tx.query<Read>(sql`select ${reading}`)\n",
-        "const [row] = await tx.query<Read>(sql`select ${reading}`)\n    const locked = await tx.query<Shape['state']>(locking)\n",
+        "const locked = await tx.query<Shape['state']>(locking)\n    const [row] = await " +
+          'tx.query<Read>(sql`select ${reading}`)\n',
+        'const [row] = await tx.query<Read>(sql`select ${reading}`)\n    const locked = await ' +
+          "tx.query<Shape['state']>(locking)\n",
       ],
     ],
   },
@@ -174,7 +176,8 @@ const mutants: readonly Mutant[] = [
     change: [
       [
         'written = await runBatch(tx, this.#batch, this.#lock)\n',
-        'written = await runBatch(tx, this.#batch, this.#lock)\n        if (!written.held.length) this.#settle(written)\n',
+        'written = await runBatch(tx, this.#batch, this.#lock)\n        if (!written.held.length) ' +
+          'this.#settle(written)\n',
       ],
     ],
   },
@@ -204,7 +207,8 @@ const mutants: readonly Mutant[] = [
     change: [
       [
         'verb.may(state, input, actor)\n    return this.#replay(request, state) ??',
-        'const replayed = this.#replay(request, state)\n    if (!replayed) verb.may(state, input, actor)\n    return replayed ??',
+        'const replayed = this.#replay(request, state)\n    if (!replayed) verb.may(state, input, actor)\n    ' +
+          'return replayed ??',
       ],
     ],
   },
@@ -227,7 +231,8 @@ const mutants: readonly Mutant[] = [
     file: 'src/journal/news.ts',
     change: [
       [
-        'select e.* from pg_snapshot_xip($1::text::pg_snapshot) as x (xid) join "Event" e on e.xid = x.xid\n    ) e ${condition}',
+        'select e.* from pg_snapshot_xip($1::text::pg_snapshot) as x (xid) join "Event" e on e.xid = x.xid\n    ' +
+          ') e ${condition}',
         'select * from "Event" where false\n    ) e ${condition}',
       ],
     ],
@@ -405,7 +410,9 @@ for (const { name, file, change, tests = IN } of mutants.filter(({ name }) => na
   const isRight = change.length > 0 === (noticed?.length !== 0)
   if (!isRight) missed++
   console.log(
-    `${isRight ? '  ' : '! '}${noticed === undefined ? 'hung   ' : noticed.length ? 'noticed' : 'passes '} ${name} (${Math.round((performance.now() - began) / 1_000)} s)${(noticed ?? []).map((test) => `\n          ${test}`).join('')}`,
+    `${isRight ? '  ' : '! '}${noticed === undefined ? 'hung   ' : noticed.length ? 'noticed' : 'passes '} ` +
+      `${name} (${Math.round((performance.now() - began) / 1_000)} ` +
+      `s)${(noticed ?? []).map((test) => `\n          ${test}`).join('')}`,
   )
   fs.rmSync(copy, { recursive: true, force: true })
 }

@@ -44,7 +44,8 @@ export async function expectWhole(w: World, id: string): Promise<Journaled[]> {
   >(
     `select e.completed, e.total, e."courseVersion" < c."lessonsVersion" as behind, e."completedAt" is not null as done,
       (select count(*)::int from "Lesson" l where l."courseId" = c.id and l.active) as "countedTotal",
-      (select count(*)::int from "Lesson" l join "LessonProgress" p on p."lessonId" = l.id and p."enrollmentId" = e.id where l."courseId" = c.id and l.active and p.status = 'COMPLETED') as "countedCompleted"
+      (select count(*)::int from "Lesson" l join "LessonProgress" p on p."lessonId" = l.id and p."enrollmentId" = e.id
+      where l."courseId" = c.id and l.active and p.status = 'COMPLETED') as "countedCompleted"
     from "Enrollment" e join "Course" c on c.id = e."courseId" where e.id = $1`,
     [id],
   )

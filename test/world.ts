@@ -43,7 +43,8 @@ export async function world() {
     (await psql.query(text, values)).rows
   const history = (rootType: string, rootId: string) =>
     query<Journaled>(
-      'select version, kind, topic, data, view, actor, at from "Event" where "rootType" = $1 and "rootId" = $2 order by version',
+      'select version, kind, topic, data, view, actor, at from "Event" where "rootType" = $1 and "rootId" = $2 ' +
+        'order by version',
       [rootType, rootId],
     )
 

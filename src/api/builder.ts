@@ -89,7 +89,8 @@ export const builder = new SchemaBuilder<Types>({
     idFieldOptions: { description: 'The global id: opaque, and always the same.' },
     nodeQueryOptions: {
       description:
-        'Anything by its global id; null if it does not exist or the viewer may not see it. Text that is no global id is an error.',
+        'Anything by its global id; null if it does not exist or the viewer may not see it. Text that is no ' +
+        'global id is an error.',
       args: { id: { description: 'The global id.' } },
       resolve: (_, { id }, __, { schema }, load) => {
         checkNodeIds([id], schema)
@@ -98,7 +99,8 @@ export const builder = new SchemaBuilder<Types>({
     },
     nodesQueryOptions: {
       description:
-        'Things by their global ids, 100 at most; null for each that does not exist or that the viewer may not see. Text that is no global id is an error.',
+        'Things by their global ids, 100 at most; null for each that does not exist or that the viewer may not ' +
+        'see. Text that is no global id is an error.',
       args: { ids: { description: 'The global ids.' } },
       resolve: (_, { ids }, __, { schema }, load) => {
         checkNodeIds(ids, schema)
@@ -139,5 +141,6 @@ builder.queryType({
 })
 builder.mutationType({
   description:
-    'Changes. Each takes effect exactly once. A mutation that is refused returns a type that says why, and changes nothing.',
+    'Changes. Each takes effect exactly once. A mutation that is refused returns a type that says why, and ' +
+    'changes nothing.',
 })

@@ -40,7 +40,8 @@ export function showError<E extends DomainError>(
     isTypeOf: (value: unknown) => value instanceof error,
     fields,
   }
-  builder.objectType(error as never, options as never) // Pothos infers a class's shape from a constructor without arguments
+  // Pothos takes only classes whose constructor has no arguments
+  builder.objectType(error as never, options as never)
 }
 
 const shownRoots = new Map<string, (view: never) => object>()
@@ -66,7 +67,8 @@ showError(Busy, 'Others kept changing the same thing for too long. Nothing was c
 showError(Unavailable, 'The database cannot be reached at the moment. Nothing was changed; ask again.', retryable)
 showError(
   OutcomeUnknown,
-  'The connection to the database was lost during the commit, and the outcome could not be found out. Look at the data, or ask again with the same key.',
+  'The connection to the database was lost during the commit, and the outcome could not be found out. Look at ' +
+    'the data, or ask again with the same key.',
 )
 showError(OperationFailed, 'The server failed. Nothing was changed.', (t) => ({
   requestId: t.exposeString('requestId', { description: 'The request’s id, under which the log has the cause.' }),

@@ -15,7 +15,8 @@ export function checkNodeIds(ids: readonly GlobalId[], schema: GraphQLSchema): v
   const types = isInterfaceType(node) ? schema.getPossibleTypes(node).map(({ name }) => name) : []
   if (ids.every((id) => !id || types.includes(id.typename))) return
   throw new GraphQLError(
-    `The id is of a type that has no global ids here. Wanted is an id that a query returned: of a ${types.sort().join(', a ')}.`,
+    `The id is of a type that has no global ids here. Wanted is an id that a query returned: of a ` +
+      `${types.sort().join(', a ')}.`,
     { extensions: { code: 'BAD_REQUEST' } },
   )
 }

@@ -88,8 +88,8 @@ export function mutation<S extends Shape, Input, Answer extends object, Fields e
   return { input, payload, errors, run }
 }
 
-// Pothos computes the shapes of inputs and payloads from their fields. Where those are generic, as here, TypeScript can't
-// follow it; hence the casts in this file. What callers see is exact.
+// Pothos computes the shapes of inputs and payloads from their fields. Where those are generic, as here, TypeScript
+// can't follow it; hence the casts in this file. What callers see is exact.
 
 function inputOf(
   Name: string,
@@ -108,7 +108,8 @@ function inputOf(
       idempotencyKey: t.id({
         required: keyRequired ?? false,
         description:
-          'A key of your choice for this request, 1 to 200 printable ASCII characters, such as a UUID. However often a request is sent with the same key, it takes effect once and gets the same answer.',
+          'A key of your choice for this request, 1 to 200 printable ASCII characters, such as a UUID. However ' +
+          'often a request is sent with the same key, it takes effect once and gets the same answer.',
       }),
     }),
   })
@@ -130,7 +131,8 @@ function payloadOf<S extends Shape, Input, Answer extends object>(
         type: 'Cursor',
         nullable: true,
         description:
-          'Pass as `after` to receive only later changes. A change with this `version` is your own. Null only if the database could not be reached since the server started.',
+          'Pass as `after` to receive only later changes. A change with this `version` is your own. Null only if ' +
+          'the database could not be reached since the server started.',
         resolve: ({ view, version }, _, { cursorOf }) => cursorOf(aggregate.root, view.id, version).catch(() => null),
       }),
       replayed: t.exposeBoolean('replayed', {
@@ -168,6 +170,8 @@ function keyIn(key: string | null | undefined): string | undefined {
   const notPrintable = key.length > 0 && key.length <= 200
   throw new InvalidInput(
     'input.idempotencyKey',
-    `input.idempotencyKey has ${key.length} characters${notPrintable ? ', some of them not printable ASCII' : ''}. Wanted are 1 to 200 characters of printable ASCII, such as a UUID.`,
+    `input.idempotencyKey has ${key.length} ` +
+      `characters${notPrintable ? ', some of them not printable ASCII' : ''}. Wanted are 1 to 200 characters of ` +
+      `printable ASCII, such as a UUID.`,
   )
 }

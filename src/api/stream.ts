@@ -115,7 +115,7 @@ export function stream<Args extends InputFieldMap, Present extends object>(
     lagging: StreamLagging,
   }
   const union = builder.unionType(`${Name}Update`, {
-    description: `An item of ${name}: first a snapshot, or the changes since \`after\`; then each change in commit order.`,
+    description: `An item of ${name}: first a snapshot or the changes since \`after\`, then changes in commit order.`,
     types: Object.values(types),
     resolveType: (item) => types[(item as Item | LaggingItem).is],
   })
@@ -130,7 +130,8 @@ export function stream<Args extends InputFieldMap, Present extends object>(
           type: 'Cursor',
           required: false,
           description:
-            'Receive only what comes after this cursor: of the last item received, or of a mutation’s payload. Without it, a snapshot comes first.',
+            'Receive only what comes after this cursor: of the last item received, or of a mutation’s payload. ' +
+            'Without it, a snapshot comes first.',
         }),
       } as never,
       subscribe: (_, args, context) => open(name, options, args, context) as never,
@@ -206,7 +207,9 @@ function changeOf(Name: string, { description, kind, fields }: StreamOptions<Inp
 
 builder.subscriptionType({
   description:
-    'Live changes, over WebSocket (graphql-transport-ws) or server-sent events: each committed change once, in order, with nothing missed. To continue after a lost connection, pass the cursor of the last item received as `after`.',
+    'Live changes, over WebSocket (graphql-transport-ws) or server-sent events: each committed change once, in ' +
+    'order, with nothing missed. To continue after a lost connection, pass the cursor of the last item received as ' +
+    '`after`.',
 })
 
 const SnapshotReason = builder.enumType('SnapshotReason', {
@@ -218,14 +221,16 @@ const SnapshotReason = builder.enumType('SnapshotReason', {
     },
     OTHER_EPOCH: {
       description:
-        'The cursor is of another history: the database was restored or failed over, or this was deleted and created again. Discard what you have.',
+        'The cursor is of another history: the database was restored or failed over, or this was deleted and ' +
+        'created again. Discard what you have.',
     },
   } as const,
 })
 
 const StreamLagging = builder.objectRef<LaggingItem>('StreamLagging').implement({
   description:
-    'The last item of a stream whose reader was too slow: too much was waiting to be sent. Nothing is lost; subscribe again with `cursor` as `after`.',
+    'The last item of a stream whose reader was too slow: too much was waiting to be sent. Nothing is lost; ' +
+    'subscribe again with `cursor` as `after`.',
   fields: (t) => ({
     cursor: t.expose('cursor', { type: 'Cursor', description: 'The cursor of the last item sent. Pass as `after`.' }),
     message: t.string({

@@ -37,7 +37,8 @@ export function addressError(error: unknown, { host, port }: Address): unknown {
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
       return new OperatorError(
-        `HOST is ${host}, which is no address of this machine. Set it to 127.0.0.1, or to 0.0.0.0 for all its addresses.`,
+        `HOST is ${host}, which is no address of this machine. Set it to 127.0.0.1, or to 0.0.0.0 for all its ` +
+          `addresses.`,
         exitCode.unavailable,
       )
     default:

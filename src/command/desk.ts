@@ -63,7 +63,11 @@ async function isMigrated(url: string): Promise<boolean> {
   const pending = status.filter(({ state }) => state === 'pending')
   if (pending.length === 0) return true
   if (pending.length === status.length) return false
-  const sentence = `The database is at an older version (${pending[0]!.name} is the first migration that is pending), and a dry run does not migrate. Run ${commandLine('migrate')} first.`
+  const sentence =
+    `The database is at an older version (${pending[0]!.name} is the first migration that is ` +
+    `pending), ` +
+    `and a dry ` +
+    `run does not migrate. Run ${commandLine('migrate')} first.`
   throw new OperatorError(sentence, exitCode.data)
 }
 

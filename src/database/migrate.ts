@@ -184,12 +184,14 @@ async function refuseForeign(client: pg.Client) {
   const { rows } = await client.query<{ name: string; database: string }>(`
     select relname as name, current_database() as database from pg_class
     where relkind in ('r', 'p') and relnamespace = current_schema()::regnamespace and relname <> '_prisma_migrations'
-      and not exists (select from pg_depend where classid = 'pg_class'::regclass and objid = pg_class.oid and deptype = 'e') -- an extension's
+      and not exists (select from pg_depend where classid = 'pg_class'::regclass and objid = pg_class.oid
+      and deptype = 'e') -- an extension's
     order by relname limit 1`)
   if (!rows[0]) return
   const { name, database } = rows[0]
   throw new OperatorError(
-    `The database ${database} was not made by Lockstep: it has tables, such as ${JSON.stringify(name)}, and no record of migrations. ` +
+    `The database ${database} was not made by Lockstep: it has tables, such as ${JSON.stringify(name)}, and no ` +
+      `record of migrations. ` +
       'Set DATABASE_URL to an empty database.',
     exitCode.data,
   )

@@ -17,8 +17,9 @@ export const isDemo = (url: string): Promise<boolean> =>
   })
 
 /**
- * Whether the demo is to be made: there are no users but its own (whose ids are their tokens), and it was never finished. A crash may have interrupted
- * it. A finished demo stays as people have left it; its last step is the session of its last user.
+ * Whether the demo is to be made: there are no users but its own (whose ids are their tokens), and it was never
+ * finished. A crash may have interrupted it. A finished demo stays as people have left it; its last step is the session
+ * of its last user.
  */
 export async function lacksDemo(client: Pick<ClientBase, 'query'>): Promise<boolean> {
   const { rows } = await client.query<{ lacks: boolean }>(

@@ -64,35 +64,43 @@ async function isVacant(place: string): Promise<boolean> {
 async function open(base: string, place: string): Promise<DataFolder> {
   const real = await realpath(place).catch(() => undefined)
   if (!real) {
-    const sentence = `${place} leads to a folder that is not there. Bring it back, or remove the link to begin with an empty database.`
+    const sentence =
+      `${place} leads to a folder that is not there. Bring it back, or remove the link to begin with ` +
+      `an empty ` +
+      `database.`
     throw new OperatorError(sentence, exitCode.data)
   }
   const owner = await stat(real)
   const me = process.getuid?.()
   if (me !== undefined && me !== 0 && owner.uid !== me) {
     throw new OperatorError(
-      `${real} belongs to another user (uid ${owner.uid}; this is uid ${me}). Start Lockstep as that user or as root, or set LOCKSTEP_DATA to another folder.`,
+      `${real} belongs to another user (uid ${owner.uid}; this is uid ${me}). Start Lockstep as that user or as ` +
+        `root, or set LOCKSTEP_DATA to another folder.`,
       exitCode.permission,
     )
   }
   const version = (await readFile(path.join(real, 'PG_VERSION'), 'utf8').catch(() => undefined))?.trim()
   if (version === undefined) {
     throw new OperatorError(
-      `${real} is not a data folder of PostgreSQL: it has no file PG_VERSION. Set LOCKSTEP_DATA to another folder, or move that one out of the way.`,
+      `${real} is not a data folder of PostgreSQL: it has no file PG_VERSION. Set LOCKSTEP_DATA to another ` +
+        `folder, or move that one out of the way.`,
       exitCode.data,
     )
   }
   if (version !== majorVersion) {
     throw new OperatorError(
-      `${real} is a data folder of PostgreSQL ${version}, and this version of Lockstep comes with PostgreSQL ${majorVersion}. ` +
-        `Set LOCKSTEP_DATA to another folder, or run it with a PostgreSQL ${version} of your own and set DATABASE_URL to that.`,
+      `${real} is a data folder of PostgreSQL ${version}, and this version of Lockstep comes with PostgreSQL ` +
+        `${majorVersion}. ` +
+        `Set LOCKSTEP_DATA to another folder, or run it with a PostgreSQL ${version} of your own and set ` +
+        `DATABASE_URL to that.`,
       exitCode.data,
     )
   }
   const password = (await readFile(path.join(real, passwordFile), 'utf8').catch(() => undefined))?.trim()
   if (!password) {
     throw new OperatorError(
-      `${real} was not made by Lockstep: it has no readable file ${passwordFile}. Set LOCKSTEP_DATA to another folder, or DATABASE_URL to the PostgreSQL that it belongs to.`,
+      `${real} was not made by Lockstep: it has no readable file ${passwordFile}. Set LOCKSTEP_DATA to another ` +
+        `folder, or DATABASE_URL to the PostgreSQL that it belongs to.`,
       exitCode.data,
     )
   }
@@ -101,7 +109,8 @@ async function open(base: string, place: string): Promise<DataFolder> {
   if (account && owner.uid === 0) execFileSync('chown', ['-R', `${account.uid}:${account.gid}`, real])
   if (!canEnter(account, real)) {
     throw new OperatorError(
-      `The user postgres (uid ${account?.uid}), as whom PostgreSQL runs when root starts it, cannot enter ${real}. Let it: chmod o+x on the folders above.`,
+      `The user postgres (uid ${account?.uid}), as whom PostgreSQL runs when root starts it, cannot enter ` +
+        `${real}. Let it: chmod o+x on the folders above.`,
       exitCode.permission,
     )
   }

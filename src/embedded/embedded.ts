@@ -71,7 +71,8 @@ export async function startEmbedded({
   const { port, adopted } = held
   if (adopted && held.maxConnections < maxConnections) {
     log?.warn(
-      `The PostgreSQL that already runs on ${folder} takes ${held.maxConnections} connections, and this process would have it take ${maxConnections}.`,
+      `The PostgreSQL that already runs on ${folder} takes ${held.maxConnections} connections, and this process ` +
+        `would have it take ${maxConnections}.`,
     )
   }
 
@@ -108,7 +109,8 @@ export async function startEmbedded({
       watch(held.client)
     } catch (error) {
       const failure = new Error(
-        `The embedded PostgreSQL went away and could not be brought back: ${error instanceof Error ? error.message : error}`,
+        `The embedded PostgreSQL went away and could not be brought back: ` +
+          `${error instanceof Error ? error.message : error}`,
         { cause: error },
       )
       log?.error(failure.message)
@@ -147,7 +149,11 @@ async function hold(data: DataFolder, options: LaunchOptions): Promise<Held> {
       if (held) return { ...found, ...held, adopted }
     }
     if (found && performance.now() - since > 30_000) {
-      const sentence = `A PostgreSQL (pid ${found.pid}) runs on ${data.path} and does not answer at port ${found.port}. Stop it, then start again.`
+      const sentence =
+        `A PostgreSQL (pid ${found.pid}) runs on ${data.path} and does not answer at port ` +
+        `${found.port}. ` +
+        `Stop it, ` +
+        `then start again.`
       throw new OperatorError(sentence, exitCode.unavailable)
     }
     if (found || adopted) await sleep(20) // it starts, recovers or stops, none of which has a limit
@@ -195,7 +201,8 @@ async function connect(
     if (unsettled.includes(code) || /terminated|timeout/.test(message)) return undefined
     if (code !== '28P01') throw error
     throw new OperatorError(
-      `The PostgreSQL that runs on ${data.path} (pid ${pid}) does not accept the password in ${data.path}/lockstep.password. Was one of them changed?`,
+      `The PostgreSQL that runs on ${data.path} (pid ${pid}) does not accept the password in ` +
+        `${data.path}/lockstep.password. Was one of them changed?`,
       exitCode.permission,
     )
   }
@@ -221,7 +228,8 @@ async function makeDatabase(client: pg.Client) {
   await client.query(`
     do $$ begin
       if not exists (select from pg_roles where rolname = 'lockstep') then
-        execute format('create role lockstep login createdb password %L', (select rolpassword from pg_authid where rolname = 'postgres'));
+        execute format('create role lockstep login createdb password %L', (select rolpassword from pg_authid
+        where rolname = 'postgres'));
         grant pg_monitor, pg_checkpoint to lockstep;
       end if;
     end $$`)
@@ -252,7 +260,8 @@ async function stopPostmaster(pid: number, log: EmbeddedLog | undefined) {
   process.kill(pid, 'SIGINT') // its `fast`: ends the sessions, writes everything to disk
   if (await gone(60_000)) return
   log?.warn(
-    'The embedded PostgreSQL has been stopping for a minute; ending it as a crash would. Nothing that was committed is lost.',
+    'The embedded PostgreSQL has been stopping for a minute; ending it as a crash would. Nothing that was ' +
+      'committed is lost.',
   )
   process.kill(pid, 'SIGQUIT')
   await gone(10_000)

@@ -24,7 +24,8 @@ export function explained(error: unknown, folder: string): unknown {
     case 'EEXIST':
     case 'ENOTDIR':
       return new OperatorError(
-        `The data folder cannot be used: ${where} is, or is below, something that is not a folder. Please ${elsewhere}.`,
+        `The data folder cannot be used: ${where} is, or is below, something that is not a folder. Please ` +
+          `${elsewhere}.`,
         exitCode.data,
       )
     case '53100': // PostgreSQL's own

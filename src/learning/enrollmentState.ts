@@ -21,8 +21,8 @@ export interface EnrollmentState extends Values<typeof enrollmentColumns> {
   readonly id: string
   readonly version: number
   /**
-   * The course as it is now: where its version is another than the one counted at, or nobody is enrolled yet. Null: there
-   * is no course, or nothing has changed.
+   * The course as it is now: where its version is another than the one counted at, or nobody is enrolled yet. Null:
+   * there is no course, or nothing has changed.
    */
   readonly course: CourseNow | null
   /** The lessons asked for and those that they require, as the course has them now. */

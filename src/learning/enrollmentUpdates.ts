@@ -38,7 +38,8 @@ export const enrollmentChange = {
       type: Enrollment,
       grantScopes: SHOWN,
       description:
-        'The enrollment after this change: version, counts and times. What it links to (course, learner, progress …) is the present.',
+        'The enrollment after this change: version, counts and times. What it links to (course, learner, ' +
+        'progress …) is the present.',
       resolve: ({ event }) => shownEnrollment(viewOf(event)),
     }),
     lesson: t.field({

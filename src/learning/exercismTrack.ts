@@ -16,9 +16,9 @@ export const largestTrack = 4 * 2 ** 20
  * completing the concept exercise that has it among its `concepts`. So an exercise requires the concept exercises that
  * teach its prerequisites. Practice exercises teach nothing, so no other exercise requires them.
  *
- * An exercise with the status `wip` is not shown and unlocks nothing; one with `deprecated` is shown only to learners who
- * have begun it. Both are inactive lessons here, and a lesson that requires an inactive one does not wait for it. `beta`
- * is active, and so is an exercise without a status.
+ * An exercise with the status `wip` is not shown and unlocks nothing; one with `deprecated` is shown only to learners
+ * who have begun it. Both are inactive lessons here, and a lesson that requires an inactive one does not wait for it.
+ * `beta` is active, and so is an exercise without a status.
  *
  * The uuid identifies an exercise: it "must never change". Slug and name may.
  */
@@ -124,7 +124,8 @@ function parse(value: unknown): Track {
   if (value === null || typeof value !== 'object' || !('exercises' in value)) {
     throw InvalidFile.because(
       '',
-      "The file is JSON, but not a track's config.json: it has no `exercises`. Is it an exercise's own .meta/config.json, or another program's",
+      "The file is JSON, but not a track's config.json: it has no `exercises`. Is it an exercise's own " +
+        ".meta/config.json, or another program's",
     )
   }
   const { data, error } = track.safeParse(value, { error: why })
@@ -165,7 +166,8 @@ function contradictions({ all, concepts, teachers }: Track): FileProblem[] {
       if (other)
         tell(
           `${exercise.where}.${field}`,
-          `${JSON.stringify(exercise[field])} is also the ${field} of ${other.where}${field === 'uuid' ? ` (${other.slug})` : ''}`,
+          `${JSON.stringify(exercise[field])} is also the ${field} of ` +
+            `${other.where}${field === 'uuid' ? ` (${other.slug})` : ''}`,
         )
       else first.set(exercise[field], exercise)
     }

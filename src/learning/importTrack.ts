@@ -77,6 +77,9 @@ function carryOut({ work }: Desk, definition: CourseDefinition): Promise<Importe
 const number = (count: number) => count.toLocaleString('en-US')
 const counted = (count: number, one: string, many = `${one}s`) => `${number(count)} ${count === 1 ? one : many}`
 
+/** Who evaluates enrollments that were busy. */
+const later = 'a server that runs does them, or the same import again'
+
 /** How many lessons of a kind are listed. */
 const listed = 10
 
@@ -100,11 +103,15 @@ function summary({ dryRun, course, difference, graph, enrollments }: Imported, f
     ['Lessons', counts.join(', ') || 'nothing to do'],
     [
       'Unlocking',
-      `${counted(graph.active, 'active lesson')} (${number(graph.inactive)} inactive), ${counted(graph.requirements, 'requirement')}, ${number(graph.open)} open from the start`,
+      `${counted(graph.active, 'active lesson')} (${number(graph.inactive)} inactive), ` +
+        `${counted(graph.requirements, 'requirement')}, ${number(graph.open)} open from the start`,
     ],
     [
       'Enrollments',
-      `${number(enrollments.reevaluated)} ${dryRun ? 'to be evaluated anew' : 'evaluated anew'}${enrollments.left ? `, ${number(enrollments.left)} were busy: a server that runs does them, or the same import again` : ''}`,
+      [
+        `${number(enrollments.reevaluated)} ${dryRun ? 'to be evaluated anew' : 'evaluated anew'}`,
+        ...(enrollments.left ? [`${number(enrollments.left)} were busy: ${later}`] : []),
+      ].join(', '),
     ],
   ]
   const details = state === 'created' ? [] : detailsOf(difference)

@@ -47,7 +47,8 @@ const untracked = (lessonId: string) => ({
 
 mutation(openLesson, {
   description:
-    'Opens a lesson for the viewer and returns it. If it is open already, nothing changes. If opening it cannot be recorded at the moment, the lesson is returned all the same.',
+    'Opens a lesson for the viewer and returns it. If it is open already, nothing changes. If opening it cannot ' +
+    'be recorded at the moment, the lesson is returned all the same.',
   failed: 'Failed to record that the lesson was opened.',
   ...lessonInput,
   payload: (t) => ({

@@ -33,8 +33,8 @@ const [IN_FLIGHT, PAGE] = [64, 5_000]
 const MOST_FAILURES = 1_000
 
 /**
- * Evaluates again each enrollment whose course has changed since its last evaluation. Throws Unavailable if the database
- * cannot be reached; what was done before stays done.
+ * Evaluates again each enrollment whose course has changed since its last evaluation. Throws Unavailable if the
+ * database cannot be reached; what was done before stays done.
  */
 export async function catchUpAll(options: CatchUpOptions): Promise<CaughtUp> {
   const { db, courseId, onProgress } = options

@@ -61,7 +61,8 @@ const ResetTargetInput = builder.inputType('ResetTarget', {
 
 mutation(resetProgress, {
   description:
-    'Forgets the viewer’s progress in a lesson or in a whole course, so that it can be done again. Completions of the course stay recorded. If there is no progress, nothing changes, and the answer says so.',
+    'Forgets the viewer’s progress in a lesson or in a whole course, so that it can be done again. Completions ' +
+    'of the course stay recorded. If there is no progress, nothing changes, and the answer says so.',
   failed: 'Failed to reset progress.',
   input: (t) => ({ target: t.field({ type: ResetTargetInput, description: 'What to reset.' }) }),
   ask: ({ target: { lessonId, enrollmentId } }, { id }) =>

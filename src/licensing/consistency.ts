@@ -48,7 +48,8 @@ export const RecommendedAction = builder.enumType('RecommendedAction', {
 /** Whether progress and license agree, as the API shows it. */
 export const ConsistencyType = builder.objectRef<Consistency>('Consistency').implement({
   description:
-    'Whether progress and license have the same level. No request can make them differ; SQL by hand or an import from elsewhere can.',
+    'Whether progress and license have the same level. No request can make them differ; SQL by hand or an import ' +
+    'from elsewhere can.',
   fields: (t) => ({
     consistent: t.exposeBoolean('consistent', {
       description: 'True: both have the same level, or neither exists.',

@@ -36,7 +36,8 @@ builder.queryField('desyncs', (t) =>
   t.connection({
     type: Desync,
     description:
-      'All progress and licenses that do not agree, ordered by id. For admins. The query reads all of them: use it seldom.',
+      'All progress and licenses that do not agree, ordered by id. For admins. The query reads all of them: use ' +
+      'it seldom.',
     authScopes: { admin: true },
     resolve: (_, args, { db }) =>
       resolveCursorConnection(

@@ -18,7 +18,8 @@ export function codeIn(code: string, field: string): string {
   if (/^[A-Z][A-Z0-9_]{0,39}$/.test(code)) return code
   throw new InvalidInput(
     field,
-    `${field} is ${JSON.stringify(code.slice(0, 60))}. Wanted is the code of a specialization, such as PLAYER: ${FORM}.`,
+    `${field} is ${JSON.stringify(code.slice(0, 60))}. Wanted is the code of a specialization, such as PLAYER: ` +
+      `${FORM}.`,
   )
 }
 

@@ -53,7 +53,9 @@ function checkGain(field: string, gain: number): void {
 
 mutation(levelUp, {
   description:
-    'Adds XP and completed sessions to a user’s progress in a specialization. If the XP passes the threshold of a further level, progress and license get that level, both or neither. One request may pass several levels. A user who has neither record begins at level 1. For instructors, but not about themselves, and for admins.',
+    'Adds XP and completed sessions to a user’s progress in a specialization. If the XP passes the threshold of ' +
+    'a further level, progress and license get that level, both or neither. One request may pass several levels. A ' +
+    'user who has neither record begins at level 1. For instructors, but not about themselves, and for admins.',
   failed: 'Failed to level up.',
   keyRequired: true,
   input: (t) => ({

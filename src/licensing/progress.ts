@@ -66,7 +66,8 @@ builder.prismaObjectField(User, 'specializationProgress', (t) =>
     nullable: true,
     totalCount: true,
     description:
-      'The user’s progress in each specialization that they have begun, ordered by specialization. For the user, instructors and admins.',
+      'The user’s progress in each specialization that they have begun, ordered by specialization. For the user, ' +
+      'instructors and admins.',
     authScopes: ({ id }) => ({ $any: seenBy(id) }),
     query: { orderBy: { code: 'asc' } },
   }),
@@ -74,7 +75,8 @@ builder.prismaObjectField(User, 'specializationProgress', (t) =>
 
 showError(
   RecordsDisagree,
-  'Progress and license have different levels, or one of them is missing. An admin must sync them first, with `syncRecords`.',
+  'Progress and license have different levels, or one of them is missing. An admin must sync them first, with ' +
+    '`syncRecords`.',
   (t) => ({
     recommendedAction: t.field({
       type: RecommendedAction,

@@ -31,7 +31,8 @@ const viewOf = ({ view }: { readonly view: object }) => view as StandingView
 
 export const standingUpdates = stream('standingUpdates', {
   description:
-    'Follows a user’s progress and license in a specialization, from when the user begins. For the user, instructors and admins.',
+    'Follows a user’s progress and license in a specialization, from when the user begins. For the user, ' +
+    'instructors and admins.',
   args: standingArgs,
   open(standing) {
     const id = standingIn(standing)

@@ -65,7 +65,8 @@ function maySync(actor: Actor): void {
 
 mutation(syncRecords, {
   description:
-    'Makes progress and license agree again. The source is right; the other record gets its level, or is created. If they agree already, nothing changes. For admins.',
+    'Makes progress and license agree again. The source is right; the other record gets its level, or is ' +
+    'created. If they agree already, nothing changes. For admins.',
   failed: 'Failed to sync the records.',
   input: (t) => ({
     ...standingField.input(t),

@@ -69,7 +69,9 @@ function checkHours(field: string, hours: number): void {
 /** The parts of the mutation, for updateLevels. */
 export const updateLevelField = mutation(updateLevel, {
   description:
-    'Sets a user’s level in a specialization and adds to the totals, in progress and license, both or neither. A user who has neither record gets both. The level stays until XP gained later passes the threshold of a further level. For instructors, but not about themselves, and for admins.',
+    'Sets a user’s level in a specialization and adds to the totals, in progress and license, both or neither. A ' +
+    'user who has neither record gets both. The level stays until XP gained later passes the threshold of a further ' +
+    'level. For instructors, but not about themselves, and for admins.',
   failed: 'Failed to update the level.',
   keyRequired: true,
   input: (t) => ({

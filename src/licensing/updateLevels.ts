@@ -62,7 +62,10 @@ export const UpdateLevelsPayload = builder.objectRef<readonly Outcome[]>('Update
 builder.mutationField('updateLevels', (t) =>
   t.field({
     type: UpdateLevelsPayload,
-    description: `Sets up to ${MOST} levels, each as updateLevel does. If an item fails, the others are still done. For instructors, but not about themselves, and for admins.`,
+    description:
+      `Sets up to ${MOST} levels, each as updateLevel does. If an item fails, the others are still ` +
+      `done. For ` +
+      `instructors, but not about themselves, and for admins.`,
     args: { input: t.arg({ type: UpdateLevelsInput, description: 'Input for updateLevels.' }) },
     errors: {
       types: [Unauthenticated, Forbidden, InvalidInput],

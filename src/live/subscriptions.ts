@@ -63,7 +63,8 @@ export class Subscriptions {
    */
   readonly subscribe = async (args: ExecutionArgs): Promise<AsyncIterable<ExecutionResult> | ExecutionResult> => {
     const opened = await createSourceEventStream(args)
-    if (!(opened instanceof OpenedStream)) return opened as ExecutionResult // each of our subscription fields returns OpenedStream
+    // each of our subscription fields returns OpenedStream
+    if (!(opened instanceof OpenedStream)) return opened as ExecutionResult
     const context = args.contextValue as Context // GraphQL knows it as unknown
     const { viewer, sink } = context
     if (!viewer) throw new Error('A stream was opened for nobody.')

@@ -104,7 +104,8 @@ const parsed = {
       wanted: 'a URL that begins with postgresql://',
       secret: true,
       sentence:
-        'A PostgreSQL of your own, version 15 or newer, as `postgresql://user:password@host:5432/database`. Left out: Lockstep runs one itself.',
+        'A PostgreSQL of your own, version 15 or newer, as `postgresql://user:password@host:5432/database`. Left ' +
+        'out: Lockstep runs one itself.',
     }),
     schema: z.string().refine(isPostgresUrl),
   },
@@ -113,7 +114,8 @@ const parsed = {
     20,
     0,
     10_000,
-    'How many connections are kept when they are idle; those above this number are closed when they have been idle for 30 seconds.',
+    'How many connections are kept when they are idle; those above this number are closed when they have been ' +
+      'idle for 30 seconds.',
   ),
   max: whole('DATABASE_POOL_MAX', 60, 1, 10_000, 'How many connections there may be at most, under load.'),
   recycleSeconds: whole(
@@ -135,7 +137,8 @@ const parsed = {
     'DATABASE_ISOLATION',
     'read-committed',
     ['read-committed', 'repeatable-read'],
-    'The isolation level of transactions. Both are correct; at repeatable-read, writers that met are retried instead of taking turns.',
+    'The isolation level of transactions. Both are correct; at repeatable-read, writers that met are retried ' +
+      'instead of taking turns.',
   ),
   lockTimeoutMs: whole(
     'DATABASE_LOCK_TIMEOUT_MS',
@@ -170,7 +173,8 @@ const parsed = {
     0,
     0,
     36_500,
-    'How long the journal keeps each event; older ones are folded into one per root. 0: for ever. More than IDEMPOTENCY_KEY_DAYS.',
+    'How long the journal keeps each event; older ones are folded into one per root. 0: for ever. More than ' +
+      'IDEMPOTENCY_KEY_DAYS.',
   ),
   liveConnections: whole(
     'LIVE_CONNECTIONS',
@@ -198,7 +202,8 @@ const parsed = {
     1_048_576,
     1_024,
     1_073_741_824,
-    'How many bytes may wait on the connection of a subscriber who reads too slowly; beyond that, they are told from where to resume, and let go.',
+    'How many bytes may wait on the connection of a subscriber who reads too slowly; beyond that, they are told ' +
+      'from where to resume, and let go.',
   ),
   logLevel: oneOf(
     'LOG_LEVEL',
@@ -244,7 +249,8 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
   const { size, max, lockTimeoutMs, statementTimeoutMs, ...rest } = values as Values
   if (rest.journalDays && rest.journalDays <= rest.idempotencyKeyDays) {
     wrong.push(
-      `JOURNAL_DAYS must be 0 or more than IDEMPOTENCY_KEY_DAYS, since a request sent again is answered from the journal, ` +
+      `JOURNAL_DAYS must be 0 or more than IDEMPOTENCY_KEY_DAYS, since a request sent again is answered from the ` +
+        `journal, ` +
         `and is ${rest.journalDays}, with IDEMPOTENCY_KEY_DAYS at ${rest.idempotencyKeyDays}.`,
     )
   }
@@ -254,7 +260,8 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
     )
   if (lockTimeoutMs >= statementTimeoutMs) {
     wrong.push(
-      `DATABASE_LOCK_TIMEOUT_MS must be less than DATABASE_STATEMENT_TIMEOUT_MS, so that a wait for a lock ends as such, ` +
+      `DATABASE_LOCK_TIMEOUT_MS must be less than DATABASE_STATEMENT_TIMEOUT_MS, so that a wait for a lock ends ` +
+        `as such, ` +
         `and is ${lockTimeoutMs}, with DATABASE_STATEMENT_TIMEOUT_MS at ${statementTimeoutMs}.`,
     )
   }

@@ -70,7 +70,8 @@ export function why(issue: z.core.$ZodRawIssue): string {
   if (issue.code === 'invalid_type')
     return issue.input === undefined
       ? 'is missing'
-      : `must be ${issue.expected === 'object' ? 'an' : issue.expected === 'array' ? 'an' : 'a'} ${issue.expected}, and ${found}`
+      : `must be ${issue.expected === 'object' ? 'an' : issue.expected === 'array' ? 'an' : 'a'} ` +
+          `${issue.expected}, and ${found}`
   if (issue.code === 'too_big') return `must have at most ${issue.maximum} characters`
   if (issue.code === 'invalid_value')
     return `must be ${issue.values.map((value) => JSON.stringify(value)).join(' or ')}, and ${found}`

@@ -38,10 +38,8 @@ export const report = {
       if (!(stderr instanceof net.Socket)) return void fs.writeSync(2, line)
       if (stderr.listenerCount('error', ignore) === 0) stderr.on('error', ignore)
       if (stderr.writableLength > mostWaiting) return void report.lost++
-      if (report.lost)
-        stderr.write(
-          `${JSON.stringify({ level: 40, time: Date.now(), msg: `${report.lost} lines were left out: nobody read them.` })}\n`,
-        )
+      const msg = `${report.lost} lines were left out: nobody read them.`
+      if (report.lost) stderr.write(`${JSON.stringify({ level: 40, time: Date.now(), msg })}\n`)
       report.lost = 0
       stderr.write(line)
     } catch {}

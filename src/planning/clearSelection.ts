@@ -20,7 +20,8 @@ export const clearSelection: Verb<Planning, OwnWorkout, ClearSelectionAnswer> = 
 
 mutation(clearSelection, {
   description:
-    'Clears the selection of a workout of the viewer’s: its day and its time of day. If there is no selection, nothing changes, and the answer says so.',
+    'Clears the selection of a workout of the viewer’s: its day and its time of day. If there is no selection, ' +
+    'nothing changes, and the answer says so.',
   failed: 'Failed to clear the selection.',
   ...workoutInput,
   payload: (t) => ({

@@ -18,7 +18,8 @@ export const updateSelection: Verb<Planning, SelectionChange, WorkoutAnswer> = {
 
 mutation(updateSelection, {
   description:
-    'Selects when a workout of the viewer’s is scheduled: the day, the time of day, or both. A field that is left out is kept; null clears it. If nothing differs, nothing changes.',
+    'Selects when a workout of the viewer’s is scheduled: the day, the time of day, or both. A field that is ' +
+    'left out is kept; null clears it. If nothing differs, nothing changes.',
   failed: 'Failed to update the selection.',
   ...workoutInput,
   input: selectionFields,

@@ -22,7 +22,8 @@ export const updateSelections: Verb<Planning, { selections: readonly SelectionCh
 
 mutation(updateSelections, {
   description:
-    'Selects when several workouts of one plan of the viewer’s are scheduled, such as a week that is dragged: all of them or none.',
+    'Selects when several workouts of one plan of the viewer’s are scheduled, such as a week that is dragged: ' +
+    'all of them or none.',
   failed: 'Failed to update the selections.',
   input: (t) => ({
     selections: t.field({

@@ -149,7 +149,8 @@ function liveMetrics(registers: Registry[]): Metrics['live'] {
     registers,
     name: 'lockstep_live_executed_total',
     help:
-      'How often an item was rendered: once for many subscribers (shared), for one of them (apart), or for many until ' +
+      'How often an item was rendered: once for many subscribers (shared), for one of them (apart), or for ' +
+      'many until ' +
       'it turned out that it differs by viewer (in vain: at most once for each item and document).',
     labelNames: ['how'],
   })

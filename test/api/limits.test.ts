@@ -81,7 +81,8 @@ describe('what is too much is refused', () => {
     ['100 directives', `{ viewer { id ${'@include(if: true) '.repeat(100)} } }`],
     [
       'pages of pages of pages',
-      '{ courses(first: 100) { edges { node { lessons(first: 100) { edges { node { requires { requires { requires { requiredBy { id } } } } } } } } } } }',
+      '{ courses(first: 100) { edges { node { lessons(first: 100) { edges { node { requires { requires { ' +
+        'requires { requiredBy { id } } } } } } } } } } }',
     ],
   ] as const
   test.each(tooMuch)('%s', async (_, query) => refused(await post(query), 400))
@@ -90,11 +91,13 @@ describe('what is too much is refused', () => {
     ...tooMuch,
     [
       'a subscription of 31 aliases',
-      `subscription { enrollmentUpdates(enrollmentId: "x") { ${Array.from({ length: 31 }, (_, i) => `a${i}: __typename`).join(' ')} } }`,
+      `subscription { enrollmentUpdates(enrollmentId: "x") {
+        ${Array.from({ length: 31 }, (_, i) => `a${i}: __typename`).join(' ')} } }`,
     ],
     [
       'a subscription to pages of pages of pages',
-      'subscription { enrollmentUpdates(enrollmentId: "x") { ... on EnrollmentChange { enrollment { course { lessons(first: 100) { edges { node { requires { requires { requires { requires { id } } } } } } } } } } } }',
+      'subscription { enrollmentUpdates(enrollmentId: "x") { ... on EnrollmentChange { enrollment { course { ' +
+        'lessons(first: 100) { edges { node { requires { requires { requires { requires { id } } } } } } } } } } } }',
     ],
   ] as const)('%s, over WebSocket and as server-sent events: for the same reasons as over HTTP', async (_, query) => {
     const client = socketClient(api.url, learner.token)
@@ -147,7 +150,8 @@ describe('what is too much is refused', () => {
   test('a page has 100 items at most, however many are asked for', async () => {
     const large = await course(120)
     const { body } = await post(
-      'query($slug: String!) { course(slug: $slug) { lessons(first: 150) { totalCount pageInfo { hasNextPage } edges { cursor } } } }',
+      'query($slug: String!) { course(slug: $slug) { lessons(first: 150) { totalCount pageInfo { hasNextPage } ' +
+        'edges { cursor } } } }',
       { slug: large.slug },
     )
     expect(body.data!.course!.lessons).toMatchObject({
@@ -329,7 +333,8 @@ describe('an id that is none is answered, never our fault', () => {
     for (const [mutation, field] of Object.entries(name)) {
       const Name = mutation[0]!.toUpperCase() + mutation.slice(1)
       const { status, body, text } = await post(
-        `mutation($input: ${Name}Input!) { ${mutation}(input: $input) { __typename ... on DomainError { code message } } }`,
+        `mutation($input: ${Name}Input!) { ${mutation}(input: $input) { __typename ... on DomainError { code message }
+          } }`,
         { input: { [field]: id } },
       )
       expect({ status, errors: body.errors }).toEqual({ status: 200, errors: undefined })
@@ -338,7 +343,8 @@ describe('an id that is none is answered, never our fault', () => {
     }
     for (const field of ['lessonId', 'enrollmentId']) {
       const { body, text } = await post(
-        'mutation($input: ResetProgressInput!) { resetProgress(input: $input) { __typename ... on DomainError { code message } } }',
+        'mutation($input: ResetProgressInput!) { resetProgress(input: $input) { __typename ... on DomainError { ' +
+          'code message } } }',
         { input: { target: { [field]: id } } },
       )
       expect(body.data!.resetProgress!.__typename).toMatch(/^(InvalidInput|\w+NotFound|NotEnrolled)$/)

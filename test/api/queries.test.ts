@@ -66,18 +66,22 @@ const LessonsPage = graphql(`
       instructors { name }
       lessons(first: $first) {
         totalCount
-        edges { node { title course { title } contents { title kind completedAt } requires { title progress { status } } requiredBy { title } progress { status completedAt } } }
+        edges { node { title course { title } contents { title kind completedAt } requires { title progress { status }
+        } requiredBy { title } progress { status completedAt } } }
       }
     }
   }
 `)
 const OwnPage = graphql(`
   query OwnPage($first: Int!) {
-    viewer { enrollments(first: $first) { edges { node { percent availableLessons { title contents { completedAt } progress { status } } completions { attempt } course { title lessons(first: 3) { totalCount edges { node { title } } } } } } } }
+    viewer { enrollments(first: $first) { edges { node { percent availableLessons { title contents { completedAt }
+    progress { status } } completions { attempt } course { title lessons(first: 3) { totalCount edges { node { title }
+    } } } } } } }
   }
 `)
 const ManyNodes = graphql(
-  `query ManyNodes($ids: [ID!]!) { nodes(ids: $ids) { __typename ... on Lesson { title contents { completedAt } progress { status } } ... on Enrollment { percent availableLessons { title } } } }`,
+  `query ManyNodes($ids: [ID!]!) { nodes(ids: $ids) { __typename ... on Lesson { title contents { completedAt }
+    progress { status } } ... on Enrollment { percent availableLessons { title } } } }`,
 )
 
 describe('a page takes as many statements for fifty as for five', () => {

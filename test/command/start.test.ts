@@ -149,7 +149,8 @@ describe('lockstep start', () => {
     expect(before).toBeGreaterThan(0)
     await inSession(embedded.url, (client) =>
       client.query(
-        `insert into "User" (id, version, name, role, "createdAt") values ('somebody', 1, 'Somebody', 'LEARNER', now())`,
+        `insert into "User" (id, version, name, role, "createdAt")
+          values ('somebody', 1, 'Somebody', 'LEARNER', now())`,
       ),
     )
     const run = await started({ LOCKSTEP_DATA: folder })
@@ -158,39 +159,42 @@ describe('lockstep start', () => {
     await embedded.stop()
   })
 
-  it('makes the demo that another had begun when it was killed, but not one that was finished and changed since', async () => {
-    const folder = newFolder()
-    await stopped(await started({ LOCKSTEP_DATA: folder, HOST: '0.0.0.0' })) // without the demo
-    const embedded = await startEmbedded({ folder, fast: true })
-    const counted = (table: string) =>
-      inSession(
-        embedded.url,
-        async (client) => (await client.query<{ n: number }>(`select count(*)::int as n from "${table}"`)).rows[0]!.n,
-      )
-    const db = connect(embedded.url, parseConfig({}).pool)
-    const { commit } = commits(db)
-    for (const userId of ['demo-learner-1', 'demo-learner-3', 'demo-admin'])
-      await commit(registerUser, {
-        actor: { id: 'system', role: 'SYSTEM' },
-        input: { userId, name: userId, role: 'LEARNER' },
+  it(
+    'makes the demo that another had begun when it was killed, but not one that was finished and ' + 'changed since',
+    async () => {
+      const folder = newFolder()
+      await stopped(await started({ LOCKSTEP_DATA: folder, HOST: '0.0.0.0' })) // without the demo
+      const embedded = await startEmbedded({ folder, fast: true })
+      const counted = (table: string) =>
+        inSession(
+          embedded.url,
+          async (client) => (await client.query<{ n: number }>(`select count(*)::int as n from "${table}"`)).rows[0]!.n,
+        )
+      const db = connect(embedded.url, parseConfig({}).pool)
+      const { commit } = commits(db)
+      for (const userId of ['demo-learner-1', 'demo-learner-3', 'demo-admin'])
+        await commit(registerUser, {
+          actor: { id: 'system', role: 'SYSTEM' },
+          input: { userId, name: userId, role: 'LEARNER' },
+        })
+      await db.$disconnect()
+
+      const run = await started({ LOCKSTEP_DATA: folder })
+      expect(run.demoTokens).toHaveLength(7)
+      await stopped(run)
+      const all = async () => ({
+        users: await counted('User'),
+        sessions: await counted('Session'),
+        courses: await counted('Course'),
       })
-    await db.$disconnect()
+      expect(await all()).toEqual({ users: 7, sessions: 7, courses: 2 })
 
-    const run = await started({ LOCKSTEP_DATA: folder })
-    expect(run.demoTokens).toHaveLength(7)
-    await stopped(run)
-    const all = async () => ({
-      users: await counted('User'),
-      sessions: await counted('Session'),
-      courses: await counted('Course'),
-    })
-    expect(await all()).toEqual({ users: 7, sessions: 7, courses: 2 })
-
-    await inSession(embedded.url, (client) => client.query('delete from "Session" where "userId" = \'demo-admin\''))
-    await stopped(await started({ LOCKSTEP_DATA: folder }))
-    expect(await all()).toEqual({ users: 7, sessions: 6, courses: 2 })
-    await embedded.stop()
-  })
+      await inSession(embedded.url, (client) => client.query('delete from "Session" where "userId" = \'demo-admin\''))
+      await stopped(await started({ LOCKSTEP_DATA: folder }))
+      expect(await all()).toEqual({ users: 7, sessions: 6, courses: 2 })
+      await embedded.stop()
+    },
+  )
 
   it('says so when its data folder was removed', async () => {
     const folder = newFolder()
@@ -232,16 +236,22 @@ describe('lockstep start', () => {
     await stopped(run)
   })
 
-  it('may share its data folder with another that serves at another port; the last to end stops PostgreSQL', async () => {
-    const folder = newFolder()
-    const [first, second] = await Promise.all([started({ LOCKSTEP_DATA: folder }), started({ LOCKSTEP_DATA: folder })])
-    const pid = postmasterPid(folder)!
-    await stopped(first)
-    expect(isAlive(pid)).toBe(true)
-    expect(await status(second.health)).toBe(200)
-    await stopped(second)
-    expect(isAlive(pid)).toBe(false)
-  })
+  it(
+    'may share its data folder with another that serves at another port; the last to end stops ' + 'PostgreSQL',
+    async () => {
+      const folder = newFolder()
+      const [first, second] = await Promise.all([
+        started({ LOCKSTEP_DATA: folder }),
+        started({ LOCKSTEP_DATA: folder }),
+      ])
+      const pid = postmasterPid(folder)!
+      await stopped(first)
+      expect(isAlive(pid)).toBe(true)
+      expect(await status(second.health)).toBe(200)
+      await stopped(second)
+      expect(isAlive(pid)).toBe(false)
+    },
+  )
 
   it('takes over the PostgreSQL that a killed server left behind', async () => {
     const folder = newFolder()

@@ -13,7 +13,8 @@ const api = await serve(w)
 
 const KeyRefused = graphql(`
   mutation KeyRefused($input: CompleteLessonInput!) {
-    completeLesson(input: $input) { __typename ... on DomainError { code message } ... on InvalidInput { field } ... on IdempotencyKeyReused { idempotencyKey } }
+    completeLesson(input: $input) { __typename ... on DomainError { code message } ... on InvalidInput { field } ...
+    on IdempotencyKeyReused { idempotencyKey } }
   }
 `)
 

@@ -43,14 +43,18 @@ async function schema(url: string): Promise<string[]> {
     url,
     `
     with mine as (select * from pg_class where relnamespace = 'public'::regnamespace and relname not like '\\_prisma%')
-    select format('column %s.%s %s %s default %s storage %s', c.relname, attname, format_type(atttypid, atttypmod), attnotnull, pg_get_expr(adbin, adrelid), attstorage) as what
-      from pg_attribute a join mine c on c.oid = attrelid left join pg_attrdef d on adrelid = attrelid and adnum = attnum where attnum > 0 and not attisdropped and relkind = 'r'
+    select format('column %s.%s %s %s default %s storage %s', c.relname, attname, format_type(atttypid, atttypmod),
+    attnotnull, pg_get_expr(adbin, adrelid), attstorage) as what
+      from pg_attribute a join mine c on c.oid = attrelid left join pg_attrdef d on adrelid = attrelid
+      and adnum = attnum where attnum > 0 and not attisdropped and relkind = 'r'
     union all select format('table %s %s %s', relname, relkind, reloptions) from mine
-    union all select format('constraint %s on %s: %s', conname, conrelid::regclass, pg_get_constraintdef(x.oid)) from pg_constraint x join mine c on c.oid = conrelid
+    union all select format('constraint %s on %s: %s', conname, conrelid::regclass, pg_get_constraintdef(x.oid))
+    from pg_constraint x join mine c on c.oid = conrelid
     union all select pg_get_indexdef(oid) from mine where relkind = 'i'
     union all select pg_get_triggerdef(t.oid) from pg_trigger t join mine c on c.oid = tgrelid where not tgisinternal
     union all select pg_get_functiondef(oid) from pg_proc where pronamespace = 'public'::regnamespace
-    union all select format('type %s %s', typname, (select string_agg(enumlabel, ',' order by enumsortorder) from pg_enum where enumtypid = t.oid))
+    union all select format('type %s %s', typname, (select string_agg(enumlabel, ',' order by enumsortorder)
+    from pg_enum where enumtypid = t.oid))
       from pg_type t where typnamespace = 'public'::regnamespace and typname !~ '^_' and typtype = 'e'
     order by 1`,
   )
@@ -145,7 +149,8 @@ describe('migrations', () => {
         .poll(() =>
           query(
             url,
-            "select from pg_locks where locktype = 'advisory' and not granted and database = (select oid from pg_database where datname = current_database())",
+            "select from pg_locks where locktype = 'advisory' and not granted and database = (select oid from " +
+              'pg_database where datname = current_database())',
           ),
         )
         .toHaveLength(1)
@@ -165,7 +170,8 @@ describe('migrations', () => {
     await query(url, first!.up)
     const checksum = createHash('sha256').update(first!.up.replaceAll('\n', '\r\n')).digest('hex')
     const record =
-      'insert into _prisma_migrations (id, checksum, migration_name, finished_at, rolled_back_at, started_at, applied_steps_count) values ($1, $2, $3, $4, $5, now(), $6)'
+      'insert into _prisma_migrations (id, checksum, migration_name, finished_at, rolled_back_at, started_at, ' +
+      'applied_steps_count) values ($1, $2, $3, $4, $5, now(), $6)'
     await query(url, record, [randomUUID(), 'of another file', first!.name, null, new Date(), 0])
     await query(url, record, [randomUUID(), checksum, first!.name, new Date(), null, 1])
     expect(await migrate(url)).toEqual(names.slice(1))
@@ -188,7 +194,8 @@ describe('a database is left as it is', () => {
     await migrate(url, { folder, to: names[1] })
     fs.appendFileSync(path.join(folder, names[0]!, 'migration.sql'), '-- one more thought\n')
     expect(await message(migrate(url, { folder }))).toBe(
-      `OperatorError: The migration ${names[0]} was applied, and its file has changed since. Bring the file back as it was, and put what is new into a migration of its own.`,
+      `OperatorError: The migration ${names[0]} was applied, and its file has changed since. Bring the file back ` +
+        `as it was, and put what is new into a migration of its own.`,
     )
     expect(await migrationStatus(url, { folder })).toContainEqual({ name: names[0], state: 'edited' })
     expect(await migrationStatus(url, { folder })).toContainEqual({ name: names[2], state: 'pending' })
@@ -317,14 +324,17 @@ it('the Prisma schema and the migrated database agree, column by column', async 
   const found = await clone(async (url) => ({
     columns: await query<{ column: string }>(
       url,
-      `select format('%s.%s %s %s', table_name, column_name, udt_name, case is_nullable when 'YES' then 'null' else 'not null' end) as column
+      `select format('%s.%s %s %s', table_name, column_name, udt_name, case is_nullable when 'YES' then 'null' else
+        'not null' end) as column
       from information_schema.columns where table_schema = 'public' and table_name <> '_prisma_migrations'`,
     ),
     keys: await query<{ key: string }>(
       url,
       `select format('%s %s (%s)', c.relname, case when indisprimary then 'primary key' else 'unique' end,
-        (select string_agg(attname, ', ' order by place) from unnest(indkey) with ordinality as k (number, place) join pg_attribute on attrelid = indrelid and attnum = number)) as key
-      from pg_index join pg_class c on c.oid = indrelid where c.relnamespace = 'public'::regnamespace and indisunique and c.relname <> '_prisma_migrations'`,
+        (select string_agg(attname, ', ' order by place) from unnest(indkey) with ordinality as k (number, place)
+        join pg_attribute on attrelid = indrelid and attnum = number)) as key
+      from pg_index join pg_class c on c.oid = indrelid where c.relnamespace = 'public'::regnamespace and indisunique
+      and c.relname <> '_prisma_migrations'`,
     ),
     labels: await query<{ name: string; labels: string[] }>(
       url,

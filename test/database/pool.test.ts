@@ -37,41 +37,47 @@ const pids = async (pool: pg.Pool, count: number) => {
   return found.map(({ rows }) => rows[0]!.pid)
 }
 
-test('a connection that is lost while nobody listens to it ends no process: whoever has it is told when they ask', async () => {
-  const pool = pooled({ size: 1, max: 2 })
-  const client = await pool.connect()
-  const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
-  const lost = new Promise((resolve) => client.once('end', resolve))
-  const unheard: Error[] = []
-  const hear = (error: Error) => unheard.push(error)
-  process.on('uncaughtException', hear)
-  try {
-    await w.query('select pg_terminate_backend($1)', [rows[0]!.pid])
-    await lost
-    await expect(client.query('select 1')).rejects.toThrow('not queryable')
-  } finally {
-    process.off('uncaughtException', hear)
-    client.release()
-  }
-  expect(unheard).toEqual([])
-  expect((await pool.query('select 1 as one')).rows).toEqual([{ one: 1 }])
-})
+test(
+  'a connection that is lost while nobody listens to it ends no process: whoever has it is told when ' + 'they ask',
+  async () => {
+    const pool = pooled({ size: 1, max: 2 })
+    const client = await pool.connect()
+    const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
+    const lost = new Promise((resolve) => client.once('end', resolve))
+    const unheard: Error[] = []
+    const hear = (error: Error) => unheard.push(error)
+    process.on('uncaughtException', hear)
+    try {
+      await w.query('select pg_terminate_backend($1)', [rows[0]!.pid])
+      await lost
+      await expect(client.query('select 1')).rejects.toThrow('not queryable')
+    } finally {
+      process.off('uncaughtException', hear)
+      client.release()
+    }
+    expect(unheard).toEqual([])
+    expect((await pool.query('select 1 as one')).rows).toEqual([{ one: 1 }])
+  },
+)
 
 describe('as it is when nothing is set', () => {
-  test('20 connections are kept, 60 are the most, an hour is their age, five seconds idle and they are validated', () => {
-    const { pool } = parseConfig({})
-    expect(pool).toEqual(defaultPool)
-    expect(pool).toMatchObject({
-      size: 20,
-      max: 60,
-      recycleSeconds: 3_600,
-      validateIdleSeconds: 5,
-      waitMs: 10_000,
-      isolation: 'read-committed',
-    })
-    const { options } = pooled()
-    expect(options).toMatchObject({ min: 20, max: 60, maxLifetimeSeconds: 3_600, connectionTimeoutMillis: 10_000 })
-  })
+  test(
+    '20 connections are kept, 60 are the most, an hour is their age, five seconds idle and they are ' + 'validated',
+    () => {
+      const { pool } = parseConfig({})
+      expect(pool).toEqual(defaultPool)
+      expect(pool).toMatchObject({
+        size: 20,
+        max: 60,
+        recycleSeconds: 3_600,
+        validateIdleSeconds: 5,
+        waitMs: 10_000,
+        isolation: 'read-committed',
+      })
+      const { options } = pooled()
+      expect(options).toMatchObject({ min: 20, max: 60, maxLifetimeSeconds: 3_600, connectionTimeoutMillis: 10_000 })
+    },
+  )
 
   test('what waits for what is bounded from the inside out', () => {
     expect(defaultPool.lockTimeoutMs).toBeLessThan(defaultPool.statementTimeoutMs)
@@ -153,7 +159,8 @@ describe('connections', () => {
     for (const ask of [() => db.user.count(), () => db.$transaction((tx) => tx.user.count())]) {
       await Promise.all(Array.from({ length: 5 }, ask))
       await w.query(
-        `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'lockstep'`,
+        `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database()
+          and application_name = 'lockstep'`,
       )
       expect(await Promise.all(Array.from({ length: 10 }, ask))).toHaveLength(10)
     }

@@ -67,7 +67,8 @@ describe('who follows docs/adding-a-module.md', () => {
     expect(goal).toMatchObject({ version: 1 })
     const id = Buffer.from(`Goal:${goal!.id}`).toString('base64')
     const reached = await api.ask<{ reachGoal: { version: number; cursor: string } }, object>(
-      `mutation { reachGoal(input: { goalId: "${id}" }) { ... on ReachGoalPayload { version cursor goal { reachedAt } } } }`,
+      `mutation { reachGoal(input: { goalId: "${id}" }) { ... on ReachGoalPayload { version cursor goal { reachedAt }
+        } } }`,
       {},
       token,
     )
@@ -88,7 +89,8 @@ async function firstItem(endpoint: string, token: string, id: string): Promise<o
     method: 'POST',
     headers: { 'content-type': 'application/json', accept: 'text/event-stream', authorization: `Bearer ${token}` },
     body: JSON.stringify({
-      query: `subscription { goalUpdates(goalId: "${id}") { __typename ... on GoalSnapshot { version goal { title } } } }`,
+      query: `subscription { goalUpdates(goalId: "${id}") { __typename ... on GoalSnapshot { version goal { title } }
+        } }`,
     }),
     signal: left.signal,
   })

@@ -91,34 +91,39 @@ async function another(folder: string, account: { uid?: number; gid?: number } =
 const gone = (pid: number) => vi.waitFor(() => expect(isAlive(pid)).toBe(false), { timeout: 10_000, interval: 10 })
 
 describe('one process', () => {
-  it('serves a database from a new folder to a role that is no superuser, and keeps the password from others', async () => {
-    const folder = newFolder()
-    const { url, adopted } = await start(folder)
-    expect(adopted).toBe(false)
-    const [row] = await query<object>(
-      url,
-      `select current_database() as database, rolname as name, rolsuper as super, rolcreatedb as creates,
-      current_setting('server_version_num')::int / 10000 as version, getdatabaseencoding() as encoding from pg_roles where rolname = current_user`,
-    )
-    expect(row).toEqual({
-      database: 'lockstep',
-      name: 'lockstep',
-      super: false,
-      creates: true,
-      version: 18,
-      encoding: 'UTF8',
-    })
-    expect(fs.statSync(path.join(folder, 'postgres', 'lockstep.password')).mode & 0o777).toBe(0o600)
-    const withoutPassword = new URL(url)
-    withoutPassword.password = 'wrong'
-    await expect(query(withoutPassword.href, 'select 1')).rejects.toMatchObject({ code: '28P01' })
-  })
+  it(
+    'serves a database from a new folder to a role that is no superuser, and keeps the password ' + 'from others',
+    async () => {
+      const folder = newFolder()
+      const { url, adopted } = await start(folder)
+      expect(adopted).toBe(false)
+      const [row] = await query<object>(
+        url,
+        `select current_database() as database, rolname as name, rolsuper as super, rolcreatedb as creates,
+      current_setting('server_version_num')::int / 10000 as version, getdatabaseencoding() as encoding from pg_roles
+      where rolname = current_user`,
+      )
+      expect(row).toEqual({
+        database: 'lockstep',
+        name: 'lockstep',
+        super: false,
+        creates: true,
+        version: 18,
+        encoding: 'UTF8',
+      })
+      expect(fs.statSync(path.join(folder, 'postgres', 'lockstep.password')).mode & 0o777).toBe(0o600)
+      const withoutPassword = new URL(url)
+      withoutPassword.password = 'wrong'
+      await expect(query(withoutPassword.href, 'select 1')).rejects.toMatchObject({ code: '28P01' })
+    },
+  )
 
   it('flushes what is committed to the disk, except for tests', async () => {
     const { url } = await start(newFolder(), { fast: false })
     const [row] = await query(
       url,
-      "select current_setting('fsync') as fsync, current_setting('synchronous_commit') as commit, current_setting('full_page_writes') as pages",
+      "select current_setting('fsync') as fsync, current_setting('synchronous_commit') as commit, " +
+        "current_setting('full_page_writes') as pages",
     )
     expect(row).toEqual({ fsync: 'on', commit: 'on', pages: 'on' })
   })

@@ -40,24 +40,27 @@ async function expectFold(userId: string): Promise<string[]> {
 }
 
 describe('expiredSessions', () => {
-  test('removes sessions that expired more than a day ago; valid ones stay, and history folds to the rows', async () => {
-    const [{ id: ada }, { id: bao }] = [await person(), await person()]
-    const valid = await sessionsOf(ada) // each person has one
-    await session(ada, -2 * DAY)
-    await session(ada, -30 * DAY)
-    const soon = await session(ada, HOUR)
-    const justExpired = await session(bao, -HOUR)
+  test(
+    'removes sessions that expired more than a day ago; valid ones stay, and history folds to ' + 'the rows',
+    async () => {
+      const [{ id: ada }, { id: bao }] = [await person(), await person()]
+      const valid = await sessionsOf(ada) // each person has one
+      await session(ada, -2 * DAY)
+      await session(ada, -30 * DAY)
+      const soon = await session(ada, HOUR)
+      const justExpired = await session(bao, -HOUR)
 
-    expect(await run()).toBe(2)
-    expect(await sessionsOf(ada)).toEqual([...valid, soon].sort())
-    expect(await sessionsOf(bao)).toContain(justExpired)
-    expect(await expectFold(ada)).toEqual([
-      'userRegistered',
-      ...Array.from({ length: 4 }, () => 'sessionStarted'),
-      ...Array.from({ length: 2 }, () => 'sessionEnded'),
-    ])
-    expect((await w.history('User', ada)).at(-1)).toMatchObject({ actor: 'system' })
-  })
+      expect(await run()).toBe(2)
+      expect(await sessionsOf(ada)).toEqual([...valid, soon].sort())
+      expect(await sessionsOf(bao)).toContain(justExpired)
+      expect(await expectFold(ada)).toEqual([
+        'userRegistered',
+        ...Array.from({ length: 4 }, () => 'sessionStarted'),
+        ...Array.from({ length: 2 }, () => 'sessionEnded'),
+      ])
+      expect((await w.history('User', ada)).at(-1)).toMatchObject({ actor: 'system' })
+    },
+  )
 
   test('the second run changes nothing', async () => {
     const { id } = await person()
@@ -78,20 +81,24 @@ describe('expiredSessions', () => {
     await expectFold(id)
   })
 
-  test('two processes at once, and sessions that start at the same moment: each expired one is removed once, no other', async () => {
-    const people = await Promise.all(Array.from({ length: 8 }, () => person()))
-    for (const { id } of people) for (let days = 2; days < 5; days++) await session(id, -days * DAY)
-    const started = people.flatMap(({ id }) => [session(id, HOUR), session(id, HOUR, other)])
-    const [ours, theirs] = await Promise.all([run(one), run(other)])
-    await Promise.all(started)
-    expect(ours + theirs).toBe(24)
-    for (const { id } of people) {
-      const kinds = await expectFold(id)
-      expect(kinds.filter((kind) => kind === 'sessionEnded')).toHaveLength(3)
-      expect(await sessionsOf(id)).toHaveLength(3)
-    }
-    expect(await run()).toBe(0)
-  })
+  test(
+    'two processes at once, and sessions that start at the same moment: each expired one is removed once, ' +
+      'no other',
+    async () => {
+      const people = await Promise.all(Array.from({ length: 8 }, () => person()))
+      for (const { id } of people) for (let days = 2; days < 5; days++) await session(id, -days * DAY)
+      const started = people.flatMap(({ id }) => [session(id, HOUR), session(id, HOUR, other)])
+      const [ours, theirs] = await Promise.all([run(one), run(other)])
+      await Promise.all(started)
+      expect(ours + theirs).toBe(24)
+      for (const { id } of people) {
+        const kinds = await expectFold(id)
+        expect(kinds.filter((kind) => kind === 'sessionEnded')).toHaveLength(3)
+        expect(await sessionsOf(id)).toHaveLength(3)
+      }
+      expect(await run()).toBe(0)
+    },
+  )
 
   test('it goes through all pages, also where sessions expired at the same moment', async () => {
     const { id } = await person()
@@ -120,15 +127,18 @@ describe('expiredSessions', () => {
     expect(await run()).toBe(4)
   })
 
-  test('a user who fails does not keep the others from being done; then it rejects, and the next run tries again', async () => {
-    const people = await Promise.all(Array.from({ length: 3 }, () => person()))
-    for (const { id } of people) await session(id, -2 * DAY)
-    const failing: typeof one.commit = (verb, asked) =>
-      verb.root(asked.input) === people[0]!.id ? Promise.reject(new Error('stuck')) : one.commit(verb, asked)
-    await expect(run({ ...one, commit: failing })).rejects.toThrow('stuck')
-    expect(await Promise.all(people.map(async ({ id }) => (await sessionsOf(id)).length))).toEqual([2, 1, 1])
-    expect(await run()).toBe(1)
-  })
+  test(
+    'a user who fails does not keep the others from being done; then it rejects, and the next run ' + 'tries again',
+    async () => {
+      const people = await Promise.all(Array.from({ length: 3 }, () => person()))
+      for (const { id } of people) await session(id, -2 * DAY)
+      const failing: typeof one.commit = (verb, asked) =>
+        verb.root(asked.input) === people[0]!.id ? Promise.reject(new Error('stuck')) : one.commit(verb, asked)
+      await expect(run({ ...one, commit: failing })).rejects.toThrow('stuck')
+      expect(await Promise.all(people.map(async ({ id }) => (await sessionsOf(id)).length))).toEqual([2, 1, 1])
+      expect(await run()).toBe(1)
+    },
+  )
 
   test('a user who is deleted in the meantime is no failure', async () => {
     const { id } = await person()

@@ -19,7 +19,8 @@ const EnrollmentById = graphql(`query EnrollmentById($id: ID!) { enrollment(id: 
 const AnyNode = graphql(`query AnyNode($id: ID!) { node(id: $id) { __typename id } }`)
 const AnyNodes = graphql(`query AnyNodes($ids: [ID!]!) { nodes(ids: $ids) { __typename id } }`)
 const Roster = graphql(
-  `query Roster($slug: String!) { course(slug: $slug) { title enrollments { totalCount edges { node { id learner { id name } progress { edges { node { status } } } } } } } }`,
+  `query Roster($slug: String!) { course(slug: $slug) { title enrollments { totalCount edges { node { id learner { id
+    name } progress { edges { node { status } } } } } } } }`,
 )
 const OwnEnrollments = graphql(`query OwnEnrollments { viewer { enrollments { totalCount edges { node { id } } } } }`)
 const Colleagues = graphql(
@@ -55,27 +56,31 @@ describe('an enrollment', () => {
     for (const viewer of [other, teachesAnother]) expect(await seen(viewer)).toEqual(nothing)
   })
 
-  test('in a course: its instructors and admins see who takes it; a learner is refused that field, and answered the rest', async () => {
-    for (const { token } of [teaches, admin]) {
-      expect((await api.get(Roster, { slug: taken.slug }, token)).course!.enrollments).toMatchObject({
-        totalCount: 1,
-        edges: [
-          {
-            node: {
-              id: enrollmentId,
-              learner: { name: 'learner' },
-              progress: { edges: [{ node: { status: 'COMPLETED' } }] },
+  test(
+    'in a course: its instructors and admins see who takes it; a learner is refused that field, and answered ' +
+      'the rest',
+    async () => {
+      for (const { token } of [teaches, admin]) {
+        expect((await api.get(Roster, { slug: taken.slug }, token)).course!.enrollments).toMatchObject({
+          totalCount: 1,
+          edges: [
+            {
+              node: {
+                id: enrollmentId,
+                learner: { name: 'learner' },
+                progress: { edges: [{ node: { status: 'COMPLETED' } }] },
+              },
             },
-          },
-        ],
-      })
-    }
-    for (const { token } of [learner, teachesAnother]) {
-      const { status, data, errors } = await api.ask(Roster, { slug: taken.slug }, token)
-      expect({ status, data }).toEqual({ status: 200, data: { course: { title: taken.slug, enrollments: null } } })
-      expect(errors).toMatchObject([{ path: ['course', 'enrollments'], extensions: { code: 'FORBIDDEN' } }])
-    }
-  })
+          ],
+        })
+      }
+      for (const { token } of [learner, teachesAnother]) {
+        const { status, data, errors } = await api.ask(Roster, { slug: taken.slug }, token)
+        expect({ status, data }).toEqual({ status: 200, data: { course: { title: taken.slug, enrollments: null } } })
+        expect(errors).toMatchObject([{ path: ['course', 'enrollments'], extensions: { code: 'FORBIDDEN' } }])
+      }
+    },
+  )
 
   test('no longer belongs to what an instructor sees when they no longer teach the course', async () => {
     const [former, another] = [await person('INSTRUCTOR'), await course(1)]
@@ -106,41 +111,48 @@ describe('an enrollment', () => {
 })
 
 describe('whether something exists', () => {
-  test('cannot be told by those who may not see it: what is not theirs is answered exactly as what is not there', async () => {
-    const absent = enrollmentOf('nobody', taken.id)
-    const pairs: [typename: string, theirs: string, none: string][] = [
-      ['Enrollment', enrollmentOf(learner.id, taken.id), absent],
-      ['LessonProgress', `${enrollmentOf(learner.id, taken.id)}~${taken.lesson(1)}`, `${absent}~${taken.lesson(1)}`],
-      ['User', learner.id, 'nobody'],
-    ]
-    for (const { token } of [other, teachesAnother]) {
-      for (const [typename, theirs, none] of pairs) {
+  test(
+    'cannot be told by those who may not see it: what is not theirs is answered exactly as what is ' + 'not there',
+    async () => {
+      const absent = enrollmentOf('nobody', taken.id)
+      const pairs: [typename: string, theirs: string, none: string][] = [
+        ['Enrollment', enrollmentOf(learner.id, taken.id), absent],
+        ['LessonProgress', `${enrollmentOf(learner.id, taken.id)}~${taken.lesson(1)}`, `${absent}~${taken.lesson(1)}`],
+        ['User', learner.id, 'nobody'],
+      ]
+      for (const { token } of [other, teachesAnother]) {
+        for (const [typename, theirs, none] of pairs) {
+          const [a, b] = await Promise.all(
+            [theirs, none].map((id) => api.ask(AnyNode, { id: globalId(typename, id) }, token)),
+          )
+          expect(a).toEqual({ status: 200, data: { node: null } })
+          expect(b).toEqual(a)
+        }
         const [a, b] = await Promise.all(
-          [theirs, none].map((id) => api.ask(AnyNode, { id: globalId(typename, id) }, token)),
+          pairs[0]!.slice(1).map((id) => api.ask(EnrollmentById, { id: globalId('Enrollment', id) }, token)),
         )
-        expect(a).toEqual({ status: 200, data: { node: null } })
         expect(b).toEqual(a)
+        const [refused, absentRefused] = await Promise.all(pairs[0]!.slice(1).map((id) => api.reset(token, id)))
+        expect(absentRefused).toEqual(refused)
+        const [conflict, absentConflict] = await Promise.all(
+          pairs[0]!.slice(1).map((id) => api.reset(token, id, { expectedVersion: 1 })),
+        )
+        expect([conflict, absentConflict]).toEqual([refused, refused])
       }
-      const [a, b] = await Promise.all(
-        pairs[0]!.slice(1).map((id) => api.ask(EnrollmentById, { id: globalId('Enrollment', id) }, token)),
-      )
-      expect(b).toEqual(a)
-      const [refused, absentRefused] = await Promise.all(pairs[0]!.slice(1).map((id) => api.reset(token, id)))
-      expect(absentRefused).toEqual(refused)
-      const [conflict, absentConflict] = await Promise.all(
-        pairs[0]!.slice(1).map((id) => api.reset(token, id, { expectedVersion: 1 })),
-      )
-      expect([conflict, absentConflict]).toEqual([refused, refused])
-    }
-  })
+    },
+  )
 
-  test('a person is seen by themselves, by admins, and by who teaches them; their enrollments not by the latter', async () => {
-    const id = globalId('User', learner.id)
-    for (const { token } of [learner, admin, teaches]) expect((await api.get(AnyNode, { id }, token)).node?.id).toBe(id)
-    const { data, errors } = await api.ask(Colleagues, { slug: taken.slug }, learner.token)
-    expect(data.course!.instructors).toEqual([{ name: 'instructor', role: 'INSTRUCTOR', enrollments: null }])
-    expect(errors).toMatchObject([{ extensions: { code: 'FORBIDDEN' } }])
-  })
+  test(
+    'a person is seen by themselves, by admins, and by who teaches them; their enrollments not by ' + 'the latter',
+    async () => {
+      const id = globalId('User', learner.id)
+      for (const { token } of [learner, admin, teaches])
+        expect((await api.get(AnyNode, { id }, token)).node?.id).toBe(id)
+      const { data, errors } = await api.ask(Colleagues, { slug: taken.slug }, learner.token)
+      expect(data.course!.instructors).toEqual([{ name: 'instructor', role: 'INSTRUCTOR', enrollments: null }])
+      expect(errors).toMatchObject([{ extensions: { code: 'FORBIDDEN' } }])
+    },
+  )
 })
 
 describe('those who are not signed in', () => {
@@ -219,7 +231,8 @@ test('the viewer is who the token belongs to', async () => {
 
 test('a token is stored nowhere: no text in the whole database contains it, only its hash', async () => {
   const tables = await w.query<{ table: string }>(
-    `select table_name as table from information_schema.tables where table_schema = 'public' and table_type = 'BASE TABLE'`,
+    `select table_name as table from information_schema.tables where table_schema = 'public'
+      and table_type = 'BASE TABLE'`,
   )
   const found = async (text: string) => {
     const where: string[] = []

@@ -21,37 +21,44 @@ async function enrolled(lessons: number, requires: Record<number, readonly numbe
   return { learner, taken, id: enrollmentOf(learner.id, taken.id) }
 }
 
-test('completing a piece of content begins its lesson; again is a success that changes nothing and keeps the first time', async () => {
-  const { learner, taken, id } = await enrolled(1)
-  const first = payload(await api.content(learner.token, taken.item(1, 1)))
-  expect(first).toMatchObject({
-    version: 3,
-    replayed: false,
-    alreadyCompleted: false,
-    contentItem: { id: globalId('ContentItem', taken.item(1, 1)) },
-    lessonProgress: { status: 'IN_PROGRESS' },
-  })
-  expect(payload(await api.content(learner.token, taken.item(1, 1)))).toEqual({ ...first, alreadyCompleted: true })
-  expect((await api.get(OwnContents, { id: globalId('Lesson', taken.lesson(1)) }, learner.token)).node).toEqual({
-    contents: [
-      { id: globalId('ContentItem', taken.item(1, 1)), completedAt: first.completedAt },
-      { id: globalId('ContentItem', taken.item(1, 2)), completedAt: null },
-    ],
-  })
-  expect(kinds(await replays(w, id))).toEqual(['enrolled', 'lessonOpened', 'contentCompleted'])
-})
-
-test('two items of one lesson, each asked five times at one moment: one event each, the lesson begun once', async () => {
-  for (let round = 0; round < 10; round++) {
+test(
+  'completing a piece of content begins its lesson; again is a success that changes nothing and keeps the ' +
+    'first time',
+  async () => {
     const { learner, taken, id } = await enrolled(1)
-    const answers = await race(10, async (i) => payload(await api.content(learner.token, taken.item(1, (i % 2) + 1))))
-    expect(answers.filter(({ alreadyCompleted }) => !alreadyCompleted)).toHaveLength(2)
-    expect(kinds(await replays(w, id))).toEqual(['enrolled', 'lessonOpened', 'contentCompleted', 'contentCompleted'])
-    expect(
-      await w.query('select count(*)::int as count from "ContentCompletion" where "enrollmentId" = $1', [id]),
-    ).toEqual([{ count: 2 }])
-  }
-})
+    const first = payload(await api.content(learner.token, taken.item(1, 1)))
+    expect(first).toMatchObject({
+      version: 3,
+      replayed: false,
+      alreadyCompleted: false,
+      contentItem: { id: globalId('ContentItem', taken.item(1, 1)) },
+      lessonProgress: { status: 'IN_PROGRESS' },
+    })
+    expect(payload(await api.content(learner.token, taken.item(1, 1)))).toEqual({ ...first, alreadyCompleted: true })
+    expect((await api.get(OwnContents, { id: globalId('Lesson', taken.lesson(1)) }, learner.token)).node).toEqual({
+      contents: [
+        { id: globalId('ContentItem', taken.item(1, 1)), completedAt: first.completedAt },
+        { id: globalId('ContentItem', taken.item(1, 2)), completedAt: null },
+      ],
+    })
+    expect(kinds(await replays(w, id))).toEqual(['enrolled', 'lessonOpened', 'contentCompleted'])
+  },
+)
+
+test(
+  'two items of one lesson, each asked five times at one moment: one event each, the lesson ' + 'begun once',
+  async () => {
+    for (let round = 0; round < 10; round++) {
+      const { learner, taken, id } = await enrolled(1)
+      const answers = await race(10, async (i) => payload(await api.content(learner.token, taken.item(1, (i % 2) + 1))))
+      expect(answers.filter(({ alreadyCompleted }) => !alreadyCompleted)).toHaveLength(2)
+      expect(kinds(await replays(w, id))).toEqual(['enrolled', 'lessonOpened', 'contentCompleted', 'contentCompleted'])
+      expect(
+        await w.query('select count(*)::int as count from "ContentCompletion" where "enrollmentId" = $1', [id]),
+      ).toEqual([{ count: 2 }])
+    }
+  },
+)
 
 test('a completed lesson stays completed when its content is completed afterwards', async () => {
   const { learner, taken, id } = await enrolled(1)

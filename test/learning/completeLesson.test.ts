@@ -15,8 +15,10 @@ const [api, other] = [await serve(w), await serve(w)]
 
 const TwoCompletions = graphql(`
   mutation TwoCompletions($a: CompleteLessonInput!, $b: CompleteLessonInput!) {
-    a: completeLesson(input: $a) { __typename ... on CompleteLessonPayload { version replayed alreadyCompleted courseCompleted } ... on DomainError { code } }
-    b: completeLesson(input: $b) { __typename ... on CompleteLessonPayload { version replayed alreadyCompleted courseCompleted } ... on DomainError { code } }
+    a: completeLesson(input: $a) { __typename ... on CompleteLessonPayload { version replayed alreadyCompleted
+    courseCompleted } ... on DomainError { code } }
+    b: completeLesson(input: $b) { __typename ... on CompleteLessonPayload { version replayed alreadyCompleted
+    courseCompleted } ... on DomainError { code } }
   }
 `)
 
@@ -36,19 +38,23 @@ const look = async ({ token }: Person, id: string) =>
 const caughtUp = (courseId: string) => catchUpAll({ db, commit, courseId })
 
 describe('one lesson', () => {
-  test('five requests released at one moment: one completes the lesson, all five succeed, and there is one event and one row', async () => {
-    for (let round = 0; round < 10; round++) {
-      const { learner, taken, id } = await enrolled(2)
-      const answers = await race(5, () => complete(learner, taken, 1))
-      expect(answers.filter(({ alreadyCompleted }) => !alreadyCompleted)).toHaveLength(1)
-      expect(new Set(answers.map(({ version }) => version))).toEqual(new Set([2]))
-      expect(new Set(answers.map(({ lessonProgress }) => lessonProgress.completedAt)).size).toBe(1)
-      expect(kinds(await replays(w, id))).toEqual(['enrolled', 'lessonCompleted'])
-      expect(await w.query('select status from "LessonProgress" where "enrollmentId" = $1', [id])).toEqual([
-        { status: 'COMPLETED' },
-      ])
-    }
-  })
+  test(
+    'five requests released at one moment: one completes the lesson, all five succeed, and there is one event ' +
+      'and one row',
+    async () => {
+      for (let round = 0; round < 10; round++) {
+        const { learner, taken, id } = await enrolled(2)
+        const answers = await race(5, () => complete(learner, taken, 1))
+        expect(answers.filter(({ alreadyCompleted }) => !alreadyCompleted)).toHaveLength(1)
+        expect(new Set(answers.map(({ version }) => version))).toEqual(new Set([2]))
+        expect(new Set(answers.map(({ lessonProgress }) => lessonProgress.completedAt)).size).toBe(1)
+        expect(kinds(await replays(w, id))).toEqual(['enrolled', 'lessonCompleted'])
+        expect(await w.query('select status from "LessonProgress" where "enrollmentId" = $1', [id])).toEqual([
+          { status: 'COMPLETED' },
+        ])
+      }
+    },
+  )
 
   test('five requests to two servers at one database: still one event and one row', async () => {
     for (let round = 0; round < 10; round++) {
@@ -122,24 +128,27 @@ describe('one lesson', () => {
     expect(kinds(await replays(w, id))).toEqual(['enrolled', 'lessonCompleted', 'lessonCompleted', 'courseCompleted'])
   })
 
-  test('one that is no longer part of the course can neither be completed nor counted, and what was done in it stays', async () => {
-    const { learner, taken, id } = await enrolled(3)
-    await complete(learner, taken, 1)
-    await taken.revise(3, {}, [1, 2])
-    await caughtUp(taken.id)
-    expect(await api.complete(learner.token, taken.lesson(2))).toMatchObject({
-      __typename: 'LessonNotFound',
-      code: 'LESSON_NOT_FOUND',
-    })
-    expect(await api.complete(learner.token, taken.lesson(1))).toMatchObject({ __typename: 'LessonNotFound' })
-    const seen = await look(learner, id)
-    expect(seen).toMatchObject({ completed: 0, total: 1, percent: 0, completedAt: null })
-    expect(seen.progress!.edges).toMatchObject([{ node: { status: 'COMPLETED', lesson: { active: false } } }])
-    await taken.revise(3)
-    await caughtUp(taken.id)
-    expect(await look(learner, id)).toMatchObject({ completed: 1, total: 3, percent: 33 })
-    await replays(w, id)
-  })
+  test(
+    'one that is no longer part of the course can neither be completed nor counted, and what was done in ' + 'it stays',
+    async () => {
+      const { learner, taken, id } = await enrolled(3)
+      await complete(learner, taken, 1)
+      await taken.revise(3, {}, [1, 2])
+      await caughtUp(taken.id)
+      expect(await api.complete(learner.token, taken.lesson(2))).toMatchObject({
+        __typename: 'LessonNotFound',
+        code: 'LESSON_NOT_FOUND',
+      })
+      expect(await api.complete(learner.token, taken.lesson(1))).toMatchObject({ __typename: 'LessonNotFound' })
+      const seen = await look(learner, id)
+      expect(seen).toMatchObject({ completed: 0, total: 1, percent: 0, completedAt: null })
+      expect(seen.progress!.edges).toMatchObject([{ node: { status: 'COMPLETED', lesson: { active: false } } }])
+      await taken.revise(3)
+      await caughtUp(taken.id)
+      expect(await look(learner, id)).toMatchObject({ completed: 1, total: 3, percent: 33 })
+      await replays(w, id)
+    },
+  )
 
   test('only those who are enrolled complete it; who is not is told which course to enroll in', async () => {
     const [learner, taken] = [await person(), await course(1)]
@@ -181,22 +190,27 @@ describe('the course', () => {
     }
   })
 
-  test('servers that meet at an enrollment take turns by its lock: the journal’s own guard against a state read stale is never needed', async () => {
-    const servers = [await serve(w), await serve(w)]
-    const taken = await course(8)
-    for (let round = 0; round < 5; round++) {
-      const learner = await person()
-      const id = await enrollIn(taken, learner)
-      await race(16, async (i) => payload(await servers[i & 1]!.complete(learner.token, taken.lesson((i >> 1) + 1))))
-      expect((await replays(w, id)).filter(({ kind }) => kind === 'courseCompleted')).toHaveLength(1)
-    }
-    const races =
-      (await Promise.all(servers.map(async ({ url }) => (await fetch(`${url}/metrics`)).text())))
-        .join('')
-        .match(/^lockstep_commit_races_total\{.*$/gm) ?? []
-    expect(races.filter((line) => /race="(retry|split)"/.test(line))).toEqual([])
-    expect(races.filter((line) => /race="(lock-wait|reread)"/.test(line))).not.toEqual([])
-  })
+  test(
+    'servers that meet at an enrollment take turns by its lock: the journal’s own guard against a state ' +
+      'read stale ' +
+      'is never needed',
+    async () => {
+      const servers = [await serve(w), await serve(w)]
+      const taken = await course(8)
+      for (let round = 0; round < 5; round++) {
+        const learner = await person()
+        const id = await enrollIn(taken, learner)
+        await race(16, async (i) => payload(await servers[i & 1]!.complete(learner.token, taken.lesson((i >> 1) + 1))))
+        expect((await replays(w, id)).filter(({ kind }) => kind === 'courseCompleted')).toHaveLength(1)
+      }
+      const races =
+        (await Promise.all(servers.map(async ({ url }) => (await fetch(`${url}/metrics`)).text())))
+          .join('')
+          .match(/^lockstep_commit_races_total\{.*$/gm) ?? []
+      expect(races.filter((line) => /race="(retry|split)"/.test(line))).toEqual([])
+      expect(races.filter((line) => /race="(lock-wait|reread)"/.test(line))).not.toEqual([])
+    },
+  )
 
   test('all lessons at once complete it exactly once', async () => {
     const { learner, taken, id } = await enrolled(20)
@@ -324,67 +338,78 @@ describe('the course', () => {
     }
   })
 
-  test('counts what SQL counts, whatever is completed, reset and revised, and never more than 100 percent', async () => {
-    const lessons = 5
-    const step = fc.oneof(
-      fc.record({ act: fc.constant('complete' as const), n: fc.integer({ min: 1, max: lessons }) }),
-      fc.record({ act: fc.constant('reset' as const), n: fc.integer({ min: 1, max: lessons }) }),
-      fc.record({ act: fc.constant('resetAll' as const) }),
-      fc.record({ act: fc.constant('revise' as const), inactive: fc.subarray([1, 2, 3, 4, 5]), catchUp: fc.boolean() }),
-    )
-    await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 4, maxLength: 14 }), async (steps) => {
-        const { learner, taken, id } = await enrolled(lessons, { 3: [1] })
-        for (const step of steps) {
-          if (step.act === 'complete') await api.complete(learner.token, taken.lesson(step.n))
-          else if (step.act === 'reset') await api.resetLesson(learner.token, taken.lesson(step.n))
-          else if (step.act === 'resetAll') payload(await api.reset(learner.token, id))
-          else {
-            await taken.revise(lessons, { 3: [1] }, step.inactive)
-            if (step.catchUp) await caughtUp(taken.id)
+  test(
+    'counts what SQL counts, whatever is completed, reset and revised, and never more than ' + '100 percent',
+    async () => {
+      const lessons = 5
+      const step = fc.oneof(
+        fc.record({ act: fc.constant('complete' as const), n: fc.integer({ min: 1, max: lessons }) }),
+        fc.record({ act: fc.constant('reset' as const), n: fc.integer({ min: 1, max: lessons }) }),
+        fc.record({ act: fc.constant('resetAll' as const) }),
+        fc.record({
+          act: fc.constant('revise' as const),
+          inactive: fc.subarray([1, 2, 3, 4, 5]),
+          catchUp: fc.boolean(),
+        }),
+      )
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { minLength: 4, maxLength: 14 }), async (steps) => {
+          const { learner, taken, id } = await enrolled(lessons, { 3: [1] })
+          for (const step of steps) {
+            if (step.act === 'complete') await api.complete(learner.token, taken.lesson(step.n))
+            else if (step.act === 'reset') await api.resetLesson(learner.token, taken.lesson(step.n))
+            else if (step.act === 'resetAll') payload(await api.reset(learner.token, id))
+            else {
+              await taken.revise(lessons, { 3: [1] }, step.inactive)
+              if (step.catchUp) await caughtUp(taken.id)
+            }
+            expect((await look(learner, id)).percent).toBeLessThanOrEqual(100)
           }
-          expect((await look(learner, id)).percent).toBeLessThanOrEqual(100)
-        }
-        await caughtUp(taken.id)
-        const [sets] = await w.query<{ done: string; active: string }>(
-          `with active as (select id from "Lesson" where "courseId" = $2 and active), done as (select "lessonId" from "LessonProgress" where "enrollmentId" = $1 and status = 'COMPLETED' intersect select id from active)
+          await caughtUp(taken.id)
+          const [sets] = await w.query<{ done: string; active: string }>(
+            `with active as (select id from "Lesson" where "courseId" = $2 and active), done as (select "lessonId"
+            from "LessonProgress" where "enrollmentId" = $1 and status = 'COMPLETED' intersect select id from active)
            select (select count(*) from done) as done, (select count(*) from active) as active`,
-          [id, taken.id],
-        )
-        const [done, active] = [Number(sets!.done), Number(sets!.active)]
-        const seen = await look(learner, id)
-        expect(seen).toMatchObject({
-          completed: done,
-          total: active,
-          percent: active ? Math.floor((100 * done) / active) : 0,
-        })
-        expect(seen.completions!.map(({ attempt }) => attempt)).toEqual(
-          [...new Set(seen.completions!.map(({ attempt }) => attempt))].sort(),
-        )
-        if (active && done === active) expect(seen.completedAt).not.toBeNull()
-        await replays(w, id)
-      }),
-      { numRuns: 25 },
-    )
-  })
+            [id, taken.id],
+          )
+          const [done, active] = [Number(sets!.done), Number(sets!.active)]
+          const seen = await look(learner, id)
+          expect(seen).toMatchObject({
+            completed: done,
+            total: active,
+            percent: active ? Math.floor((100 * done) / active) : 0,
+          })
+          expect(seen.completions!.map(({ attempt }) => attempt)).toEqual(
+            [...new Set(seen.completions!.map(({ attempt }) => attempt))].sort(),
+          )
+          if (active && done === active) expect(seen.completedAt).not.toBeNull()
+          await replays(w, id)
+        }),
+        { numRuns: 25 },
+      )
+    },
+  )
 })
 
 describe('prerequisites', () => {
-  test('a lesson whose prerequisites are open is refused, naming those that are missing in the order of the course', async () => {
-    const { learner, taken, id } = await enrolled(4, { 4: [3, 2, 1] })
-    await complete(learner, taken, 2)
-    expect(await api.complete(learner.token, taken.lesson(4))).toMatchObject({
-      ...{
-        __typename: 'PrerequisiteNotMet',
-        code: 'PREREQUISITE_NOT_MET',
-        message: '2 other lessons must be completed first.',
-      },
-      lessons: [{ id: globalId('Lesson', taken.lesson(1)) }, { id: globalId('Lesson', taken.lesson(3)) }],
-    })
-    for (const n of [1, 3]) await complete(learner, taken, n)
-    expect(await complete(learner, taken, 4)).toMatchObject({ courseCompleted: true })
-    await replays(w, id)
-  })
+  test(
+    'a lesson whose prerequisites are open is refused, naming those that are missing in the order of ' + 'the course',
+    async () => {
+      const { learner, taken, id } = await enrolled(4, { 4: [3, 2, 1] })
+      await complete(learner, taken, 2)
+      expect(await api.complete(learner.token, taken.lesson(4))).toMatchObject({
+        ...{
+          __typename: 'PrerequisiteNotMet',
+          code: 'PREREQUISITE_NOT_MET',
+          message: '2 other lessons must be completed first.',
+        },
+        lessons: [{ id: globalId('Lesson', taken.lesson(1)) }, { id: globalId('Lesson', taken.lesson(3)) }],
+      })
+      for (const n of [1, 3]) await complete(learner, taken, n)
+      expect(await complete(learner, taken, 4)).toMatchObject({ courseCompleted: true })
+      await replays(w, id)
+    },
+  )
 
   test('a prerequisite that is no longer part of the course is not asked for', async () => {
     const { learner, taken } = await enrolled(3, { 2: [1], 3: [2] })
@@ -419,20 +444,23 @@ describe('prerequisites', () => {
 })
 
 describe('expectedVersion', () => {
-  test('the version that is there is accepted; another is a conflict that bears the current version and state', async () => {
-    const { learner, taken, id } = await enrolled(2)
-    expect(await complete(learner, taken, 1, { expectedVersion: 1 })).toMatchObject({ version: 2 })
-    const { completeLesson } = await api.get(
-      Complete,
-      { input: { lessonId: globalId('Lesson', taken.lesson(2)), expectedVersion: 1 } },
-      learner.token,
-    )
-    expect(completeLesson).toMatchObject({
-      ...{ __typename: 'VersionConflict', code: 'VERSION_CONFLICT', expectedVersion: 1, currentVersion: 2 },
-      current: { __typename: 'Enrollment', id: globalId('Enrollment', id), version: 2, completed: 1, percent: 50 },
-    })
-    expect(await replays(w, id)).toHaveLength(2)
-  })
+  test(
+    'the version that is there is accepted; another is a conflict that bears the current version ' + 'and state',
+    async () => {
+      const { learner, taken, id } = await enrolled(2)
+      expect(await complete(learner, taken, 1, { expectedVersion: 1 })).toMatchObject({ version: 2 })
+      const { completeLesson } = await api.get(
+        Complete,
+        { input: { lessonId: globalId('Lesson', taken.lesson(2)), expectedVersion: 1 } },
+        learner.token,
+      )
+      expect(completeLesson).toMatchObject({
+        ...{ __typename: 'VersionConflict', code: 'VERSION_CONFLICT', expectedVersion: 1, currentVersion: 2 },
+        current: { __typename: 'Enrollment', id: globalId('Enrollment', id), version: 2, completed: 1, percent: 50 },
+      })
+      expect(await replays(w, id)).toHaveLength(2)
+    },
+  )
 
   test('of five who saw the same version, one goes on and four are told', async () => {
     const { learner, taken, id } = await enrolled(5)
@@ -445,20 +473,23 @@ describe('expectedVersion', () => {
   })
 })
 
-test('a learner without any progress has an enrollment that can be looked at: nothing done, and what can be done now', async () => {
-  const { learner, taken, id } = await enrolled(3, { 3: [1, 2] })
-  expect(await look(learner, id)).toMatchObject({
-    ...{
-      version: 1,
-      completed: 0,
-      total: 3,
-      percent: 0,
-      attempt: 1,
-      completedAt: null,
-      addedSinceCompletion: 0,
-      completions: [],
-    },
-    availableLessons: [{ id: globalId('Lesson', taken.lesson(1)) }, { id: globalId('Lesson', taken.lesson(2)) }],
-    progress: { totalCount: 0, edges: [] },
-  })
-})
+test(
+  'a learner without any progress has an enrollment that can be looked at: nothing done, and what can be ' + 'done now',
+  async () => {
+    const { learner, taken, id } = await enrolled(3, { 3: [1, 2] })
+    expect(await look(learner, id)).toMatchObject({
+      ...{
+        version: 1,
+        completed: 0,
+        total: 3,
+        percent: 0,
+        attempt: 1,
+        completedAt: null,
+        addedSinceCompletion: 0,
+        completions: [],
+      },
+      availableLessons: [{ id: globalId('Lesson', taken.lesson(1)) }, { id: globalId('Lesson', taken.lesson(2)) }],
+      progress: { totalCount: 0, edges: [] },
+    })
+  },
+)

@@ -35,7 +35,8 @@ function byEnrollment(told: readonly Told[]) {
 /** The history of each enrollment of a course, beyond what a snapshot has told. */
 async function history(courseId: string) {
   const rows = await w.query<{ id: string; versions: number[] }>(
-    `select "rootId" as id, array_agg(version order by version) as versions from "Event" where "rootType" = 'Enrollment' and topic = $1 group by 1`,
+    `select "rootId" as id, array_agg(version order by version) as versions from "Event"
+      where "rootType" = 'Enrollment' and topic = $1 group by 1`,
     [`Course:${courseId}`],
   )
   return Object.fromEntries(rows.map(({ id, versions }) => [id, versions]))
@@ -82,27 +83,31 @@ test.each(transports)(
   },
 )
 
-test('a course that nobody takes has a class of none; what the course itself goes through is not told, what its learners then go through is', async () => {
-  const { instructor, taken, enroll } = await school(2)
-  const stream = watch(taken.id, { by: instructor })
-  expect((await stream.until(1))[0]).toMatchObject({ why: 'FIRST', learners: 0, completed: 0, percent: 0 })
-  await teach(taken.id, await person('INSTRUCTOR'))
-  await taken.revise(3)
-  const learner = await enroll(await person())
-  await taken.revise(4)
-  await stream.until(3)
-  payload(await api.complete(learner.token, taken.lesson(1)))
-  expect(
-    (await stream.until(4))
-      .slice(1)
-      .map(({ kind, version, actorId, enrollment: { total } }) => [kind, version, actorId, total]),
-  ).toEqual([
-    ['ENROLLED', 1, globalId('User', learner.id), 3],
-    ['COURSE_CHANGED', 2, null, 4],
-    ['LESSON_COMPLETED', 3, globalId('User', learner.id), 4],
-  ])
-  expect((await w.history('Course', taken.id)).map(({ topic }) => topic)).toEqual(Array(5).fill(`Course:${taken.id}`))
-})
+test(
+  'a course that nobody takes has a class of none; what the course itself goes through is not told, what its ' +
+    'learners then go through is',
+  async () => {
+    const { instructor, taken, enroll } = await school(2)
+    const stream = watch(taken.id, { by: instructor })
+    expect((await stream.until(1))[0]).toMatchObject({ why: 'FIRST', learners: 0, completed: 0, percent: 0 })
+    await teach(taken.id, await person('INSTRUCTOR'))
+    await taken.revise(3)
+    const learner = await enroll(await person())
+    await taken.revise(4)
+    await stream.until(3)
+    payload(await api.complete(learner.token, taken.lesson(1)))
+    expect(
+      (await stream.until(4))
+        .slice(1)
+        .map(({ kind, version, actorId, enrollment: { total } }) => [kind, version, actorId, total]),
+    ).toEqual([
+      ['ENROLLED', 1, globalId('User', learner.id), 3],
+      ['COURSE_CHANGED', 2, null, 4],
+      ['LESSON_COMPLETED', 3, globalId('User', learner.id), 4],
+    ])
+    expect((await w.history('Course', taken.id)).map(({ topic }) => topic)).toEqual(Array(5).fill(`Course:${taken.id}`))
+  },
+)
 
 test('a change is told alike by the class and by the enrollment itself, but for its cursor and its type', async () => {
   const { instructor, taken, enroll } = await school(3)
@@ -144,72 +149,83 @@ test('each enrollment’s changes come once and in order, however many happen at
   for (const [id, versions] of Object.entries(rest)) expect(versions).toEqual(whole[id]!.slice(-versions.length))
 })
 
-test('whoever comes back with any cursor of a class, over many enrollments, misses nothing and is told nothing twice', async () => {
-  const { instructor, taken } = await school(5)
-  const stream = watch(taken.id, { by: instructor })
-  await stream.until(1)
-  const all = await learners(w, commit, 12, taken)
-  await Promise.all(all.flatMap((learner) => range(1, 5).map((n) => learner.complete(n))))
-  const told = await stream.until(1 + 12 * 7)
-  const whole = await history(taken.id)
-  // cursors from everywhere: the snapshot's, and those within what was committed at once
-  for (const i of [0, 1, 2, 7, 12, 13, 25, 40, 41, 60, 83]) {
-    const again = watch(taken.id, { by: instructor, after: told[i]!.cursor })
-    await again.until(told.length - 1 - i)
-    const before = byEnrollment(told.slice(0, i + 1))
-    const after = byEnrollment(again.items)
-    for (const [id, versions] of Object.entries(whole))
-      expect([...(before[id] ?? []), ...(after[id] ?? [])]).toEqual(versions)
-    expect(again.items.every(({ __typename }) => __typename === 'CourseChange')).toBe(true)
-    again.stop()
-  }
-})
-
-test('whoever goes away after every few items and comes back with the cursor of the last, while the class is busy, has each change once', async () => {
-  const { instructor, taken } = await school(6)
-  const all = 1 + 20 * 8
-  const first = watch(taken.id, { by: instructor })
-  const held = (await first.until(1)).slice()
-  first.stop()
-  const working = learners(w, commit, 20, taken).then((each) =>
-    Promise.all(each.flatMap((learner) => range(1, 6).map((n) => learner.complete(n)))),
-  )
-  for (let round = 0; held.length < all; round++) {
-    const stream = watch(taken.id, { by: instructor, after: held.at(-1)!.cursor })
-    const wanted = Math.min(1 + (round % 9), all - held.length)
-    await stream.until(wanted)
-    stream.stop()
-    held.push(...stream.items.slice(0, wanted)) // what also came, they never saw
-  }
-  await working
-  expect(byEnrollment(held)).toEqual(await history(taken.id))
-})
-
-test('what a snapshot has counted is not told after it, nor to whoever comes back after the first change that followed it', async () => {
-  for (let round = 0; round < 3; round++) {
-    const { instructor, taken } = await school()
-    await watch(taken.id, { by: instructor }).until(1) // the class is listened to from before
-    // by a process that rings nobody here, so that they are news for a second
-    const [a, b] = (await learners(w, commit, 2, taken)) as [Learner, Learner]
+test(
+  'whoever comes back with any cursor of a class, over many enrollments, misses nothing and is told ' + 'nothing twice',
+  async () => {
+    const { instructor, taken } = await school(5)
     const stream = watch(taken.id, { by: instructor })
-    expect((await stream.until(1))[0]).toMatchObject({ learners: 2 })
-    await a.complete(1) // in the journal's order between the two that were counted
-    const { cursor } = (await stream.until(2))[1]!
-    const again = watch(taken.id, { by: instructor, after: cursor })
-    await b.complete(1)
-    await Promise.all(
-      [stream, again].map((each) =>
-        each.until((items) =>
-          items.some(
-            ({ version, enrollment }) => version === 2 && enrollment?.id === globalId('Enrollment', b.enrollmentId),
+    await stream.until(1)
+    const all = await learners(w, commit, 12, taken)
+    await Promise.all(all.flatMap((learner) => range(1, 5).map((n) => learner.complete(n))))
+    const told = await stream.until(1 + 12 * 7)
+    const whole = await history(taken.id)
+    // cursors from everywhere: the snapshot's, and those within what was committed at once
+    for (const i of [0, 1, 2, 7, 12, 13, 25, 40, 41, 60, 83]) {
+      const again = watch(taken.id, { by: instructor, after: told[i]!.cursor })
+      await again.until(told.length - 1 - i)
+      const before = byEnrollment(told.slice(0, i + 1))
+      const after = byEnrollment(again.items)
+      for (const [id, versions] of Object.entries(whole))
+        expect([...(before[id] ?? []), ...(after[id] ?? [])]).toEqual(versions)
+      expect(again.items.every(({ __typename }) => __typename === 'CourseChange')).toBe(true)
+      again.stop()
+    }
+  },
+)
+
+test(
+  'whoever goes away after every few items and comes back with the cursor of the last, while the class is busy, ' +
+    'has each change once',
+  async () => {
+    const { instructor, taken } = await school(6)
+    const all = 1 + 20 * 8
+    const first = watch(taken.id, { by: instructor })
+    const held = (await first.until(1)).slice()
+    first.stop()
+    const working = learners(w, commit, 20, taken).then((each) =>
+      Promise.all(each.flatMap((learner) => range(1, 6).map((n) => learner.complete(n)))),
+    )
+    for (let round = 0; held.length < all; round++) {
+      const stream = watch(taken.id, { by: instructor, after: held.at(-1)!.cursor })
+      const wanted = Math.min(1 + (round % 9), all - held.length)
+      await stream.until(wanted)
+      stream.stop()
+      held.push(...stream.items.slice(0, wanted)) // what also came, they never saw
+    }
+    await working
+    expect(byEnrollment(held)).toEqual(await history(taken.id))
+  },
+)
+
+test(
+  'what a snapshot has counted is not told after it, nor to whoever comes back after the first change that ' +
+    'followed it',
+  async () => {
+    for (let round = 0; round < 3; round++) {
+      const { instructor, taken } = await school()
+      await watch(taken.id, { by: instructor }).until(1) // the class is listened to from before
+      // by a process that rings nobody here, so that they are news for a second
+      const [a, b] = (await learners(w, commit, 2, taken)) as [Learner, Learner]
+      const stream = watch(taken.id, { by: instructor })
+      expect((await stream.until(1))[0]).toMatchObject({ learners: 2 })
+      await a.complete(1) // in the journal's order between the two that were counted
+      const { cursor } = (await stream.until(2))[1]!
+      const again = watch(taken.id, { by: instructor, after: cursor })
+      await b.complete(1)
+      await Promise.all(
+        [stream, again].map((each) =>
+          each.until((items) =>
+            items.some(
+              ({ version, enrollment }) => version === 2 && enrollment?.id === globalId('Enrollment', b.enrollmentId),
+            ),
           ),
         ),
-      ),
-    )
-    expect(byEnrollment(stream.items)).toEqual({ [a.enrollmentId]: [2], [b.enrollmentId]: [2] })
-    expect(byEnrollment(again.items)).toEqual({ [b.enrollmentId]: [2] })
-  }
-})
+      )
+      expect(byEnrollment(stream.items)).toEqual({ [a.enrollmentId]: [2], [b.enrollmentId]: [2] })
+      expect(byEnrollment(again.items)).toEqual({ [b.enrollmentId]: [2] })
+    }
+  },
+)
 
 test.each(transports)(
   'over %s: a class is for those who teach it and for admins; to all others it is as if there were none',

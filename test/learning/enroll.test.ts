@@ -16,7 +16,8 @@ const EnrollAnew = graphql(`
     enroll(input: $input) {
       __typename
       ... on DomainError { code message }
-      ... on VersionConflict { expectedVersion currentVersion current { id ... on Enrollment { version enrolledAt course { slug } learner { name } } } }
+      ... on VersionConflict { expectedVersion currentVersion current { id ... on Enrollment { version enrolledAt
+      course { slug } learner { name } } } }
     }
   }
 `)
@@ -91,15 +92,18 @@ test('a course that is not there is said not to be there', async () => {
   })
 })
 
-test('enrolling while the course is revised counts the lessons of one version or the other, and is caught up', async () => {
-  for (let round = 0; round < 15; round++) {
-    const [learner, taken] = [await person(), await course(2)]
-    const [answer] = await Promise.all([api.enroll(learner.token, taken.id), taken.revise(3)])
-    expect([2, 3]).toContain(payload(answer).enrollment.total)
-    expect(payload(await api.complete(learner.token, taken.lesson(1)))).toMatchObject({ enrollment: { total: 3 } })
-    await replays(w, enrollmentOf(learner.id, taken.id))
-  }
-})
+test(
+  'enrolling while the course is revised counts the lessons of one version or the other, and is ' + 'caught up',
+  async () => {
+    for (let round = 0; round < 15; round++) {
+      const [learner, taken] = [await person(), await course(2)]
+      const [answer] = await Promise.all([api.enroll(learner.token, taken.id), taken.revise(3)])
+      expect([2, 3]).toContain(payload(answer).enrollment.total)
+      expect(payload(await api.complete(learner.token, taken.lesson(1)))).toMatchObject({ enrollment: { total: 3 } })
+      await replays(w, enrollmentOf(learner.id, taken.id))
+    }
+  },
+)
 
 test('expectedVersion of an enrollment that is there is compared, and a conflict bears what is there', async () => {
   const [learner, taken] = [await person(), await course(1)]

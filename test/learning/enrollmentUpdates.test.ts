@@ -26,7 +26,8 @@ interface Payload {
 /** A mutation, and the place in the stream that its payload names. */
 async function mutate(name: string, input: object, { token }: Person): Promise<Payload> {
   const Name = name[0]!.toUpperCase() + name.slice(1)
-  const document = `mutation ($input: ${Name}Input!) { ${name}(input: $input) { __typename ... on ${Name}Payload { version cursor replayed } ... on DomainError { code message } } }`
+  const document = `mutation ($input: ${Name}Input!) { ${name}(input: $input) { __typename ... on ${Name}Payload {
+    version cursor replayed } ... on DomainError { code message } } }`
   const { data } = await api.ask<Record<string, Payload & { __typename: string }>, object>(document, { input }, token)
   return payload(data[name]!)
 }
@@ -89,32 +90,36 @@ test.each(transports)(
   },
 )
 
-test('a snapshot is whole: the enrollment and its lessons are of the one version that it names, whatever is changed meanwhile', async () => {
-  const { learner, taken, id } = await enrolled(8)
-  let over = false
-  const writing = Promise.all(
-    range(1, 8).map(async (n) => {
-      while (!over) {
-        payload(await api.complete(learner.token, taken.lesson(n)))
-        payload(await api.resetLesson(learner.token, taken.lesson(n)))
-      }
-    }),
-  )
-  const seen = new Set<number>()
-  for (let round = 0; round < 40; round++) {
-    const stream = enrollment(id, { by: learner })
-    const [first, next] = await stream.until(2)
-    const { version, enrollment: shown, lessons } = first!
-    expect(shown.version).toBe(version)
-    expect(lessons!.filter(({ status }) => status === 'COMPLETED')).toHaveLength(shown.completed)
-    expect(next).toMatchObject({ __typename: 'EnrollmentChange', version: version + 1 })
-    seen.add(version)
-    stream.stop()
-  }
-  over = true
-  await writing
-  expect(seen.size).toBeGreaterThan(10)
-})
+test(
+  'a snapshot is whole: the enrollment and its lessons are of the one version that it names, whatever is changed ' +
+    'meanwhile',
+  async () => {
+    const { learner, taken, id } = await enrolled(8)
+    let over = false
+    const writing = Promise.all(
+      range(1, 8).map(async (n) => {
+        while (!over) {
+          payload(await api.complete(learner.token, taken.lesson(n)))
+          payload(await api.resetLesson(learner.token, taken.lesson(n)))
+        }
+      }),
+    )
+    const seen = new Set<number>()
+    for (let round = 0; round < 40; round++) {
+      const stream = enrollment(id, { by: learner })
+      const [first, next] = await stream.until(2)
+      const { version, enrollment: shown, lessons } = first!
+      expect(shown.version).toBe(version)
+      expect(lessons!.filter(({ status }) => status === 'COMPLETED')).toHaveLength(shown.completed)
+      expect(next).toMatchObject({ __typename: 'EnrollmentChange', version: version + 1 })
+      seen.add(version)
+      stream.stop()
+    }
+    over = true
+    await writing
+    expect(seen.size).toBeGreaterThan(10)
+  },
+)
 
 test.each(transports)(
   'over %s: whoever comes back with a cursor is told what they missed and what comes, and no snapshot',
@@ -158,26 +163,29 @@ test('each item’s cursor is a place to go on from: from every one of them the 
   }
 })
 
-test('the cursor of a mutation’s payload is behind its change: what comes next is told after it, of each mutation', async () => {
-  const [learner, taken] = await Promise.all([person(), course(3)])
-  const id = enrollmentOf(learner.id, taken.id)
-  const input = { lessonId: globalId('Lesson', taken.lesson(1)) }
-  const asked: [string, object][] = [
-    ['enroll', { courseId: globalId('Course', taken.id) }],
-    ['openLesson', input],
-    ['completeContent', { contentItemId: globalId('ContentItem', taken.item(1)) }],
-    ['completeLesson', input],
-    ['resetProgress', { target: input }],
-  ]
-  const payloads: Payload[] = []
-  for (const [name, input] of asked) payloads.push(await mutate(name, input, learner))
-  expect(payloads.map(({ version }) => version)).toEqual([1, 2, 3, 4, 5])
-  payload(await api.complete(learner.token, taken.lesson(2)))
-  for (const { cursor, version } of payloads)
-    expect(versions(await enrollment(id, { by: learner, after: cursor }).until(6 - version))).toEqual(
-      range(version + 1, 6),
-    )
-})
+test(
+  'the cursor of a mutation’s payload is behind its change: what comes next is told after it, of each ' + 'mutation',
+  async () => {
+    const [learner, taken] = await Promise.all([person(), course(3)])
+    const id = enrollmentOf(learner.id, taken.id)
+    const input = { lessonId: globalId('Lesson', taken.lesson(1)) }
+    const asked: [string, object][] = [
+      ['enroll', { courseId: globalId('Course', taken.id) }],
+      ['openLesson', input],
+      ['completeContent', { contentItemId: globalId('ContentItem', taken.item(1)) }],
+      ['completeLesson', input],
+      ['resetProgress', { target: input }],
+    ]
+    const payloads: Payload[] = []
+    for (const [name, input] of asked) payloads.push(await mutate(name, input, learner))
+    expect(payloads.map(({ version }) => version)).toEqual([1, 2, 3, 4, 5])
+    payload(await api.complete(learner.token, taken.lesson(2)))
+    for (const { cursor, version } of payloads)
+      expect(versions(await enrollment(id, { by: learner, after: cursor }).until(6 - version))).toEqual(
+        range(version + 1, 6),
+      )
+  },
+)
 
 test('whoever is told the version of their mutation’s payload has been told their own change', async () => {
   const { learner, taken, id } = await enrolled(20)
@@ -203,24 +211,28 @@ test('whoever is told the version of their mutation’s payload has been told th
   }
 })
 
-test('a mutation that is replayed names the place that it named the first time; one that changes nothing, the present', async () => {
-  const { learner, taken, id } = await enrolled(4)
-  const input = { lessonId: globalId('Lesson', taken.lesson(1)), idempotencyKey: 'once' }
-  const first = await mutate('completeLesson', input, learner)
-  for (const n of [2, 3]) payload(await api.complete(learner.token, taken.lesson(n)))
-  const again = await mutate('completeLesson', input, learner)
-  expect([first, again]).toEqual([
-    { __typename: 'CompleteLessonPayload', version: 2, cursor: first.cursor, replayed: false },
-    { __typename: 'CompleteLessonPayload', version: 2, cursor: first.cursor, replayed: true },
-  ])
-  expect(versions(await enrollment(id, { by: learner, after: again.cursor }).until(2))).toEqual([3, 4])
+test(
+  'a mutation that is replayed names the place that it named the first time; one that changes nothing, ' +
+    'the present',
+  async () => {
+    const { learner, taken, id } = await enrolled(4)
+    const input = { lessonId: globalId('Lesson', taken.lesson(1)), idempotencyKey: 'once' }
+    const first = await mutate('completeLesson', input, learner)
+    for (const n of [2, 3]) payload(await api.complete(learner.token, taken.lesson(n)))
+    const again = await mutate('completeLesson', input, learner)
+    expect([first, again]).toEqual([
+      { __typename: 'CompleteLessonPayload', version: 2, cursor: first.cursor, replayed: false },
+      { __typename: 'CompleteLessonPayload', version: 2, cursor: first.cursor, replayed: true },
+    ])
+    expect(versions(await enrollment(id, { by: learner, after: again.cursor }).until(2))).toEqual([3, 4])
 
-  const idle = await mutate('completeLesson', { lessonId: globalId('Lesson', taken.lesson(2)) }, learner)
-  expect(idle.version).toBe(4)
-  const stream = enrollment(id, { by: learner, after: idle.cursor })
-  payload(await api.resetLesson(learner.token, taken.lesson(1)))
-  expect(versions(await stream.until(1))).toEqual([5])
-})
+    const idle = await mutate('completeLesson', { lessonId: globalId('Lesson', taken.lesson(2)) }, learner)
+    expect(idle.version).toBe(4)
+    const stream = enrollment(id, { by: learner, after: idle.cursor })
+    payload(await api.resetLesson(learner.token, taken.lesson(1)))
+    expect(versions(await stream.until(1))).toEqual([5])
+  },
+)
 
 const crafted = (...parts: unknown[]) => Buffer.from(JSON.stringify(parts)).toString('base64url')
 
@@ -269,25 +281,30 @@ test.each(transports)(
   },
 )
 
-test('a cursor of another history is answered with the present, which says so: of another epoch, or ahead of what there is', async () => {
-  const { learner, taken, id } = await enrolled()
-  payload(await api.complete(learner.token, taken.lesson(1)))
-  const { cursor } = await mutate('openLesson', { lessonId: globalId('Lesson', taken.lesson(2)) }, learner)
-  const [, epoch] = JSON.parse(Buffer.from(cursor, 'base64url').toString()) as [number, string]
-  for (const after of [crafted(1, 'elsewhr', 'Enrollment', id, 2), crafted(1, epoch, 'Enrollment', id, 4)]) {
-    const stream = enrollment(id, { by: learner, after })
-    expect((await stream.until(1))[0]).toMatchObject({
-      __typename: 'EnrollmentSnapshot',
-      why: 'OTHER_EPOCH',
-      version: 3,
-      enrollment: { completed: 1 },
-    })
-    stream.stop()
-  }
-})
+test(
+  'a cursor of another history is answered with the present, which says so: of another epoch, or ahead of what ' +
+    'there is',
+  async () => {
+    const { learner, taken, id } = await enrolled()
+    payload(await api.complete(learner.token, taken.lesson(1)))
+    const { cursor } = await mutate('openLesson', { lessonId: globalId('Lesson', taken.lesson(2)) }, learner)
+    const [, epoch] = JSON.parse(Buffer.from(cursor, 'base64url').toString()) as [number, string]
+    for (const after of [crafted(1, 'elsewhr', 'Enrollment', id, 2), crafted(1, epoch, 'Enrollment', id, 4)]) {
+      const stream = enrollment(id, { by: learner, after })
+      expect((await stream.until(1))[0]).toMatchObject({
+        __typename: 'EnrollmentSnapshot',
+        why: 'OTHER_EPOCH',
+        version: 3,
+        enrollment: { completed: 1 },
+      })
+      stream.stop()
+    }
+  },
+)
 
 test.each(transports)(
-  'over %s: an enrollmentId that is none is INVALID_INPUT, and an operation that the schema does not allow is not begun',
+  'over %s: an enrollmentId that is none is INVALID_INPUT, and an operation that the schema does not allow is ' +
+    'not begun',
   async (over) => {
     const { learner, taken } = await enrolled()
     for (const id of ['x', globalId('Course', taken.id), globalId('Enrollment', 'a b'), globalId('Enrollment', '')]) {

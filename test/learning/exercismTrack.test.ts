@@ -187,7 +187,9 @@ describe('a file is refused', () => {
       ({ exercises }) => exercises.concept[0]!.prerequisites.push('ornament'),
       {
         where: 'exercises.concept[0].prerequisites',
-        why: 'Exercises need each other in a circle, and none could be begun: first-bend → macrame → loops → first-bend',
+        why:
+          'Exercises need each other in a circle, and none could be begun: first-bend → macrame → loops → ' +
+          'first-bend',
       },
     ],
     [

@@ -88,7 +88,8 @@ const lessons = (file: TrackFile) =>
 /** Everything in the database, as one value. */
 async function everything() {
   const tables = await w.query<{ name: string }>(
-    `select table_name as name from information_schema.tables where table_schema = 'public' and table_type = 'BASE TABLE'`,
+    `select table_name as name from information_schema.tables where table_schema = 'public'
+      and table_type = 'BASE TABLE'`,
   )
   return Object.fromEntries(
     await Promise.all(
@@ -334,7 +335,8 @@ describe('what cannot be imported is refused whole, and nothing is changed', () 
     expect(errors.split('\n')).toEqual([
       `${file} cannot be imported; nothing was changed.`,
       '  exercises.practice[1].prerequisites[1]: shoe-lace needs "glue", which is not among the concepts.',
-      '  exercises.concept[0].prerequisites: Exercises need each other in a circle, and none could be begun: first-bend → loops → first-bend.',
+      '  exercises.concept[0].prerequisites: Exercises need each other in a circle, and none could be begun: ' +
+        'first-bend → loops → first-bend.',
       '',
     ])
     const json = await lockstep(['exercism', file, '--json', '--dry-run'])
@@ -440,7 +442,8 @@ describe('at the same time', () => {
     const rows = await w.query(
       `
       select e.completed, e.total, e."completedAt" is not null as done, e."courseVersion",
-        (select count(*)::int from "LessonProgress" p join "Lesson" l on l.id = p."lessonId" where p."enrollmentId" = e.id and l.active and p.status = 'COMPLETED') as counted,
+        (select count(*)::int from "LessonProgress" p join "Lesson" l on l.id = p."lessonId"
+        where p."enrollmentId" = e.id and l.active and p.status = 'COMPLETED') as counted,
         (select count(*)::int from "CourseCompletion" c where c."enrollmentId" = e.id) as completions
       from "Enrollment" e where e."courseId" = $1`,
       [long.courseId],
@@ -483,7 +486,8 @@ describe('enrollments that are behind their course', () => {
     await vi.waitFor(async () => expect(await behind(file)).toBe(0), { timeout: 10_000 })
     await keeps.stop()
     const versions = await w.query(
-      'select "courseVersion", version, total, count(*)::int as n from "Enrollment" where "courseId" = $1 group by 1, 2, 3',
+      'select "courseVersion", version, total, count(*)::int as n from "Enrollment" where "courseId" = $1 group ' +
+        'by 1, 2, 3',
       [courseOf(file)],
     )
     expect(versions).toEqual([{ courseVersion: 2, version: 2, total: 6, n: 200 }])
@@ -507,27 +511,30 @@ describe('enrollments that are behind their course', () => {
     await quick.stop()
   })
 
-  test('are caught up one pass at a time however often it is rung, 64 at once at most, and none after it was stopped', async () => {
-    const file = knots('bell')
-    await imported(file)
-    await learners(one.commit, file, 150)
-    await importCourse({ ...one, definition: shorter(file) })
-    let [flying, most, asked] = [0, 0, 0]
-    const counted: Commit = async (verb, request) => {
-      asked++
-      most = Math.max(most, ++flying)
+  test(
+    'are caught up one pass at a time however often it is rung, 64 at once at most, and none after it ' + 'was stopped',
+    async () => {
+      const file = knots('bell')
+      await imported(file)
+      await learners(one.commit, file, 150)
+      await importCourse({ ...one, definition: shorter(file) })
+      let [flying, most, asked] = [0, 0, 0]
+      const counted: Commit = async (verb, request) => {
+        asked++
+        most = Math.max(most, ++flying)
+        keeps.ring()
+        return one.commit(verb, request).finally(() => flying--)
+      }
+      const keeps = keepCaughtUp({ db: one.db, commit: counted, everyMs: 60_000 })
+      for (let i = 0; i < 100; i++) keeps.ring()
+      await vi.waitFor(async () => expect(await behind(file)).toBe(0), { timeout: 10_000 })
+      await keeps.stop()
+      expect({ flying, most, asked }).toEqual({ flying: 0, most: 64, asked: 150 })
       keeps.ring()
-      return one.commit(verb, request).finally(() => flying--)
-    }
-    const keeps = keepCaughtUp({ db: one.db, commit: counted, everyMs: 60_000 })
-    for (let i = 0; i < 100; i++) keeps.ring()
-    await vi.waitFor(async () => expect(await behind(file)).toBe(0), { timeout: 10_000 })
-    await keeps.stop()
-    expect({ flying, most, asked }).toEqual({ flying: 0, most: 64, asked: 150 })
-    keeps.ring()
-    await keeps.stop()
-    expect(asked).toBe(150)
-  })
+      await keeps.stop()
+      expect(asked).toBe(150)
+    },
+  )
 
   test('wait for a database that is away, and are caught up when it is back; told once each', async () => {
     const file = knots('away')

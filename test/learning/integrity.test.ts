@@ -91,25 +91,28 @@ describe('the database itself refuses', () => {
     expect(await refusal(`update "LessonProgress" set status = 'IN_PROGRESS' ${where}`)).toEqual(refused)
   })
 
-  test('a lesson that requires itself, two lessons of one slug, two courses of one slug, two sessions of one token', async () => {
-    const taken = await course(2)
-    expect(await refusal('insert into "LessonPrerequisite" values ($1, $1)', [taken.lesson(1)])).toEqual({
-      code: '23514',
-      constraint: 'LessonPrerequisite_not_itself',
-    })
-    expect(await refusal('update "Lesson" set slug = $1 where id = $2', ['lesson-1', taken.lesson(2)])).toEqual({
-      code: '23505',
-      constraint: 'Lesson_courseId_slug_key',
-    })
-    expect(await refusal(copyOf('Course', `id = '${taken.id}'`, '{"id": "another"}'))).toEqual({
-      code: '23505',
-      constraint: 'Course_slug_key',
-    })
-    expect(await refusal(copyOf('Session', `"userId" = '${learner.id}'`, '{"id": "another"}'))).toEqual({
-      code: '23505',
-      constraint: 'Session_tokenHash_key',
-    })
-  })
+  test(
+    'a lesson that requires itself, two lessons of one slug, two courses of one slug, two sessions of ' + 'one token',
+    async () => {
+      const taken = await course(2)
+      expect(await refusal('insert into "LessonPrerequisite" values ($1, $1)', [taken.lesson(1)])).toEqual({
+        code: '23514',
+        constraint: 'LessonPrerequisite_not_itself',
+      })
+      expect(await refusal('update "Lesson" set slug = $1 where id = $2', ['lesson-1', taken.lesson(2)])).toEqual({
+        code: '23505',
+        constraint: 'Lesson_courseId_slug_key',
+      })
+      expect(await refusal(copyOf('Course', `id = '${taken.id}'`, '{"id": "another"}'))).toEqual({
+        code: '23505',
+        constraint: 'Course_slug_key',
+      })
+      expect(await refusal(copyOf('Session', `"userId" = '${learner.id}'`, '{"id": "another"}'))).toEqual({
+        code: '23505',
+        constraint: 'Session_tokenHash_key',
+      })
+    },
+  )
 
   test('progress of nobody, in no lesson', async () => {
     const where = `"enrollmentId" = '${learner.enrollmentId}'`
@@ -130,7 +133,8 @@ describe('the database itself refuses', () => {
 /** Every row of the whole database in which a text is found, by table. */
 async function mentions(text: string) {
   const tables = await w.query<{ table: string }>(
-    `select table_name as table from information_schema.tables where table_schema = 'public' and table_type = 'BASE TABLE'`,
+    `select table_name as table from information_schema.tables where table_schema = 'public'
+      and table_type = 'BASE TABLE'`,
   )
   const found: Record<string, number> = {}
   for (const { table } of tables) {
@@ -144,26 +148,30 @@ async function mentions(text: string) {
 }
 
 describe('what goes with what', () => {
-  test('a user who is deleted takes their enrollments, progress, sessions, keys and history along, and nothing of anybody else', async () => {
-    const taken = await course(2)
-    const [gone, stays] = [await graduate(taken, 2), await graduate(taken, 2)]
-    const [before, others] = [await mentions(gone.id), await mentions(stays.id)]
-    expect(before).toMatchObject({
-      User: 1,
-      Session: 1,
-      Enrollment: 1,
-      LessonProgress: 2,
-      ContentCompletion: 1,
-      CourseCompletion: 1,
-      IdempotencyKey: 3,
-    })
-    expect(before.Event).toBeGreaterThan(5)
+  test(
+    'a user who is deleted takes their enrollments, progress, sessions, keys and history along, and nothing of ' +
+      'anybody else',
+    async () => {
+      const taken = await course(2)
+      const [gone, stays] = [await graduate(taken, 2), await graduate(taken, 2)]
+      const [before, others] = [await mentions(gone.id), await mentions(stays.id)]
+      expect(before).toMatchObject({
+        User: 1,
+        Session: 1,
+        Enrollment: 1,
+        LessonProgress: 2,
+        ContentCompletion: 1,
+        CourseCompletion: 1,
+        IdempotencyKey: 3,
+      })
+      expect(before.Event).toBeGreaterThan(5)
 
-    await w.query('delete from "User" where id = $1', [gone.id])
-    expect(await mentions(gone.id)).toEqual({})
-    expect(await mentions(stays.id)).toEqual(others)
-    expect(await replays(w, stays.enrollmentId)).toHaveLength(6)
-  })
+      await w.query('delete from "User" where id = $1', [gone.id])
+      expect(await mentions(gone.id)).toEqual({})
+      expect(await mentions(stays.id)).toEqual(others)
+      expect(await replays(w, stays.enrollmentId)).toHaveLength(6)
+    },
+  )
 
   test('an instructor who is deleted leaves the courses and the learners as they were', async () => {
     const taken = await course(1)
@@ -175,19 +183,22 @@ describe('what goes with what', () => {
     await replays(w, learner.enrollmentId)
   })
 
-  test('an enrollment that is deleted takes its progress and history along; made again it begins at version 1', async () => {
-    const taken = await course(1)
-    const learner = await graduate(taken, 1)
-    await w.query('delete from "Enrollment" where id = $1', [learner.enrollmentId])
-    expect(await w.history('Enrollment', learner.enrollmentId)).toEqual([])
-    expect(await mentions(learner.enrollmentId)).toEqual({})
-    const { version } = await commit(enroll, {
-      actor: learner.actor,
-      input: { learnerId: learner.id, courseId: taken.id },
-    })
-    expect(version).toBe(1)
-    expect(await replays(w, learner.enrollmentId)).toHaveLength(1)
-  })
+  test(
+    'an enrollment that is deleted takes its progress and history along; made again it begins at ' + 'version 1',
+    async () => {
+      const taken = await course(1)
+      const learner = await graduate(taken, 1)
+      await w.query('delete from "Enrollment" where id = $1', [learner.enrollmentId])
+      expect(await w.history('Enrollment', learner.enrollmentId)).toEqual([])
+      expect(await mentions(learner.enrollmentId)).toEqual({})
+      const { version } = await commit(enroll, {
+        actor: learner.actor,
+        input: { learnerId: learner.id, courseId: taken.id },
+      })
+      expect(version).toBe(1)
+      expect(await replays(w, learner.enrollmentId)).toHaveLength(1)
+    },
+  )
 
   test('a course with enrollments is not deleted', async () => {
     const taken = await course(1)
@@ -199,22 +210,26 @@ describe('what goes with what', () => {
     expect(await replays(w, learner.enrollmentId)).toHaveLength(5)
   })
 
-  test('a course without enrollments takes its lessons, their content, what they require, its instructors and its history along', async () => {
-    const [taken, stays] = [await course(3, { 3: [1, 2] }), await course(2, { 2: [1] })]
-    await teach(taken.id, await person('INSTRUCTOR'))
-    const others = await mentions(stays.id)
-    expect(await mentions(taken.id)).toEqual({
-      Course: 1,
-      Lesson: 3,
-      ContentItem: 6,
-      LessonPrerequisite: 2,
-      CourseInstructor: 1,
-      Event: 2,
-    })
-    await w.query('delete from "Course" where id = $1', [taken.id])
-    expect(await mentions(taken.id)).toEqual({})
-    expect(await mentions(stays.id)).toEqual(others)
-  })
+  test(
+    'a course without enrollments takes its lessons, their content, what they require, its instructors and its ' +
+      'history along',
+    async () => {
+      const [taken, stays] = [await course(3, { 3: [1, 2] }), await course(2, { 2: [1] })]
+      await teach(taken.id, await person('INSTRUCTOR'))
+      const others = await mentions(stays.id)
+      expect(await mentions(taken.id)).toEqual({
+        Course: 1,
+        Lesson: 3,
+        ContentItem: 6,
+        LessonPrerequisite: 2,
+        CourseInstructor: 1,
+        Event: 2,
+      })
+      await w.query('delete from "Course" where id = $1', [taken.id])
+      expect(await mentions(taken.id)).toEqual({})
+      expect(await mentions(stays.id)).toEqual(others)
+    },
+  )
 
   test('a lesson or content in which somebody did something is not deleted; one that nobody touched is', async () => {
     const taken = await course(2)

@@ -35,7 +35,8 @@ test('fifty learners open one lesson at one moment: each is shown it and has one
     })
   expect(
     await w.query(
-      'select count(*)::int as rows, count(distinct "enrollmentId")::int as learners from "LessonProgress" where "lessonId" = $1',
+      'select count(*)::int as rows, count(distinct "enrollmentId")::int as learners from "LessonProgress" where ' +
+        '"lessonId" = $1',
       [taken.lesson(1)],
     ),
   ).toEqual([{ rows: 50, learners: 50 }])
@@ -100,14 +101,18 @@ test('a lesson that was begun can be opened also after a prerequisite was reset'
   await replays(w, id)
 })
 
-test('one that the course no longer has, and one that it never had, are not found; without an enrollment it is said where to enroll', async () => {
-  const { learner, taken } = await enrolled(2)
-  await taken.revise(1)
-  expect(await api.open(learner.token, taken.lesson(2))).toMatchObject({ __typename: 'LessonNotFound' })
-  expect(await api.open(learner.token, taken.lesson(9))).toMatchObject({ __typename: 'LessonNotFound' })
-  expect(await api.open((await person()).token, taken.lesson(1))).toMatchObject({ __typename: 'NotEnrolled' })
-  expect(await api.open(learner.token, 'nowhere.lesson1')).toMatchObject({ __typename: 'CourseNotFound' })
-})
+test(
+  'one that the course no longer has, and one that it never had, are not found; without an enrollment it is said ' +
+    'where to enroll',
+  async () => {
+    const { learner, taken } = await enrolled(2)
+    await taken.revise(1)
+    expect(await api.open(learner.token, taken.lesson(2))).toMatchObject({ __typename: 'LessonNotFound' })
+    expect(await api.open(learner.token, taken.lesson(9))).toMatchObject({ __typename: 'LessonNotFound' })
+    expect(await api.open((await person()).token, taken.lesson(1))).toMatchObject({ __typename: 'NotEnrolled' })
+    expect(await api.open(learner.token, 'nowhere.lesson1')).toMatchObject({ __typename: 'CourseNotFound' })
+  },
+)
 
 test('expectedVersion of another version is a conflict, and the lesson is not begun', async () => {
   const { learner, taken, id } = await enrolled(1)

@@ -38,9 +38,11 @@ export async function replays({ query, history }: World, enrollmentId: string): 
   if (told.length) expect(told.at(-1)!.view).toMatchObject(enrollments.view(state))
 
   const [counted] = await query<Counted>(
-    `select e.completed, e.total, e."courseVersion" = c."lessonsVersion" as "caughtUp", count(l.id)::int as "activeLessons", count(p."completedAt")::int as "completedLessons"
+    `select e.completed, e.total, e."courseVersion" = c."lessonsVersion" as "caughtUp", count(l.id)::int as
+      "activeLessons", count(p."completedAt")::int as "completedLessons"
      from "Enrollment" e join "Course" c on c.id = e."courseId" left join "Lesson" l on l."courseId" = c.id and l.active
-     left join "LessonProgress" p on p."enrollmentId" = e.id and p."lessonId" = l.id where e.id = $1 group by e.id, c.id`,
+     left join "LessonProgress" p on p."enrollmentId" = e.id and p."lessonId" = l.id where e.id = $1
+     group by e.id, c.id`,
     [enrollmentId],
   )
   if (counted?.caughtUp)

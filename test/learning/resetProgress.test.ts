@@ -143,35 +143,42 @@ describe('a whole enrollment', () => {
   })
 })
 
-test('completing and resetting at one moment, at two servers: whichever was first, the state is what the history amounts to', async () => {
-  for (let round = 0; round < 25; round++) {
-    const { learner, taken, id } = await enrolled(2)
-    await complete(learner, taken, 1)
-    const answers = await race(6, async (i) =>
-      payload(
-        await (i % 3 === 0
-          ? api.reset(learner.token, id)
-          : i % 3 === 1
-            ? other.complete(learner.token, taken.lesson(2))
-            : (i % 2 ? api : other).resetLesson(learner.token, taken.lesson(2))),
-      ),
-    )
-    const told = await replays(w, id)
-    expect(Math.max(...answers.map(({ version }) => version))).toBe(told.at(-1)!.version)
-    const seen = await look(learner, id)
-    expect(seen.completions).toHaveLength(told.filter(({ kind }) => kind === 'courseCompleted').length)
-  }
-})
+test(
+  'completing and resetting at one moment, at two servers: whichever was first, the state is what the history ' +
+    'amounts to',
+  async () => {
+    for (let round = 0; round < 25; round++) {
+      const { learner, taken, id } = await enrolled(2)
+      await complete(learner, taken, 1)
+      const answers = await race(6, async (i) =>
+        payload(
+          await (i % 3 === 0
+            ? api.reset(learner.token, id)
+            : i % 3 === 1
+              ? other.complete(learner.token, taken.lesson(2))
+              : (i % 2 ? api : other).resetLesson(learner.token, taken.lesson(2))),
+        ),
+      )
+      const told = await replays(w, id)
+      expect(Math.max(...answers.map(({ version }) => version))).toBe(told.at(-1)!.version)
+      const seen = await look(learner, id)
+      expect(seen.completions).toHaveLength(told.filter(({ kind }) => kind === 'courseCompleted').length)
+    }
+  },
+)
 
-test('a late retry of an old completion does not undo the reset that came after it, and is answered as it was', async () => {
-  const { learner, taken, id } = await enrolled(2)
-  const first = await complete(learner, taken, 1, { idempotencyKey: 'late' })
-  payload(await api.resetLesson(learner.token, taken.lesson(1)))
-  const retries = await race(5, () => complete(learner, taken, 1, { idempotencyKey: 'late' }))
-  for (const retry of retries) expect(retry).toEqual({ ...first, replayed: true })
-  expect(await look(learner, id)).toMatchObject({ completed: 0, percent: 0, version: 3 })
-  expect(kinds(await replays(w, id))).toEqual(['enrolled', 'lessonCompleted', 'lessonReset'])
-})
+test(
+  'a late retry of an old completion does not undo the reset that came after it, and is answered ' + 'as it was',
+  async () => {
+    const { learner, taken, id } = await enrolled(2)
+    const first = await complete(learner, taken, 1, { idempotencyKey: 'late' })
+    payload(await api.resetLesson(learner.token, taken.lesson(1)))
+    const retries = await race(5, () => complete(learner, taken, 1, { idempotencyKey: 'late' }))
+    for (const retry of retries) expect(retry).toEqual({ ...first, replayed: true })
+    expect(await look(learner, id)).toMatchObject({ completed: 0, percent: 0, version: 3 })
+    expect(kinds(await replays(w, id))).toEqual(['enrolled', 'lessonCompleted', 'lessonReset'])
+  },
+)
 
 test('a late retry of an old reset does not undo the completion that came after it', async () => {
   const { learner, taken, id } = await enrolled(2)

@@ -29,7 +29,8 @@ await importCourse({ db, commit, definition })
 
 const Graph = graphql(`
   query Graph($slug: String!, $after: String) {
-    course(slug: $slug) { lessons(first: 100, after: $after) { totalCount pageInfo { hasNextPage endCursor } edges { node { id requires { id } } } } }
+    course(slug: $slug) { lessons(first: 100, after: $after) { totalCount pageInfo { hasNextPage endCursor } edges {
+    node { id requires { id } } } } }
   }
 `)
 const Left = graphql(`
@@ -39,12 +40,15 @@ const Left = graphql(`
 `)
 const Step = graphql(`
   mutation Step($input: CompleteLessonInput!) {
-    completeLesson(input: $input) { __typename ... on CompleteLessonPayload { version replayed alreadyCompleted courseCompleted } ... on DomainError { code message } }
+    completeLesson(input: $input) { __typename ... on CompleteLessonPayload { version replayed alreadyCompleted
+    courseCompleted } ... on DomainError { code message } }
   }
 `)
 const step = print(Step as never)
 
-test(`${LEARNERS} learners go through the whole track at once, each request sent twice and some answers dropped: each completes it once`, async () => {
+test(`${LEARNERS} learners go through the whole track at once, each request sent twice and some answers ` +
+  `dropped: each ` +
+  `completes it once`, async () => {
   const learners = await Promise.all(Array.from({ length: LEARNERS }, (_, i) => person('LEARNER', `pupil${i}`)))
   const requires = await graph(learners[0]!.token)
   if (real) expect(requires.size).toBe(168)

@@ -20,7 +20,8 @@ const userId = globalId('User', learner.id)
 
 const Standing = graphql(`
   query Standing($userId: ID!, $progressId: ID!, $licenseId: ID!) {
-    specializationProgress(userId: $userId, specialization: "PLAYER") { id currentLevel user { name } specialization { code } }
+    specializationProgress(userId: $userId, specialization: "PLAYER") { id currentLevel user { name } specialization {
+    code } }
     license(userId: $userId, specialization: "PLAYER") { id currentLevel progressions { totalCount } }
     progress: node(id: $progressId) { __typename id }
     issued: node(id: $licenseId) { __typename id }
@@ -68,18 +69,21 @@ test('the query consistency is for the user, instructors and admins; desyncs is 
     })
 })
 
-test('instructors and admins change levels, admins sync records; a refusal does not reveal whether the user exists', async () => {
-  const before = await everything(w, learner.id)
-  for (const whom of [learner.id, 'nobody']) {
-    const asked = about(api, learner, whom)
-    for (const answer of [await asked.update({ newLevel: 8 }), await asked.up(10), await asked.sync('PROGRESS')])
-      expect(answer).toMatchObject({ __typename: 'Forbidden', code: 'FORBIDDEN' })
-  }
-  expect(await about(api, instructor, learner.id).sync('LICENSE')).toMatchObject({ __typename: 'Forbidden' })
-  expect(payload(await about(api, admin, learner.id).sync('LICENSE'))).toMatchObject({ synced: false })
-  expect(await everything(w, learner.id)).toEqual(before)
-  payload(await about(api, instructor, learner.id).update({ newLevel: 3, sessionsChange: 1 }))
-})
+test(
+  'instructors and admins change levels, admins sync records; a refusal does not reveal whether the ' + 'user exists',
+  async () => {
+    const before = await everything(w, learner.id)
+    for (const whom of [learner.id, 'nobody']) {
+      const asked = about(api, learner, whom)
+      for (const answer of [await asked.update({ newLevel: 8 }), await asked.up(10), await asked.sync('PROGRESS')])
+        expect(answer).toMatchObject({ __typename: 'Forbidden', code: 'FORBIDDEN' })
+    }
+    expect(await about(api, instructor, learner.id).sync('LICENSE')).toMatchObject({ __typename: 'Forbidden' })
+    expect(payload(await about(api, admin, learner.id).sync('LICENSE'))).toMatchObject({ synced: false })
+    expect(await everything(w, learner.id)).toEqual(before)
+    payload(await about(api, instructor, learner.id).update({ newLevel: 3, sessionsChange: 1 }))
+  },
+)
 
 test('a learner sees their own standings, and all specializations', async () => {
   const { viewer, specializations } = await api.get(OwnStandings, {}, learner.token)

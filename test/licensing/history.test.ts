@@ -52,7 +52,8 @@ test('a standing that was imported by SQL gets a history that folds to its rows'
   ])
   await w.query('insert into "License" values ($1, $2, $3, 4, 5, now())', [id, userId, 'COACH'])
   await w.query(
-    `insert into "LicenseProgression" values ($1, now() - interval '1 day', 5, 3, 5, $2, 'system', 'elsewhere'), ($1, now(), 7, 5, 4, $2, 'system', 'elsewhere')`,
+    `insert into "LicenseProgression" values ($1, now() - interval '1 day', 5, 3, 5, $2, 'system', 'elsewhere'), ($1,
+      now(), 7, 5, 4, $2, 'system', 'elsewhere')`,
     [id, userId],
   )
   await beginHistories({ db, aggregates })

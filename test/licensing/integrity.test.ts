@@ -12,7 +12,8 @@ async function refusal(statement: string, values: unknown[] = []) {
   return error.code ? { code: error.code, constraint: error.constraint } : undefined
 }
 const copyOf = (table: string, where: string, changes: object = {}) =>
-  `insert into "${table}" select (jsonb_populate_record(t, '${JSON.stringify(changes)}'::jsonb)).* from "${table}" t where ${where}`
+  `insert into "${table}" select (jsonb_populate_record(t, '${JSON.stringify(changes)}'::jsonb)).* from "${table}" t
+    where ${where}`
 
 let id = ''
 let other = ''
@@ -92,7 +93,8 @@ describe('the database refuses', () => {
 test('a specialization is data: a new one needs no deployment', async () => {
   await w.query(`insert into "Specialization" values ('GOALKEEPER', 'Goalkeeper', 3, false)`)
   await w.query(
-    `insert into "SpecializationLevel" values ('GOALKEEPER', 1, 0), ('GOALKEEPER', 2, 50), ('GOALKEEPER', 3, 80), ('GOALKEEPER', 4, 90)`,
+    `insert into "SpecializationLevel" values ('GOALKEEPER', 1, 0), ('GOALKEEPER', 2, 50), ('GOALKEEPER', 3, 80),
+      ('GOALKEEPER', 4, 90)`,
   )
   const { view } = await commit(levelUp, {
     actor: system,

@@ -79,7 +79,8 @@ type Gain = Extract<Asked['step'], { verb: 'levelUp' }>
 type Update = Extract<Asked['step'], { verb: 'updateLevel' }>
 type Sync = Extract<Asked['step'], { verb: 'syncRecords' }>
 
-test('any requests at once in two processes: both records have the same level, totals are the sum of the accepted requests, the highest level stays, each change is recorded once, and history folds to the rows', async () => {
+test('any requests at once in two processes: both records have the same level, totals are the sum of the accepted ' +
+  'requests, the highest level stays, each change is recorded once, and history folds to the rows', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(asked, { minLength: 5, maxLength: 60, size: 'max' }), async (steps) => {
       const people = [await person(), await person()]
@@ -124,7 +125,8 @@ test('any requests at once in two processes: both records have the same level, t
           }
         }
         const [row] = await w.query<Record<string, number>>(
-          `select p."totalXp", p."completedSessions", (p."theoryHours" * 100)::int as theory, (p."practiceHours" * 100)::int as practice,
+          `select p."totalXp", p."completedSessions", (p."theoryHours" * 100)::int as theory, (p."practiceHours" *
+            100)::int as practice,
             p."currentLevel" as level, l."currentLevel" as licensed, l."maxAchievedLevel" as highest
           from "SpecializationProgress" p full join "License" l using (id) where id = $1`,
           [`${id}.COACH`],

@@ -19,44 +19,48 @@ const LicenseStory = graphql(`
       currentLevel maxAchievedLevel
       user { id }
       specialization { code name maxLevel countsHours levels { level xp } }
-      progressions(first: $first, after: $after) { totalCount pageInfo { hasNextPage endCursor } edges { node { from to reason advancedBy } } }
+      progressions(first: $first, after: $after) { totalCount pageInfo { hasNextPage endCursor } edges { node {
+      from to reason advancedBy } } }
     }
   }
 `)
 
 describe('levelUp', () => {
-  test('creates both records, and the level follows from the XP: no level, one level, several levels at once', async () => {
-    const { id } = await person()
-    const { up } = about(api, instructor, id)
-    expect(payload(await up(99, { sessionsCompleted: 1 }))).toMatchObject({
-      version: 2,
-      leveledUp: false,
-      progress: { currentLevel: 1, totalXp: 99, completedSessions: 1 },
-      license: { currentLevel: 1, maxAchievedLevel: 1 },
-      progressions: [],
-    })
-    expect(payload(await up(1))).toMatchObject({
-      version: 3,
-      leveledUp: true,
-      progress: { currentLevel: 2, totalXp: 100 },
-      progressions: [{ from: 1, to: 2 }],
-    })
-    expect(payload(await up(850))).toMatchObject({
-      version: 4, // one event
-      progress: { currentLevel: 5, totalXp: 950 },
-      license: { currentLevel: 5, maxAchievedLevel: 5 },
-      progressions: [
-        { from: 2, to: 3 },
-        { from: 3, to: 4 },
-        { from: 4, to: 5 },
-      ],
-    })
-    expect(payload(await up(1_000_000))).toMatchObject({ progress: { currentLevel: 8 } })
-    expect((await expectSound(w, id)).map(({ kind }) => kind)).toEqual([
-      'standingBegun',
-      ...Array.from({ length: 4 }, () => 'experienceGained'),
-    ])
-  })
+  test(
+    'creates both records, and the level follows from the XP: no level, one level, several ' + 'levels at once',
+    async () => {
+      const { id } = await person()
+      const { up } = about(api, instructor, id)
+      expect(payload(await up(99, { sessionsCompleted: 1 }))).toMatchObject({
+        version: 2,
+        leveledUp: false,
+        progress: { currentLevel: 1, totalXp: 99, completedSessions: 1 },
+        license: { currentLevel: 1, maxAchievedLevel: 1 },
+        progressions: [],
+      })
+      expect(payload(await up(1))).toMatchObject({
+        version: 3,
+        leveledUp: true,
+        progress: { currentLevel: 2, totalXp: 100 },
+        progressions: [{ from: 1, to: 2 }],
+      })
+      expect(payload(await up(850))).toMatchObject({
+        version: 4, // one event
+        progress: { currentLevel: 5, totalXp: 950 },
+        license: { currentLevel: 5, maxAchievedLevel: 5 },
+        progressions: [
+          { from: 2, to: 3 },
+          { from: 3, to: 4 },
+          { from: 4, to: 5 },
+        ],
+      })
+      expect(payload(await up(1_000_000))).toMatchObject({ progress: { currentLevel: 8 } })
+      expect((await expectSound(w, id)).map(({ kind }) => kind)).toEqual([
+        'standingBegun',
+        ...Array.from({ length: 4 }, () => 'experienceGained'),
+      ])
+    },
+  )
 
   test('with nothing gained it begins at level 1; the second time it changes nothing', async () => {
     const { id } = await person()
@@ -93,18 +97,24 @@ describe('levelUp', () => {
       await expectSound(w, id)
     })
 
-    test('set lower: it stays until XP passes a further threshold, and then the level is the one that the XP reaches', async () => {
-      const { id } = await person()
-      const { up, update } = about(api, admin, id)
-      payload(await up(950)) // 5
-      payload(await update({ newLevel: 2 }))
-      expect(payload(await up(500))).toMatchObject({ leveledUp: false, progress: { currentLevel: 2, totalXp: 1_450 } })
-      expect(payload(await up(50))).toMatchObject({
-        progress: { currentLevel: 6, totalXp: 1_500 },
-        progressions: [2, 3, 4, 5].map((from) => ({ from, to: from + 1 })),
-      })
-      await expectSound(w, id)
-    })
+    test(
+      'set lower: it stays until XP passes a further threshold, and then the level is the one that the ' + 'XP reaches',
+      async () => {
+        const { id } = await person()
+        const { up, update } = about(api, admin, id)
+        payload(await up(950)) // 5
+        payload(await update({ newLevel: 2 }))
+        expect(payload(await up(500))).toMatchObject({
+          leveledUp: false,
+          progress: { currentLevel: 2, totalXp: 1_450 },
+        })
+        expect(payload(await up(50))).toMatchObject({
+          progress: { currentLevel: 6, totalXp: 1_500 },
+          progressions: [2, 3, 4, 5].map((from) => ({ from, to: from + 1 })),
+        })
+        await expectSound(w, id)
+      },
+    )
 
     test('subtracting XP does not lower the level, and earning it again does not raise it', async () => {
       const { id } = await person()
@@ -204,7 +214,8 @@ test('if any step fails, nothing is changed', async () => {
   payload(await up(50))
   const before = await everything(w, id)
   await w.query(
-    `create function broken() returns trigger language plpgsql as $$ begin raise exception 'broken' using errcode = 'ZZ001'; end $$`,
+    `create function broken() returns trigger language plpgsql as $$ begin raise exception 'broken' using errcode =
+      'ZZ001'; end $$`,
   )
   for (const table of ['SpecializationProgress', 'License', 'LicenseProgression', 'Event', 'IdempotencyKey']) {
     const statement = `after insert or update on "${table}" for each statement execute function broken()`

@@ -60,29 +60,32 @@ describe('the progress is locked before the license', () => {
     await expectSound(w, id)
   })
 
-  test('if an outsider locks them the other way round, PostgreSQL ends the deadlock and the request is repeated', async () => {
-    // PostgreSQL looks for a deadlock once, after a wait of a second, so timing decides which of the two it ends. Repeat
-    // until it has ended ours.
-    for (let isOurs = false; !isOurs; ) {
-      const { id, standing } = await begun()
-      const holder = await outsider()
-      await holder.query('select from "License" where id = $1 for update', [standing])
-      const waiting = up(id, 100, `once ${id}`)
-      await untilBlocked()
-      const theirs = await outcome(
-        holder.query('select from "SpecializationProgress" where id = $1 for update', [standing]),
-      )
-      isOurs = !(theirs instanceof Error)
-      if (isOurs) await holder.query('update "License" set "issuedAt" = "issuedAt" where id = $1', [standing])
-      else expect(theirs).toMatchObject({ code: '40P01' })
-      await holder.end('commit')
-      expect(await waiting).toMatchObject({ version: 3, replayed: false })
-      expect(record.met.retry ?? []).toEqual(
-        isOurs ? [expect.objectContaining({ error: expect.stringContaining('deadlock') })] : [],
-      )
-      await expectSound(w, id)
-    }
-  })
+  test(
+    'if an outsider locks them the other way round, PostgreSQL ends the deadlock and the request is ' + 'repeated',
+    async () => {
+      // PostgreSQL looks for a deadlock once, after a wait of a second, so timing decides which of the two it ends.
+      // Repeat until it has ended ours.
+      for (let isOurs = false; !isOurs; ) {
+        const { id, standing } = await begun()
+        const holder = await outsider()
+        await holder.query('select from "License" where id = $1 for update', [standing])
+        const waiting = up(id, 100, `once ${id}`)
+        await untilBlocked()
+        const theirs = await outcome(
+          holder.query('select from "SpecializationProgress" where id = $1 for update', [standing]),
+        )
+        isOurs = !(theirs instanceof Error)
+        if (isOurs) await holder.query('update "License" set "issuedAt" = "issuedAt" where id = $1', [standing])
+        else expect(theirs).toMatchObject({ code: '40P01' })
+        await holder.end('commit')
+        expect(await waiting).toMatchObject({ version: 3, replayed: false })
+        expect(record.met.retry ?? []).toEqual(
+          isOurs ? [expect.objectContaining({ error: expect.stringContaining('deadlock') })] : [],
+        )
+        await expectSound(w, id)
+      }
+    },
+  )
 
   test('two specializations of one user are two locks', async () => {
     const { id, standing } = await begun()
@@ -124,7 +127,8 @@ test(
     const [pid] = await shut.reached() // both rows are written by then, and not committed
     expect(
       await w.query(
-        'select p."currentLevel" as progress, l."currentLevel" as license from "SpecializationProgress" p join "License" l using (id) where id = $1',
+        'select p."currentLevel" as progress, l."currentLevel" as license from "SpecializationProgress" p join ' +
+          '"License" l using (id) where id = $1',
         [standing],
       ),
     ).toEqual([{ progress: 1, license: 1 }])

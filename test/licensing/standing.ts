@@ -30,7 +30,8 @@ export const UpdateLevel = graphql(`
       ... on UserNotFound { userId }
       ... on InvalidInput { field }
       ... on RecordsDisagree { recommendedAction consistency { progressLevel licenseLevel } }
-      ... on VersionConflict { currentVersion current { __typename id ... on SpecializationProgress { version currentLevel theoryHours } } }
+      ... on VersionConflict { currentVersion current { __typename id ... on SpecializationProgress { version
+      currentLevel theoryHours } } }
     }
   }
 `)
@@ -126,9 +127,9 @@ export function about(api: Api, { token }: Person, userId: string, specializatio
 }
 
 /**
- * Expects what must be true of every standing: versions have no gaps, history folds to the rows, each event has the view
- * of its time, progress and license have the same level, the highest level never falls, and each change of level is
- * recorded once. Returns the history.
+ * Expects what must be true of every standing: versions have no gaps, history folds to the rows, each event has the
+ * view of its time, progress and license have the same level, the highest level never falls, and each change of level
+ * is recorded once. Returns the history.
  */
 export async function expectSound(w: World, userId: string, code = 'PLAYER'): Promise<Journaled[]> {
   const id = standingOf(userId, code)

@@ -15,8 +15,10 @@ const STANDING = `
   subscription Standing($userId: ID!, $specialization: String!, $after: Cursor) {
     standingUpdates(userId: $userId, specialization: $specialization, after: $after) {
       __typename
-      ... on StandingSnapshot { why cursor version progress { version currentLevel totalXp } license { currentLevel maxAchievedLevel } }
-      ... on StandingChange { cursor version kind actorId progress { version currentLevel totalXp } license { currentLevel maxAchievedLevel } progressions { from to reason } }
+      ... on StandingSnapshot { why cursor version progress { version currentLevel totalXp } license { currentLevel
+      maxAchievedLevel } }
+      ... on StandingChange { cursor version kind actorId progress { version currentLevel totalXp } license {
+      currentLevel maxAchievedLevel } progressions { from to reason } }
       ... on StreamLagging { cursor }
     }
   }`
@@ -113,28 +115,32 @@ test.each(['WebSocket', 'server-sent events'])(
   },
 )
 
-test('100 changes at once: each is sent once, in order, with both records at one level; a payload’s cursor continues after it', async () => {
-  const learner = await begun()
-  const client = socketClient(api.url, admin.token)
-  const stream = subscribe<Data>(client, STANDING, of(learner.id))
-  await stream.until(1)
-  const answers = (await Promise.all(Array.from({ length: 100 }, () => about(api, instructor, learner.id).up(37)))).map(
-    payload,
-  )
-  const received = items(await stream.until(101))
-  expect(received.map(({ version }) => version)).toEqual(Array.from({ length: 101 }, (_, i) => i + 2))
-  for (const { version, progress, license } of received)
-    expect(progress).toEqual({ version, currentLevel: license!.currentLevel, totalXp: 50 + 37 * (version - 2) })
-  stream.stop()
-  const behind = subscribe<Data>(
-    client,
-    STANDING,
-    of(learner.id, String(answers.find(({ version }) => version === 99)!.cursor)),
-  )
-  expect(items(await behind.until(3)).map(({ version }) => version)).toEqual([100, 101, 102])
-  behind.stop()
-  await client.dispose()
-})
+test(
+  '100 changes at once: each is sent once, in order, with both records at one level; a payload’s cursor continues ' +
+    'after it',
+  async () => {
+    const learner = await begun()
+    const client = socketClient(api.url, admin.token)
+    const stream = subscribe<Data>(client, STANDING, of(learner.id))
+    await stream.until(1)
+    const answers = (
+      await Promise.all(Array.from({ length: 100 }, () => about(api, instructor, learner.id).up(37)))
+    ).map(payload)
+    const received = items(await stream.until(101))
+    expect(received.map(({ version }) => version)).toEqual(Array.from({ length: 101 }, (_, i) => i + 2))
+    for (const { version, progress, license } of received)
+      expect(progress).toEqual({ version, currentLevel: license!.currentLevel, totalXp: 50 + 37 * (version - 2) })
+    stream.stop()
+    const behind = subscribe<Data>(
+      client,
+      STANDING,
+      of(learner.id, String(answers.find(({ version }) => version === 99)!.cursor)),
+    )
+    expect(items(await behind.until(3)).map(({ version }) => version)).toEqual([100, 101, 102])
+    behind.stop()
+    await client.dispose()
+  },
+)
 
 test('a snapshot shows a desync as it is, and syncing it is a change', async () => {
   const learner = await begun()
@@ -152,25 +158,28 @@ test('a snapshot shows a desync as it is, and syncing it is a change', async () 
   await client.dispose()
 })
 
-test('it is for the user, instructors and admins; for others, and for a user who has not begun, it is NOT_FOUND', async () => {
-  const [learner, other] = [await begun(), await person()]
-  for (const { token, see } of [
-    ...[learner, instructor, admin].map(({ token }) => ({ token, see: learner.id })),
-    { token: other.token, see: '' },
-  ]) {
-    const client = socketClient(api.url, token)
-    const stream = subscribe<Data>(client, STANDING, of(see || learner.id))
-    if (see) expect(items(await stream.until(1))).toMatchObject([{ version: 2 }])
-    else {
-      await stream.end()
-      expect(JSON.stringify(stream.errors)).toContain('NOT_FOUND')
+test(
+  'it is for the user, instructors and admins; for others, and for a user who has not begun, it is ' + 'NOT_FOUND',
+  async () => {
+    const [learner, other] = [await begun(), await person()]
+    for (const { token, see } of [
+      ...[learner, instructor, admin].map(({ token }) => ({ token, see: learner.id })),
+      { token: other.token, see: '' },
+    ]) {
+      const client = socketClient(api.url, token)
+      const stream = subscribe<Data>(client, STANDING, of(see || learner.id))
+      if (see) expect(items(await stream.until(1))).toMatchObject([{ version: 2 }])
+      else {
+        await stream.end()
+        expect(JSON.stringify(stream.errors)).toContain('NOT_FOUND')
+      }
+      stream.stop()
+      await client.dispose()
     }
-    stream.stop()
+    const client = socketClient(api.url, other.token)
+    const nothing = subscribe<Data>(client, STANDING, of(other.id))
+    await nothing.end()
+    expect(JSON.stringify(nothing.errors)).toContain('NOT_FOUND')
     await client.dispose()
-  }
-  const client = socketClient(api.url, other.token)
-  const nothing = subscribe<Data>(client, STANDING, of(other.id))
-  await nothing.end()
-  expect(JSON.stringify(nothing.errors)).toContain('NOT_FOUND')
-  await client.dispose()
-})
+  },
+)

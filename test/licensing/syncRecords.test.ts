@@ -18,7 +18,8 @@ const admin = await person('ADMIN')
 const byHand = {
   license: (id: string, level: number) =>
     w.query(
-      'update "License" set "currentLevel" = $2, "maxAchievedLevel" = greatest("maxAchievedLevel", $2) where "userId" = $1',
+      'update "License" set "currentLevel" = $2, "maxAchievedLevel" = greatest("maxAchievedLevel", $2) where ' +
+        '"userId" = $1',
       [id, level],
     ),
   progress: (id: string, level: number) =>
@@ -180,35 +181,38 @@ describe('a desync, made by hand, is found, no level is changed on top of it, an
     await goesOn(id, 4)
   })
 
-  test('license imported without progress: the progress begins at its level, and the license keeps its date', async () => {
-    const { id } = await person()
-    await byHand.onlyLicense(id, 5)
-    expect(await about(api, admin, id).consistency()).toEqual({
-      ...{
-        consistent: false,
-        message: 'Desync detected: Progress=none, License=5',
-        progressExists: false,
-        licenseExists: true,
-      },
-      ...{ progressLevel: null, licenseLevel: 5, difference: null, recommendedAction: 'CREATE_PROGRESS' },
-    })
-    expect(await found(id)).toHaveLength(1)
-    await refusesToChange(id, 'CREATE_PROGRESS')
-    expect(await about(api, admin, id).sync('PROGRESS')).toMatchObject({
-      __typename: 'RecordNotFound',
-      record: 'PROGRESS',
-    })
-    expect(payload(await about(api, admin, id).sync('LICENSE'))).toMatchObject({
-      version: 1,
-      synced: true,
-      progress: { currentLevel: 5, totalXp: 0 },
-    })
-    expect(await w.query('select "issuedAt" from "License" where "userId" = $1', [id])).toEqual([
-      { issuedAt: new Date('2020-02-02T00:00:00Z') },
-    ])
-    await goesOn(id, 5)
-    await expectSound(w, id)
-  })
+  test(
+    'license imported without progress: the progress begins at its level, and the license keeps ' + 'its date',
+    async () => {
+      const { id } = await person()
+      await byHand.onlyLicense(id, 5)
+      expect(await about(api, admin, id).consistency()).toEqual({
+        ...{
+          consistent: false,
+          message: 'Desync detected: Progress=none, License=5',
+          progressExists: false,
+          licenseExists: true,
+        },
+        ...{ progressLevel: null, licenseLevel: 5, difference: null, recommendedAction: 'CREATE_PROGRESS' },
+      })
+      expect(await found(id)).toHaveLength(1)
+      await refusesToChange(id, 'CREATE_PROGRESS')
+      expect(await about(api, admin, id).sync('PROGRESS')).toMatchObject({
+        __typename: 'RecordNotFound',
+        record: 'PROGRESS',
+      })
+      expect(payload(await about(api, admin, id).sync('LICENSE'))).toMatchObject({
+        version: 1,
+        synced: true,
+        progress: { currentLevel: 5, totalXp: 0 },
+      })
+      expect(await w.query('select "issuedAt" from "License" where "userId" = $1', [id])).toEqual([
+        { issuedAt: new Date('2020-02-02T00:00:00Z') },
+      ])
+      await goesOn(id, 5)
+      await expectSound(w, id)
+    },
+  )
 
   test('license whose progress was deleted: versions begin again at 1, and earlier changes of level stay', async () => {
     const { id } = await at(3)
@@ -220,7 +224,8 @@ describe('a desync, made by hand, is found, no level is changed on top of it, an
     for (const newLevel of [3, 4, 1]) payload(await about(api, admin, id).update({ newLevel }))
     expect(payload(await about(api, admin, id).up(100))).toMatchObject({ progress: { currentLevel: 2 } })
     const story = await w.query<{ change: string }>(
-      `select version || ': ' || "from" || ' → ' || "to" as change from "LicenseProgression" where "userId" = $1 order by at, version, "from"`,
+      `select version || ': ' || "from" || ' → ' || "to" as change from "LicenseProgression" where "userId" = $1
+        order by at, version, "from"`,
       [id],
     )
     expect(story.map(({ change }) => change)).toEqual([
@@ -307,7 +312,8 @@ test('if there is a license and no progress, only the progress is inserted; the 
   await byHand.onlyLicense(id, 3)
   await w.query('create table written (what text)')
   await w.query(
-    `create function note() returns trigger language plpgsql as $$ begin insert into written values (tg_op || ' ' || tg_table_name); return null; end $$`,
+    `create function note() returns trigger language plpgsql as $$ begin insert into written
+      values (tg_op || ' ' || tg_table_name); return null; end $$`,
   )
   for (const table of ['License', 'SpecializationProgress'])
     await w.query(`create trigger note after insert or update on "${table}" for each row execute function note()`)
@@ -339,7 +345,8 @@ test('desyncs are listed page by page, in order, and nothing else is', async () 
   } while (after)
   expect(all).toEqual([...all].sort())
   const [{ count }] = (await w.query<{ count: number }>(
-    `select count(*)::int as count from "SpecializationProgress" p full join "License" l using (id) where p."currentLevel" is distinct from l."currentLevel"`,
+    `select count(*)::int as count from "SpecializationProgress" p full join "License" l using (id)
+      where p."currentLevel" is distinct from l."currentLevel"`,
   )) as [{ count: number }]
   expect(all).toHaveLength(count)
   expect(all).toEqual(expect.arrayContaining(people.map(({ id }) => id)))
@@ -352,7 +359,8 @@ test('during 400 requests at once, no reader sees a desync', async () => {
   const looking = (async () => {
     while (!over) {
       const seen = await w.query(
-        `select from "SpecializationProgress" p full join "License" l using (id) where coalesce(p."userId", l."userId") = any($1) and p."currentLevel" is distinct from l."currentLevel"`,
+        `select from "SpecializationProgress" p full join "License" l using (id)
+          where coalesce(p."userId", l."userId") = any($1) and p."currentLevel" is distinct from l."currentLevel"`,
         [people.map(({ id }) => id)],
       )
       expect(seen).toEqual([])

@@ -49,7 +49,8 @@ describe('updateLevel', () => {
     })
     expect(
       await w.query(
-        'select "theoryHours"::text as theory, "practiceHours"::text as practice from "SpecializationProgress" where "userId" = $1',
+        'select "theoryHours"::text as theory, "practiceHours"::text as practice from "SpecializationProgress" ' +
+          'where "userId" = $1',
         [id],
       ),
     ).toEqual([{ theory: '3.00', practice: '12.90' }])
@@ -155,22 +156,25 @@ describe('updateLevel', () => {
     expect(await everything(w, id)).toMatchObject({ progress: [], license: [], events: [{ count: 0 }] })
   })
 
-  test('takes an expectedVersion, 0 if the user has not begun; on conflict it returns the current progress', async () => {
-    const { id } = await person()
-    const { update } = about(api, admin, id, 'COACH')
-    payload(await update({ newLevel: 2, theoryHoursChange: 0.5, expectedVersion: 0 }))
-    expect(await update({ newLevel: 3, expectedVersion: 1 })).toMatchObject({
-      __typename: 'VersionConflict',
-      currentVersion: 2,
-      current: {
-        __typename: 'SpecializationProgress',
-        id: globalId('SpecializationProgress', `${id}.COACH`),
-        version: 2,
-        currentLevel: 2,
-        theoryHours: 0.5,
-      },
-    })
-  })
+  test(
+    'takes an expectedVersion, 0 if the user has not begun; on conflict it returns the current ' + 'progress',
+    async () => {
+      const { id } = await person()
+      const { update } = about(api, admin, id, 'COACH')
+      payload(await update({ newLevel: 2, theoryHoursChange: 0.5, expectedVersion: 0 }))
+      expect(await update({ newLevel: 3, expectedVersion: 1 })).toMatchObject({
+        __typename: 'VersionConflict',
+        currentVersion: 2,
+        current: {
+          __typename: 'SpecializationProgress',
+          id: globalId('SpecializationProgress', `${id}.COACH`),
+          version: 2,
+          currentLevel: 2,
+          theoryHours: 0.5,
+        },
+      })
+    },
+  )
 
   test('one key, 20 times at once, makes one change; sent again later, it gets the first answer', async () => {
     const { id } = await person()
@@ -280,7 +284,9 @@ test('infinite hours are refused, also as a literal', async () => {
   const learner = await person()
   for (const hours of ['1e999', '-1e999']) {
     const { data, errors } = await api.ask(
-      `mutation { updateLevel(input: { userId: "${globalId('User', learner.id)}", specialization: "COACH", newLevel: 2, theoryHoursChange: ${hours}, reason: "x", idempotencyKey: "endless" }) { __typename ... on InvalidInput { field } } }`,
+      `mutation { updateLevel(input: { userId: "${globalId('User', learner.id)}", specialization: "COACH", newLevel:
+        2, theoryHoursChange: ${hours}, reason: "x", idempotencyKey: "endless" }) { __typename ... on InvalidInput {
+        field } } }`,
       {},
       admin.token,
     )

@@ -48,36 +48,39 @@ describe.each(transports)('over %s, an enrollment', (over) => {
       expect(versions(await enrollment(id, { by, over }).until(1))).toEqual([1])
   })
 
-  test('is as if it did not exist to everybody else, whether it is there or not, and with a cursor as without', async () => {
-    const { learner, taken, id } = await school()
-    const [classmate, elsewhere] = [await person(), await school()]
-    payload(await api.enroll(classmate.token, taken.id))
-    const { cursor } = (await enrollment(id, { by: learner }).until(1))[0]!
-    const refusals: unknown[] = []
-    for (const by of [classmate, elsewhere.learner, elsewhere.instructor]) {
-      for (const [which, after] of [
-        [id, undefined],
-        [id, cursor],
-        [enrollmentOf(learner.id, 'no-such-course'), undefined],
-        [enrollmentOf('nobody', taken.id), undefined],
-      ] as const) {
-        const stream = enrollment(which, { by, over, ...(after && { after }) })
+  test(
+    'is as if it did not exist to everybody else, whether it is there or not, and with a cursor ' + 'as without',
+    async () => {
+      const { learner, taken, id } = await school()
+      const [classmate, elsewhere] = [await person(), await school()]
+      payload(await api.enroll(classmate.token, taken.id))
+      const { cursor } = (await enrollment(id, { by: learner }).until(1))[0]!
+      const refusals: unknown[] = []
+      for (const by of [classmate, elsewhere.learner, elsewhere.instructor]) {
+        for (const [which, after] of [
+          [id, undefined],
+          [id, cursor],
+          [enrollmentOf(learner.id, 'no-such-course'), undefined],
+          [enrollmentOf('nobody', taken.id), undefined],
+        ] as const) {
+          const stream = enrollment(which, { by, over, ...(after && { after }) })
+          await stream.end()
+          expect(stream.items).toEqual([])
+          refusals.push(problems(stream).map(({ message, extensions }) => ({ message, extensions })))
+        }
+      }
+      // nor is it another to those who may see it, if it were there
+      for (const by of [learner, await person('ADMIN')]) {
+        const stream = enrollment(enrollmentOf(by.id, 'no-such-course'), { by, over })
         await stream.end()
-        expect(stream.items).toEqual([])
         refusals.push(problems(stream).map(({ message, extensions }) => ({ message, extensions })))
       }
-    }
-    // nor is it another to those who may see it, if it were there
-    for (const by of [learner, await person('ADMIN')]) {
-      const stream = enrollment(enrollmentOf(by.id, 'no-such-course'), { by, over })
-      await stream.end()
-      refusals.push(problems(stream).map(({ message, extensions }) => ({ message, extensions })))
-    }
-    for (const refusal of refusals)
-      expect(refusal).toEqual([
-        { message: 'There is no such enrollment, or you may not see it.', extensions: { code: 'NOT_FOUND' } },
-      ])
-  })
+      for (const refusal of refusals)
+        expect(refusal).toEqual([
+          { message: 'There is no such enrollment, or you may not see it.', extensions: { code: 'NOT_FOUND' } },
+        ])
+    },
+  )
 
   test('is not for who is not signed in, or is by a token that nobody has', async () => {
     const { id } = await school()
@@ -123,33 +126,40 @@ describe.each(transports)('over %s, an instructor who is dismissed', (over) => {
     expect(codes(again)).toEqual(['NOT_FOUND'])
   })
 
-  test('is told nothing that is committed after the dismissal, however soon after, and through whichever process either comes', async () => {
-    const other = w.process().commit
-    const rounds = range(1, 48).map(async (round) => {
-      const { learner, instructor, taken, id } = await school(4)
-      const streams = [enrollment(id, { by: instructor, over }), watchCourse(taken.id, { by: instructor, over })]
-      await Promise.all(streams.map((stream) => stream.until(1)))
-      const complete = (n: number) =>
-        round % 2
-          ? api.complete(learner.token, taken.lesson(n)).then(payload)
-          : other(completeLesson, { actor: learner.actor, input: { learnerId: learner.id, lessonId: taken.lesson(n) } })
-      // what comes before may be told or not, and keeps the readers busy
-      const before = round % 3 ? complete(1) : undefined
-      await dismiss(taken.id, instructor, round % 4 < 2 ? commit : other)
-      const { version } = (
-        await w.query<{ version: number }>('select version from "Enrollment" where id = $1', [id])
-      )[0]!
-      await Promise.all([complete(2), complete(3), before])
-      await Promise.all(streams.map((stream) => stream.end()))
-      const last = (await w.query<{ version: number }>('select version from "Enrollment" where id = $1', [id]))[0]!
-      expect(last.version).toBeGreaterThan(version) // there was something to be kept from them
-      for (const stream of streams) {
-        expect(codes(stream)).toEqual(['FORBIDDEN'])
-        for (const told of stream.items.slice(1)) expect(told.version).toBeLessThanOrEqual(version)
-      }
-    })
-    await Promise.all(rounds)
-  })
+  test(
+    'is told nothing that is committed after the dismissal, however soon after, and through whichever process ' +
+      'either comes',
+    async () => {
+      const other = w.process().commit
+      const rounds = range(1, 48).map(async (round) => {
+        const { learner, instructor, taken, id } = await school(4)
+        const streams = [enrollment(id, { by: instructor, over }), watchCourse(taken.id, { by: instructor, over })]
+        await Promise.all(streams.map((stream) => stream.until(1)))
+        const complete = (n: number) =>
+          round % 2
+            ? api.complete(learner.token, taken.lesson(n)).then(payload)
+            : other(completeLesson, {
+                actor: learner.actor,
+                input: { learnerId: learner.id, lessonId: taken.lesson(n) },
+              })
+        // what comes before may be told or not, and keeps the readers busy
+        const before = round % 3 ? complete(1) : undefined
+        await dismiss(taken.id, instructor, round % 4 < 2 ? commit : other)
+        const { version } = (
+          await w.query<{ version: number }>('select version from "Enrollment" where id = $1', [id])
+        )[0]!
+        await Promise.all([complete(2), complete(3), before])
+        await Promise.all(streams.map((stream) => stream.end()))
+        const last = (await w.query<{ version: number }>('select version from "Enrollment" where id = $1', [id]))[0]!
+        expect(last.version).toBeGreaterThan(version) // there was something to be kept from them
+        for (const stream of streams) {
+          expect(codes(stream)).toEqual(['FORBIDDEN'])
+          for (const told of stream.items.slice(1)) expect(told.version).toBeLessThanOrEqual(version)
+        }
+      })
+      await Promise.all(rounds)
+    },
+  )
 
   test('is told nothing of it either if they come back with a cursor in that very moment', async () => {
     for (let round = 0; round < 30; round++) {
@@ -168,32 +178,36 @@ describe.each(transports)('over %s, an instructor who is dismissed', (over) => {
 })
 
 describe('a session that ends', () => {
-  test('ends what is watched in it, and the connection that was signed in with it; another session of the same person goes on', async () => {
-    const { learner, taken, id } = await school()
-    const second = await anotherSession(learner)
-    const closes: number[] = []
-    const client = connect(learner, { on: { closed: (event) => void closes.push((event as { code: number }).code) } })
-    const ended = [
-      enrollment(id, { client }),
-      enrollment(id, { client }),
-      enrollment(id, { by: learner, over: 'server-sent events' }),
-    ]
-    const goesOn = enrollment(id, { by: second })
-    await Promise.all([...ended, goesOn].map((stream) => stream.until(1)))
-    await signOut(learner)
-    payload(await api.complete(second.token, taken.lesson(1)))
-    await Promise.all(ended.map((stream) => stream.end()))
-    for (const stream of ended) {
-      expect(codes(stream)[0]).toBe('UNAUTHENTICATED')
-      expect(versions(stream.items)).toEqual([1])
-    }
-    await vi.waitUntil(() => closes.length)
-    expect(closes).toEqual([4401])
-    expect(versions(await goesOn.until(2))).toEqual([1, 2])
-    const again = enrollment(id, { by: learner, over: 'server-sent events' })
-    await again.end()
-    expect(codes(again)).toEqual(['UNAUTHENTICATED'])
-  })
+  test(
+    'ends what is watched in it, and the connection that was signed in with it; another session of the same ' +
+      'person goes on',
+    async () => {
+      const { learner, taken, id } = await school()
+      const second = await anotherSession(learner)
+      const closes: number[] = []
+      const client = connect(learner, { on: { closed: (event) => void closes.push((event as { code: number }).code) } })
+      const ended = [
+        enrollment(id, { client }),
+        enrollment(id, { client }),
+        enrollment(id, { by: learner, over: 'server-sent events' }),
+      ]
+      const goesOn = enrollment(id, { by: second })
+      await Promise.all([...ended, goesOn].map((stream) => stream.until(1)))
+      await signOut(learner)
+      payload(await api.complete(second.token, taken.lesson(1)))
+      await Promise.all(ended.map((stream) => stream.end()))
+      for (const stream of ended) {
+        expect(codes(stream)[0]).toBe('UNAUTHENTICATED')
+        expect(versions(stream.items)).toEqual([1])
+      }
+      await vi.waitUntil(() => closes.length)
+      expect(closes).toEqual([4401])
+      expect(versions(await goesOn.until(2))).toEqual([1, 2])
+      const again = enrollment(id, { by: learner, over: 'server-sent events' })
+      await again.end()
+      expect(codes(again)).toEqual(['UNAUTHENTICATED'])
+    },
+  )
 
   test.each(transports)('by itself, when its time is over, does so too, over %s', async (over) => {
     const { learner, id } = await school()
@@ -269,24 +283,30 @@ test('how often that is looked for can be told, and each look leaves those who m
   expect(looks).toEqual(['refused'])
 })
 
-test('a look that is under way when the next begins does not decide for it: what came meanwhile is told once and in order', async () => {
-  const { learner, instructor, taken, id } = await school(1)
-  const parts = composed(w, { recheckMs: 5 })
-  const streams = [learner, instructor].map((by) => parts.subscribe(ENROLLMENT, { id: globalId('Enrollment', id) }, by))
-  await Promise.all(streams.map((stream) => stream.until(1)))
-  for (let n = 0; n < 60; n++) {
-    const input = { learnerId: learner.id, lessonId: taken.lesson(1) }
-    if (n % 2) await parts.commit(resetProgress, { actor: learner.actor, input })
-    else await parts.commit(completeLesson, { actor: learner.actor, input })
-    if (n % 5 === 0) await taken.revise(1 + (n % 2), {}, [], parts.commit) // a change of the course, which is a guard
-    if (n % 7 === 0) await anotherSession(learner)
-  }
-  const { version } = (await w.query<{ version: number }>('select version from "Enrollment" where id = $1', [id]))[0]!
-  for (const stream of streams) {
-    await stream.until((items) => items.at(-1)?.data?.enrollmentUpdates.version === version)
-    expect(stream.items.map(({ data }) => data!.enrollmentUpdates.version)).toEqual(range(1, version))
-  }
-})
+test(
+  'a look that is under way when the next begins does not decide for it: what came meanwhile is told once and ' +
+    'in order',
+  async () => {
+    const { learner, instructor, taken, id } = await school(1)
+    const parts = composed(w, { recheckMs: 5 })
+    const streams = [learner, instructor].map((by) =>
+      parts.subscribe(ENROLLMENT, { id: globalId('Enrollment', id) }, by),
+    )
+    await Promise.all(streams.map((stream) => stream.until(1)))
+    for (let n = 0; n < 60; n++) {
+      const input = { learnerId: learner.id, lessonId: taken.lesson(1) }
+      if (n % 2) await parts.commit(resetProgress, { actor: learner.actor, input })
+      else await parts.commit(completeLesson, { actor: learner.actor, input })
+      if (n % 5 === 0) await taken.revise(1 + (n % 2), {}, [], parts.commit) // a change of the course, which is a guard
+      if (n % 7 === 0) await anotherSession(learner)
+    }
+    const { version } = (await w.query<{ version: number }>('select version from "Enrollment" where id = $1', [id]))[0]!
+    for (const stream of streams) {
+      await stream.until((items) => items.at(-1)?.data?.enrollmentUpdates.version === version)
+      expect(stream.items.map(({ data }) => data!.enrollmentUpdates.version)).toEqual(range(1, version))
+    }
+  },
+)
 
 test.each(transports)(
   'over %s: an enrollment that is deleted by hand and made again is told as another: from its present on',
@@ -318,20 +338,24 @@ test.each(transports)(
   },
 )
 
-test('whoever watches what is deleted by hand and does not come again is told nothing, and whoever comes back, that there is nothing', async () => {
-  const { learner, instructor, id } = await school()
-  const stream = enrollment(id, { by: instructor })
-  const { cursor } = (await stream.until(1))[0]!
-  await w.query('delete from "User" where id = $1', [learner.id])
-  const again = enrollment(id, { by: instructor })
-  await again.end()
-  expect(codes(again)).toEqual(['NOT_FOUND'])
-  await w.query('delete from "Event" where "rootId" = $1', [id])
-  const last = enrollment(id, { by: instructor, after: cursor })
-  await last.end()
-  expect(codes(last)).toEqual(['NOT_FOUND'])
-  expect(versions(stream.items)).toEqual([1])
-})
+test(
+  'whoever watches what is deleted by hand and does not come again is told nothing, and whoever comes back, that ' +
+    'there is nothing',
+  async () => {
+    const { learner, instructor, id } = await school()
+    const stream = enrollment(id, { by: instructor })
+    const { cursor } = (await stream.until(1))[0]!
+    await w.query('delete from "User" where id = $1', [learner.id])
+    const again = enrollment(id, { by: instructor })
+    await again.end()
+    expect(codes(again)).toEqual(['NOT_FOUND'])
+    await w.query('delete from "Event" where "rootId" = $1', [id])
+    const last = enrollment(id, { by: instructor, after: cursor })
+    await last.end()
+    expect(codes(last)).toEqual(['NOT_FOUND'])
+    expect(versions(stream.items)).toEqual([1])
+  },
+)
 
 test('one user has so many subscriptions at most, over whichever connections; one that ends makes room', async () => {
   const { learner, instructor, id } = await school()

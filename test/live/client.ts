@@ -59,7 +59,8 @@ export function collect<Data>(
       const left = late - performance.now()
       if (left <= 0)
         throw new Error(
-          `${what}: not in ${ms} ms; ${items.length} items, the last of them ${JSON.stringify(items.slice(-3))}, errors ${JSON.stringify(errors)}`,
+          `${what}: not in ${ms} ms; ${items.length} items, the last of them ${JSON.stringify(items.slice(-3))}, ` +
+            `errors ${JSON.stringify(errors)}`,
         )
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, Math.min(left, 1_000))
@@ -352,8 +353,10 @@ export const ENROLLMENT = `
   subscription Watch($id: ID!, $after: Cursor) {
     enrollmentUpdates(enrollmentId: $id, after: $after) {
       __typename
-      ... on EnrollmentSnapshot { why cursor version enrollment { id version completed total percent } lessons { id status } }
-      ... on EnrollmentChange { cursor version kind occurredAt actorId contentItemId enrollment { id version completed total percent } lesson { id status } }
+      ... on EnrollmentSnapshot { why cursor version enrollment { id version completed total percent } lessons { id
+      status } }
+      ... on EnrollmentChange { cursor version kind occurredAt actorId contentItemId enrollment { id version completed
+      total percent } lesson { id status } }
       ... on StreamLagging { cursor message }
     }
   }`
@@ -362,7 +365,8 @@ export const COURSE = `
     courseUpdates(courseId: $id, after: $after) {
       __typename
       ... on CourseSnapshot { why cursor learners completed percent }
-      ... on CourseChange { cursor version kind occurredAt actorId contentItemId enrollment { id version completed total percent } lesson { id status } }
+      ... on CourseChange { cursor version kind occurredAt actorId contentItemId enrollment { id version completed
+      total percent } lesson { id status } }
       ... on StreamLagging { cursor message }
     }
   }`

@@ -53,7 +53,9 @@ const nobody = () =>
   )
 
 describe('a thousand', () => {
-  test('who connect at once, and then ask at once for one enrollment, each have its present and all that follows, for a few readings of it', {
+  test('who connect at once, and then ask at once for one enrollment, each have its present and all that ' +
+    'follows, for ' +
+    'a few readings of it', {
     timeout: 120_000,
   }, async () => {
     const { learner, taken, id } = await school()
@@ -79,7 +81,8 @@ describe('a thousand', () => {
     await nobody()
   })
 
-  test('who come back at once with cursors, from anywhere, while changes go on, miss nothing and are told nothing twice', {
+  test('who come back at once with cursors, from anywhere, while changes go on, miss nothing and are told ' +
+    'nothing twice', {
     timeout: 120_000,
   }, async () => {
     const { learner, taken, id } = await school()
@@ -112,87 +115,99 @@ describe('a thousand', () => {
   })
 })
 
-test('whoever goes away leaves nothing behind, however they go: no subscription, no connection, nobody who listens', async () => {
-  const { learner, instructor, taken, id } = await school()
-  await nobody()
-  const sockets: { terminate(): void }[] = []
-  const client = connect(learner, { on: { opened: (socket) => void sockets.push(socket as never) } })
-  const streams = [
-    enrollment(id, { by: learner }),
-    enrollment(id, { by: learner, over: 'server-sent events' }),
-    watchCourse(taken.id, { by: instructor }),
-    watchCourse(taken.id, { by: instructor, over: 'server-sent events' }),
-  ]
-  const torn = range(1, 10).map(() => enrollment(id, { client }))
-  await Promise.all([...streams, ...torn].map((stream) => stream.until(1)))
-  expect(await metric('lockstep_live_subscriptions')).toBe(14)
-  expect(await metric('lockstep_live_connections')).toBe(3)
-  for (const { stop } of streams) stop()
-  for (const socket of sockets) socket.terminate() // as a network that is lost
-  await nobody()
-  const early = range(1, 50).map(() => enrollment(id, { by: learner })) // who are gone before they are there
-  for (const { stop } of early) stop()
-  await nobody()
-  payload(await api.complete(learner.token, taken.lesson(1)))
-})
+test(
+  'whoever goes away leaves nothing behind, however they go: no subscription, no connection, nobody ' + 'who listens',
+  async () => {
+    const { learner, instructor, taken, id } = await school()
+    await nobody()
+    const sockets: { terminate(): void }[] = []
+    const client = connect(learner, { on: { opened: (socket) => void sockets.push(socket as never) } })
+    const streams = [
+      enrollment(id, { by: learner }),
+      enrollment(id, { by: learner, over: 'server-sent events' }),
+      watchCourse(taken.id, { by: instructor }),
+      watchCourse(taken.id, { by: instructor, over: 'server-sent events' }),
+    ]
+    const torn = range(1, 10).map(() => enrollment(id, { client }))
+    await Promise.all([...streams, ...torn].map((stream) => stream.until(1)))
+    expect(await metric('lockstep_live_subscriptions')).toBe(14)
+    expect(await metric('lockstep_live_connections')).toBe(3)
+    for (const { stop } of streams) stop()
+    for (const socket of sockets) socket.terminate() // as a network that is lost
+    await nobody()
+    const early = range(1, 50).map(() => enrollment(id, { by: learner })) // who are gone before they are there
+    for (const { stop } of early) stop()
+    await nobody()
+    payload(await api.complete(learner.token, taken.lesson(1)))
+  },
+)
 
-test('of what subscribers go through nothing stays: feeds, channels and subscriptions are none when the last has left', async () => {
-  const { learner, instructor, taken, id } = await school()
-  const parts = composed(w)
-  const count = () => [
-    parts.subscriptions.count,
-    parts.subscriptions.streams,
-    parts.followed.feeds,
-    parts.tail.channels,
-  ]
-  expect(count()).toEqual([0, 0, 0, 0])
-  for (let round = 0; round < 3; round++) {
-    const streams = range(1, 40).map((n) =>
-      n % 2
-        ? parts.subscribe(ENROLLMENT, { id: globalId('Enrollment', id) }, learner)
-        : parts.subscribe(COURSE, { id: globalId('Course', taken.id) }, instructor),
-    )
+test(
+  'of what subscribers go through nothing stays: feeds, channels and subscriptions are none when the last ' +
+    'has left',
+  async () => {
+    const { learner, instructor, taken, id } = await school()
+    const parts = composed(w)
+    const count = () => [
+      parts.subscriptions.count,
+      parts.subscriptions.streams,
+      parts.followed.feeds,
+      parts.tail.channels,
+    ]
+    expect(count()).toEqual([0, 0, 0, 0])
+    for (let round = 0; round < 3; round++) {
+      const streams = range(1, 40).map((n) =>
+        n % 2
+          ? parts.subscribe(ENROLLMENT, { id: globalId('Enrollment', id) }, learner)
+          : parts.subscribe(COURSE, { id: globalId('Course', taken.id) }, instructor),
+      )
+      await Promise.all(streams.map((stream) => stream.until(1)))
+      expect(count()).toEqual([40, 40, 2, 2])
+      await parts.commit(completeLesson, {
+        actor: learner.actor,
+        input: { learnerId: learner.id, lessonId: taken.lesson(round + 1) },
+      })
+      await Promise.all(streams.map((stream) => stream.until(2)))
+      for (const { stop } of streams) stop()
+      await vi.waitFor(() => expect(count()).toEqual([0, 0, 0, 0]))
+    }
+    // those who are refused, or gone before they are there, leave nothing either
+    const refused = [
+      parts.subscribe(ENROLLMENT, { id: globalId('Enrollment', enrollmentOf(learner.id, 'nothing')) }, learner),
+      parts.subscribe(COURSE, { id: globalId('Course', taken.id) }, learner),
+    ]
+    const hasty = range(1, 20).map(() => parts.subscribe(ENROLLMENT, { id: globalId('Enrollment', id) }, learner))
+    await Promise.all([...refused, hasty[0]!].map((stream) => stream.until(1).catch(() => {})))
+    for (const { stop } of hasty) stop()
+    await vi.waitFor(() => expect(count()).toEqual([0, 0, 0, 0]))
+  },
+)
+
+test(
+  'what a viewer’s own is thrown away where it was rendered for all: nobody is shown, nor is it logged, that it ' +
+    'went wrong there',
+  async () => {
+    const { learner, instructor, taken, id } = await school()
+    const shown: unknown[] = []
+    const parts = composed(w, {
+      shown(error) {
+        shown.push(error)
+        return error as Error
+      },
+    })
+    const own = `subscription ($id: ID!) { enrollmentUpdates(enrollmentId: $id) { ... on EnrollmentSnapshot { version }
+    ... on EnrollmentChange { version enrollment { availableLessons { progress { status } } } } } }`
+    const streams = [learner, instructor].map((by) => parts.subscribe(own, { id: globalId('Enrollment', id) }, by))
     await Promise.all(streams.map((stream) => stream.until(1)))
-    expect(count()).toEqual([40, 40, 2, 2])
     await parts.commit(completeLesson, {
       actor: learner.actor,
-      input: { learnerId: learner.id, lessonId: taken.lesson(round + 1) },
+      input: { learnerId: learner.id, lessonId: taken.lesson(1) },
     })
-    await Promise.all(streams.map((stream) => stream.until(2)))
-    for (const { stop } of streams) stop()
-    await vi.waitFor(() => expect(count()).toEqual([0, 0, 0, 0]))
-  }
-  // those who are refused, or gone before they are there, leave nothing either
-  const refused = [
-    parts.subscribe(ENROLLMENT, { id: globalId('Enrollment', enrollmentOf(learner.id, 'nothing')) }, learner),
-    parts.subscribe(COURSE, { id: globalId('Course', taken.id) }, learner),
-  ]
-  const hasty = range(1, 20).map(() => parts.subscribe(ENROLLMENT, { id: globalId('Enrollment', id) }, learner))
-  await Promise.all([...refused, hasty[0]!].map((stream) => stream.until(1).catch(() => {})))
-  for (const { stop } of hasty) stop()
-  await vi.waitFor(() => expect(count()).toEqual([0, 0, 0, 0]))
-})
-
-test('what a viewer’s own is thrown away where it was rendered for all: nobody is shown, nor is it logged, that it went wrong there', async () => {
-  const { learner, instructor, taken, id } = await school()
-  const shown: unknown[] = []
-  const parts = composed(w, {
-    shown(error) {
-      shown.push(error)
-      return error as Error
-    },
-  })
-  const own = `subscription ($id: ID!) { enrollmentUpdates(enrollmentId: $id) { ... on EnrollmentSnapshot { version } ... on EnrollmentChange { version enrollment { availableLessons { progress { status } } } } } }`
-  const streams = [learner, instructor].map((by) => parts.subscribe(own, { id: globalId('Enrollment', id) }, by))
-  await Promise.all(streams.map((stream) => stream.until(1)))
-  await parts.commit(completeLesson, {
-    actor: learner.actor,
-    input: { learnerId: learner.id, lessonId: taken.lesson(1) },
-  })
-  for (const stream of streams)
-    expect((await stream.until(2))[1]).toMatchObject({ data: { enrollmentUpdates: { version: 2 } } })
-  expect(shown).toEqual([])
-})
+    for (const stream of streams)
+      expect((await stream.until(2))[1]).toMatchObject({ data: { enrollmentUpdates: { version: 2 } } })
+    expect(shown).toEqual([])
+  },
+)
 
 setFlagsFromString('--expose-gc')
 const gc = runInNewContext('gc') as () => void

@@ -142,31 +142,34 @@ async function refused(stream: Awaited<ReturnType<typeof listen>>, code: RegExp 
 }
 
 describe.each(['GET', 'POST'] as const)('by %s', (method) => {
-  test('the present comes first, then each change; and who comes back with a cursor is told what they missed', async () => {
-    const { id, token, change } = await enrolled()
-    const stream = await listen(ENROLLMENT, { id }, { method, token })
-    expect(stream.response.status).toBe(200)
-    await stream.until(1)
-    for (let i = 0; i < 3; i++) await change()
-    await stream.until(4)
-    expect(stream.told().map(({ __typename, version }) => [__typename, version])).toEqual([
-      ['EnrollmentSnapshot', 1],
-      ['EnrollmentChange', 2],
-      ['EnrollmentChange', 3],
-      ['EnrollmentChange', 4],
-    ])
-    stream.leave()
-    await nobody()
-    await change()
-    const again = await listen(ENROLLMENT, { id, after: stream.told()[1]!.cursor }, { method, token })
-    await again.until(3)
-    await change()
-    await again.until(4)
-    expect(again.told().map(({ __typename, version }) => [__typename, version])).toEqual(
-      [3, 4, 5, 6].map((version) => ['EnrollmentChange', version]),
-    )
-    expect(stream.results).toHaveLength(4)
-  })
+  test(
+    'the present comes first, then each change; and who comes back with a cursor is told what ' + 'they missed',
+    async () => {
+      const { id, token, change } = await enrolled()
+      const stream = await listen(ENROLLMENT, { id }, { method, token })
+      expect(stream.response.status).toBe(200)
+      await stream.until(1)
+      for (let i = 0; i < 3; i++) await change()
+      await stream.until(4)
+      expect(stream.told().map(({ __typename, version }) => [__typename, version])).toEqual([
+        ['EnrollmentSnapshot', 1],
+        ['EnrollmentChange', 2],
+        ['EnrollmentChange', 3],
+        ['EnrollmentChange', 4],
+      ])
+      stream.leave()
+      await nobody()
+      await change()
+      const again = await listen(ENROLLMENT, { id, after: stream.told()[1]!.cursor }, { method, token })
+      await again.until(3)
+      await change()
+      await again.until(4)
+      expect(again.told().map(({ __typename, version }) => [__typename, version])).toEqual(
+        [3, 4, 5, 6].map((version) => ['EnrollmentChange', version]),
+      )
+      expect(stream.results).toHaveLength(4)
+    },
+  )
 
   test.each<
     [
@@ -208,7 +211,8 @@ describe.each(['GET', 'POST'] as const)('by %s', (method) => {
       /^QUERY_TOO_EXPENSIVE$/,
       ({ id, token }) => [
         inChange(
-          'enrollment { course { lessons(first: 100) { edges { node { requires { requires { requires { requires { id } } } } } } } } }',
+          'enrollment { course { lessons(first: 100) { edges { node { requires { requires { requires { requires ' +
+            '{ id } } } } } } } } }',
         ),
         { id },
         token,
@@ -330,7 +334,9 @@ test('whoever goes away before anything came is forgotten', async () => {
   const { id, token, change } = await enrolled()
   const { hostname, port, host } = new URL(api.url)
   const body = JSON.stringify({ query: ENROLLMENT, variables: { id } })
-  const head = `POST /graphql HTTP/1.1\r\nhost: ${host}\r\nauthorization: Bearer ${token}\r\naccept: text/event-stream\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`
+  const head =
+    `POST /graphql HTTP/1.1\r\nhost: ${host}\r\nauthorization: Bearer ${token}\r\naccept: ` +
+    `text/event-stream\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n`
   const lock = await w.psql.connect() // nobody is told who they are before they have gone
   await lock.query('begin; lock table "Session" in access exclusive mode')
   const sockets = await Promise.all(
@@ -343,7 +349,8 @@ test('whoever goes away before anything came is forgotten', async () => {
   )
   await until(async () => {
     const [waiting] = await w.query<{ count: number }>(
-      `select count(*)::int from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like '%"Session"%'`,
+      `select count(*)::int from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'
+        and query like '%"Session"%'`,
     )
     return waiting!.count >= 2
   }, 'they wait')

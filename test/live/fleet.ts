@@ -228,7 +228,8 @@ function differences(told: ReturnType<typeof byRoot>, expected: ReturnType<typeo
     const missing = due.filter((line) => !heard.includes(line))
     const tooMuch = heard.filter((line, at) => !due.includes(line) || heard.indexOf(line) < at)
     return [
-      `${root}: of ${due.length}, missing [${missing}], too much [${tooMuch}]${missing.length + tooMuch.length ? '' : `, out of order [${heard}]`}`,
+      `${root}: of ${due.length}, missing [${missing}], too much ` +
+        `[${tooMuch}]${missing.length + tooMuch.length ? '' : `, out of order [${heard}]`}`,
     ]
   })
 }
@@ -236,7 +237,8 @@ function differences(told: ReturnType<typeof byRoot>, expected: ReturnType<typeo
 const journaled = (query: Query, { field, id }: Follower) =>
   query<Row>(
     `select "rootId", version, kind, (view->>'completed')::int as completed, (view->>'total')::int as total from "Event"
-      where "rootType" = 'Enrollment' and ${field === 'courseUpdates' ? 'topic' : '"rootId"'} = $1 order by "rootId", version`,
+      where "rootType" = 'Enrollment' and ${field === 'courseUpdates' ? 'topic' : '"rootId"'} = $1
+      order by "rootId", version`,
     [field === 'courseUpdates' ? `Course:${id}` : id],
   )
 
@@ -322,7 +324,8 @@ export async function write(
               ? ['openLesson', { lessonId: globalId('Lesson', course.lesson(lesson)) }]
               : ['completeLesson', { lessonId: globalId('Lesson', course.lesson(99)) }]
     const Verb = `${verb[0]!.toUpperCase()}${verb.slice(1)}`
-    const document = `mutation ($input: ${Verb}Input!) { ${verb}(input: $input) { __typename ... on DomainError { code } ... on ${Verb}Payload { version ${verb === 'completeLesson' ? 'alreadyCompleted' : ''} } } }`
+    const document = `mutation ($input: ${Verb}Input!) { ${verb}(input: $input) { __typename ... on DomainError { code
+      } ... on ${Verb}Payload { version ${verb === 'completeLesson' ? 'alreadyCompleted' : ''} } } }`
     for (;;) {
       const answer = await server()
         .ask<

@@ -78,7 +78,8 @@ const summed = (all: readonly Record<string, number>[]) => {
 const readersKilled = async () =>
   (
     await w.query(
-      `select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1 and datname = current_database()`,
+      `select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1
+        and datname = current_database()`,
       [READER],
     )
   ).length
@@ -111,7 +112,8 @@ const databaseAt = (psql: pg.Pool) => {
     (await psql.query(text, values)).rows
   const history = (rootType: string, rootId: string) =>
     query<Journaled>(
-      'select version, kind, topic, data, view, actor, at from "Event" where "rootType" = $1 and "rootId" = $2 order by version',
+      'select version, kind, topic, data, view, actor, at from "Event" where "rootType" = $1 and "rootId" = $2 ' +
+        'order by version',
       [rootType, rootId],
     )
   return { query, history }
@@ -178,7 +180,8 @@ async function thinkBetter(r: Random, psql: pg.Pool, enrollmentIds: readonly str
       await client.query('select from "Enrollment" where id = $1 for no key update', [id])
       await client.query(
         `insert into "Event" ("rootType", "rootId", version, topic, kind, data, view, actor, at)
-          select "rootType", "rootId", version + 1, topic, kind, data, view, actor, now() from "Event" where "rootType" = 'Enrollment' and "rootId" = $1 order by version desc limit 1`,
+          select "rootType", "rootId", version + 1, topic, kind, data, view, actor, now() from "Event"
+          where "rootType" = 'Enrollment' and "rootId" = $1 order by version desc limit 1`,
         [id],
       )
       await r.pause(0, 80)
@@ -189,7 +192,8 @@ async function thinkBetter(r: Random, psql: pg.Pool, enrollmentIds: readonly str
 }
 
 describe('three server processes on one database, one of which is killed and started again', () => {
-  test('whoever drops and resumes at random, anywhere, holds each event once and in order, whatever 64 writers, outsiders and rollbacks did', {
+  test('whoever drops and resumes at random, anywhere, holds each event once and in order, whatever 64 writers, ' +
+    'outsiders and rollbacks did', {
     timeout: 180_000,
   }, async () => {
     const school = academy(commit)
@@ -270,7 +274,8 @@ describe('three server processes on one database, one of which is killed and sta
     for (const id of ids) await expectWhole(w, id)
     // what the writers were told was done is what was done, each once
     const [{ count }] = (await w.query<{ count: number }>(
-      `select count(*)::int from "Event" where "rootType" = 'Enrollment' and kind = 'lessonCompleted' and "rootId" = any($1)`,
+      `select count(*)::int from "Event" where "rootType" = 'Enrollment' and kind = 'lessonCompleted'
+        and "rootId" = any($1)`,
       [ids],
     )) as [{ count: number }]
     expect(new Set(tally.completed).size).toBe(tally.completed.length)
@@ -318,7 +323,8 @@ describe('the database goes away', () => {
     return { embedded, pool, ...commits(db), restart, ...databaseAt(pool()) }
   }
 
-  test('in order, and twice as in a crash, under load: nobody misses anything, and a stream that ends says that it may be resumed', {
+  test('in order, and twice as in a crash, under load: nobody misses anything, and a stream that ends says that it ' +
+    'may be resumed', {
     timeout: 180_000,
   }, async () => {
     const { embedded, commit, query, history, restart, pool } = await postgres(folders.restarted)
@@ -388,7 +394,9 @@ describe('the database goes away', () => {
     for (const server of fleet) expect(await server.stop()).toMatchObject({ code: 0 })
   })
 
-  test('in a crash, after which it gives out numbers of transactions again that were seen before: what they commit is told all the same', {
+  test('in a crash, after which it gives out numbers of transactions again that were seen before: what they ' +
+    'commit is ' +
+    'told all the same', {
     timeout: 90_000,
   }, async () => {
     const { embedded, commit, query, restart, pool } = await postgres(folders.crashed)
@@ -548,8 +556,10 @@ describe('the connection that reads the journal', () => {
       await w.query(
         `insert into "Event" ("rootType", "rootId", version, topic, kind, data, view, actor, at)
           select 'Enrollment', id, version, $1, 'lessonOpened', '{}',
-            json_build_object('id', id, 'version', version, 'courseVersion', 1, 'completed', 0, 'total', 6, 'attempt', 1, 'enrolledAt', now(), 'completedAt', null), 'system', now()
-          from (select format('burst-%s.%s', root, $2::text) as id, $3::int * 75 + version as version from generate_series(1, 40) root, generate_series(1, 75) version) e`,
+            json_build_object('id', id, 'version', version, 'courseVersion', 1, 'completed', 0, 'total', 6, 'attempt',
+            1, 'enrolledAt', now(), 'completedAt', null), 'system', now()
+          from (select format('burst-%s.%s', root, $2::text) as id, $3::int * 75 + version as version
+          from generate_series(1, 40) root, generate_series(1, 75) version) e`,
         [`Course:${course.id}`, course.id, burst],
       )
       const [{ n }] = (await due()) as [{ n: number }]
@@ -591,7 +601,9 @@ describe('the connection that reads the journal', () => {
     expect(await expectExactlyOnce(w.query, [follower])).toEqual([expect.toSatisfy((count: number) => count >= 50)])
   })
 
-  test('and all others find no database for a while: who is connected stays so and is caught up, who comes is told to come again', {
+  test('and all others find no database for a while: who is connected stays so and is caught up, who comes is ' +
+    'told to ' +
+    'come again', {
     timeout: 60_000,
   }, async () => {
     const school = academy(commit)

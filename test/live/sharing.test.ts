@@ -33,18 +33,21 @@ async function school(lessons = 6) {
   return { learner, instructor, admin, taken, id: enrollmentOf(learner.id, taken.id) }
 }
 
-test('what fifty who ask for the same are told is rendered once, whoever they are: learner, instructor and admin', async () => {
-  const { learner, instructor, admin, taken, id } = await school()
-  const streams = range(1, 50).map((n) => enrollment(id, { by: [learner, instructor, admin][n % 3]! }))
-  await Promise.all(streams.map((stream) => stream.until(1)))
-  const since = await rendered()
-  const delivered = await metric('lockstep_live_delivered_total')
-  for (const n of [1, 2, 4, 5]) payload(await api.complete(learner.token, taken.lesson(n)))
-  const told = await Promise.all(streams.map((stream) => stream.until(5)))
-  expect(await since()).toEqual([4, 0])
-  expect((await metric('lockstep_live_delivered_total')) - delivered).toBe(200)
-  for (const items of told) expect(items.slice(1)).toEqual(told[0]!.slice(1))
-})
+test(
+  'what fifty who ask for the same are told is rendered once, whoever they are: learner, instructor ' + 'and admin',
+  async () => {
+    const { learner, instructor, admin, taken, id } = await school()
+    const streams = range(1, 50).map((n) => enrollment(id, { by: [learner, instructor, admin][n % 3]! }))
+    await Promise.all(streams.map((stream) => stream.until(1)))
+    const since = await rendered()
+    const delivered = await metric('lockstep_live_delivered_total')
+    for (const n of [1, 2, 4, 5]) payload(await api.complete(learner.token, taken.lesson(n)))
+    const told = await Promise.all(streams.map((stream) => stream.until(5)))
+    expect(await since()).toEqual([4, 0])
+    expect((await metric('lockstep_live_delivered_total')) - delivered).toBe(200)
+    for (const items of told) expect(items.slice(1)).toEqual(told[0]!.slice(1))
+  },
+)
 
 test('a class that many watch is rendered once, too', async () => {
   const { learner, instructor, admin, taken } = await school()
@@ -58,46 +61,49 @@ test('a class that many watch is rendered once, too', async () => {
   expect(await since()).toEqual([2, 0])
 })
 
-test('whoever comes back with another cursor shares with the others; whoever asks for something else does not', async () => {
-  const { learner, taken, id } = await school()
-  const first = enrollment(id, { by: learner })
-  await first.until(1)
-  for (const n of [1, 2]) payload(await api.complete(learner.token, taken.lesson(n)))
-  const cursors = (await first.until(3)).map(({ cursor }) => cursor)
-  const resumed = cursors.map((after) => enrollment(id, { by: learner, after }))
-  await resumed[0]!.until(2)
-  await resumed[1]!.until(1)
-  const caughtUp = vi.waitUntil(async () => (await metric('lockstep_live_subscriptions')) === 4, { timeout: 10_000 })
-  await caughtUp
-  let since = await rendered()
-  payload(await api.complete(learner.token, taken.lesson(4)))
-  await Promise.all([first.until(4), ...resumed.map((stream, i) => stream.until(3 - i))])
-  expect(await since()).toEqual([1, 0])
+test(
+  'whoever comes back with another cursor shares with the others; whoever asks for something else ' + 'does not',
+  async () => {
+    const { learner, taken, id } = await school()
+    const first = enrollment(id, { by: learner })
+    await first.until(1)
+    for (const n of [1, 2]) payload(await api.complete(learner.token, taken.lesson(n)))
+    const cursors = (await first.until(3)).map(({ cursor }) => cursor)
+    const resumed = cursors.map((after) => enrollment(id, { by: learner, after }))
+    await resumed[0]!.until(2)
+    await resumed[1]!.until(1)
+    const caughtUp = vi.waitUntil(async () => (await metric('lockstep_live_subscriptions')) === 4, { timeout: 10_000 })
+    await caughtUp
+    let since = await rendered()
+    payload(await api.complete(learner.token, taken.lesson(4)))
+    await Promise.all([first.until(4), ...resumed.map((stream, i) => stream.until(3 - i))])
+    expect(await since()).toEqual([1, 0])
 
-  // another document, another operation of the same document, another variable: each is its own, however alike
-  const alias = ENROLLMENT.replace('enrollmentUpdates(', 'x: enrollmentUpdates(')
-  const skipped = ENROLLMENT.replace('$after: Cursor', '$after: Cursor, $skip: Boolean = false').replace(
-    'cursor version kind',
-    'cursor version kind @skip(if: $skip)',
-  )
-  const others = [
-    enrollment(id, { by: learner, query: alias }),
-    enrollment(id, { by: learner, query: skipped, variables: { skip: true } }),
-    enrollment(id, { by: learner, query: skipped, variables: { skip: false } }),
-    enrollment(id, { by: learner, query: skipped, variables: { skip: false } }),
-  ]
-  await Promise.all(others.map((stream) => stream.until(1)))
-  since = await rendered()
-  payload(await api.complete(learner.token, taken.lesson(5)))
-  await Promise.all([first.until(5), ...others.map((stream) => stream.until(2))])
-  expect(await since()).toEqual([4, 0])
-  expect(others.map(({ items }) => items[1]!.kind)).toEqual([
-    'LESSON_COMPLETED',
-    undefined,
-    'LESSON_COMPLETED',
-    'LESSON_COMPLETED',
-  ])
-})
+    // another document, another operation of the same document, another variable: each is its own, however alike
+    const alias = ENROLLMENT.replace('enrollmentUpdates(', 'x: enrollmentUpdates(')
+    const skipped = ENROLLMENT.replace('$after: Cursor', '$after: Cursor, $skip: Boolean = false').replace(
+      'cursor version kind',
+      'cursor version kind @skip(if: $skip)',
+    )
+    const others = [
+      enrollment(id, { by: learner, query: alias }),
+      enrollment(id, { by: learner, query: skipped, variables: { skip: true } }),
+      enrollment(id, { by: learner, query: skipped, variables: { skip: false } }),
+      enrollment(id, { by: learner, query: skipped, variables: { skip: false } }),
+    ]
+    await Promise.all(others.map((stream) => stream.until(1)))
+    since = await rendered()
+    payload(await api.complete(learner.token, taken.lesson(5)))
+    await Promise.all([first.until(5), ...others.map((stream) => stream.until(2))])
+    expect(await since()).toEqual([4, 0])
+    expect(others.map(({ items }) => items[1]!.kind)).toEqual([
+      'LESSON_COMPLETED',
+      undefined,
+      'LESSON_COMPLETED',
+      'LESSON_COMPLETED',
+    ])
+  },
+)
 
 /** Selections that are another thing to each viewer, and what of it the learner and the instructor are told. */
 const own: [what: string, selection: string, told: { learner: unknown; instructor: unknown }][] = [
@@ -137,7 +143,8 @@ test.each(own)(
   async (_, selection, expected) => {
     const { learner, instructor, taken, id } = await school()
     payload(await api.content(learner.token, taken.item(2)))
-    const query = `subscription ($id: ID!) { enrollmentUpdates(enrollmentId: $id) { __typename ... on EnrollmentSnapshot { version ${selection} } ... on EnrollmentChange { version ${selection} } } }`
+    const query = `subscription ($id: ID!) { enrollmentUpdates(enrollmentId: $id) { __typename ... on
+      EnrollmentSnapshot { version ${selection} } ... on EnrollmentChange { version ${selection} } } }`
     const viewers = [learner, instructor, learner, instructor]
     const streams = viewers.map((by) =>
       results<{ enrollmentUpdates: Told }>(query, { id: globalId('Enrollment', id) }, { by }),
@@ -161,27 +168,32 @@ test.each(own)(
   },
 )
 
-test('what the stream itself bears is granted with it; the same kind of thing elsewhere is not: it is looked at as anywhere', async () => {
-  const { learner, instructor, taken, id } = await school()
-  const selection = 'lesson { status enrollment { version learner { name } } }'
-  const query = `subscription ($id: ID!) { enrollmentUpdates(enrollmentId: $id) { ... on EnrollmentChange { version ${selection} } } }`
-  const streams = [learner, instructor].map((by) =>
-    results<{ enrollmentUpdates: Told }>(query, { id: globalId('Enrollment', id) }, { by }),
-  )
-  await Promise.all(streams.map((stream) => stream.until(1)))
-  const since = await rendered()
-  payload(await api.complete(learner.token, taken.lesson(1)))
-  for (const stream of streams)
-    expect((await stream.until(2))[1]).toEqual({
-      data: {
-        enrollmentUpdates: {
-          version: 2,
-          lesson: { status: 'COMPLETED', enrollment: { version: 2, learner: { name: 'learner' } } },
+test(
+  'what the stream itself bears is granted with it; the same kind of thing elsewhere is not: it is looked at as ' +
+    'anywhere',
+  async () => {
+    const { learner, instructor, taken, id } = await school()
+    const selection = 'lesson { status enrollment { version learner { name } } }'
+    const query = `subscription ($id: ID!) { enrollmentUpdates(enrollmentId: $id) { ... on EnrollmentChange { version
+    ${selection} } } }`
+    const streams = [learner, instructor].map((by) =>
+      results<{ enrollmentUpdates: Told }>(query, { id: globalId('Enrollment', id) }, { by }),
+    )
+    await Promise.all(streams.map((stream) => stream.until(1)))
+    const since = await rendered()
+    payload(await api.complete(learner.token, taken.lesson(1)))
+    for (const stream of streams)
+      expect((await stream.until(2))[1]).toEqual({
+        data: {
+          enrollmentUpdates: {
+            version: 2,
+            lesson: { status: 'COMPLETED', enrollment: { version: 2, learner: { name: 'learner' } } },
+          },
         },
-      },
-    })
-  expect(await since()).toEqual([0, 2])
-})
+      })
+    expect(await since()).toEqual([0, 2])
+  },
+)
 
 // every field that can be reached
 
@@ -215,7 +227,8 @@ const plainly = (data: unknown, errors: readonly Problem[] = []) => ({
   errors: errors.map(({ message, extensions }) => `${extensions.code} ${message}`).sort(),
 })
 
-test('for every field that can be reached from an enrollment’s stream: whoever shares a document is told what they are told alone, and what a query tells them', {
+test('for every field that can be reached from an enrollment’s stream: whoever shares a document is told what they ' +
+  'are told alone, and what a query tells them', {
   timeout: 120_000,
 }, async () => {
   const { learner, instructor, admin, taken, id } = await school(3)
@@ -224,7 +237,9 @@ test('for every field that can be reached from an enrollment’s stream: whoever
   const clients = Object.fromEntries(Object.entries(viewers).map(([who, by]) => [who, connect(by)]))
   const begin = (who: string, name: string, selection: string) =>
     results<{ enrollmentUpdates: Record<string, object> }>(
-      `subscription ${name}($id: ID!) { enrollmentUpdates(enrollmentId: $id) { ... on EnrollmentSnapshot { ${selection.startsWith('lesson ') ? selection.replace('lesson', 'lessons') : selection} } ... on EnrollmentChange { ${selection} } } }`,
+      `subscription ${name}($id: ID!) { enrollmentUpdates(enrollmentId: $id) { ... on EnrollmentSnapshot {
+        ${selection.startsWith('lesson ') ? selection.replace('lesson', 'lessons') : selection} } ... on
+        EnrollmentChange { ${selection} } } }`,
       { id: globalId('Enrollment', id) },
       { client: clients[who]! },
     )
@@ -270,7 +285,8 @@ test('the same of a class’s stream', { timeout: 120_000 }, async () => {
   const clients = Object.fromEntries(Object.entries(viewers).map(([who, by]) => [who, connect(by)]))
   const begin = (who: string, name: string, selection: string) =>
     results<{ courseUpdates: Record<string, object> }>(
-      `subscription ${name}($id: ID!) { courseUpdates(courseId: $id) { ... on CourseSnapshot { ${typeNamed('CourseSnapshot').getFields().learners!.name} } ... on CourseChange { ${selection} } } }`,
+      `subscription ${name}($id: ID!) { courseUpdates(courseId: $id) { ... on CourseSnapshot {
+        ${typeNamed('CourseSnapshot').getFields().learners!.name} } ... on CourseChange { ${selection} } } }`,
       { id: globalId('Course', taken.id) },
       { client: clients[who]! },
     )
@@ -312,9 +328,12 @@ test('the plain fields of a stream’s items are shared, all of them', async () 
   const { learner, instructor, taken, id } = await school()
   const plain = (type: string) => selections(typeNamed(type), 0).join(' ')
   const below = (type: string, field: string) => of(type, field, 1)[0]!
-  const ofEnrollment = `... on EnrollmentSnapshot { ${plain('EnrollmentSnapshot')} ${below('EnrollmentSnapshot', 'enrollment')} ${below('EnrollmentSnapshot', 'lessons')} }
-    ... on EnrollmentChange { ${plain('EnrollmentChange')} ${below('EnrollmentChange', 'enrollment')} ${below('EnrollmentChange', 'lesson')} }`
-  const ofClass = `... on CourseSnapshot { ${plain('CourseSnapshot')} } ... on CourseChange { ${plain('CourseChange')} ${below('CourseChange', 'enrollment')} ${below('CourseChange', 'lesson')} }`
+  const ofEnrollment = `... on EnrollmentSnapshot { ${plain('EnrollmentSnapshot')}
+    ${below('EnrollmentSnapshot', 'enrollment')} ${below('EnrollmentSnapshot', 'lessons')} }
+    ... on EnrollmentChange { ${plain('EnrollmentChange')} ${below('EnrollmentChange', 'enrollment')}
+    ${below('EnrollmentChange', 'lesson')} }`
+  const ofClass = `... on CourseSnapshot { ${plain('CourseSnapshot')} } ... on CourseChange { ${plain('CourseChange')}
+    ${below('CourseChange', 'enrollment')} ${below('CourseChange', 'lesson')} }`
   const since = await rendered()
   const streams: Stream<Told>[] = [
     ...[learner, instructor].map((by) =>

@@ -248,7 +248,8 @@ async function locked() {
     isMet: (times: number) =>
       until(async () => {
         const [waiting] = await w.query<{ count: number }>(
-          `select count(*)::int from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like '%"Session"%'`,
+          `select count(*)::int from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'
+            and query like '%"Session"%'`,
         )
         return waiting!.count >= times
       }, 'they wait'),
@@ -494,35 +495,44 @@ describe('a message that is too large', () => {
 })
 
 describe('how many there may be', () => {
-  test('LIVE_CONNECTIONS: sockets and event streams together, the next is refused, and there is room again when one leaves', async () => {
-    const own = await serve(w, { LIVE_CONNECTIONS: '3' })
-    const watched = await enrolled()
-    const first = await (await talk(own.url)).init(watched.token)
-    await first.watch('sibling', watched.id)
-    const second = await talk(own.url)
-    const stream = subscribeEvents<{ enrollmentUpdates: Told }>(own.url, ENROLLMENT, { id: watched.id }, watched.token)
-    await stream.until(1)
-    expect(await knock(addressOf(own.url))).toBe(503)
-    const refused = subscribeEvents(own.url, ENROLLMENT, { id: watched.id }, watched.token)
-    await refused.end()
-    expect(refused.items).toEqual([])
-    understandable(refused.errors.flat() as Problem[], 'TOO_MANY_CONNECTIONS')
-    // what is no connection for long is not counted
-    expect((await own.ask('{ __typename }', {})).data).toEqual({ __typename: 'Query' })
+  test(
+    'LIVE_CONNECTIONS: sockets and event streams together, the next is refused, and there is room again when ' +
+      'one leaves',
+    async () => {
+      const own = await serve(w, { LIVE_CONNECTIONS: '3' })
+      const watched = await enrolled()
+      const first = await (await talk(own.url)).init(watched.token)
+      await first.watch('sibling', watched.id)
+      const second = await talk(own.url)
+      const stream = subscribeEvents<{ enrollmentUpdates: Told }>(
+        own.url,
+        ENROLLMENT,
+        { id: watched.id },
+        watched.token,
+      )
+      await stream.until(1)
+      expect(await knock(addressOf(own.url))).toBe(503)
+      const refused = subscribeEvents(own.url, ENROLLMENT, { id: watched.id }, watched.token)
+      await refused.end()
+      expect(refused.items).toEqual([])
+      understandable(refused.errors.flat() as Problem[], 'TOO_MANY_CONNECTIONS')
+      // what is no connection for long is not counted
+      expect((await own.ask('{ __typename }', {})).data).toEqual({ __typename: 'Query' })
 
-    second.socket.close()
-    await until(async () => (await count(own.url, 'connections')) === 1, 'the socket is gone')
-    const third = subscribeEvents(own.url, ENROLLMENT, { id: watched.id }, watched.token)
-    await third.until(1)
-    expect(await knock(addressOf(own.url))).toBe(503)
-    third.stop()
-    await until(async () => (await count(own.url, 'subscriptions')) === 2, 'the stream is gone')
-    expect(await knock(addressOf(own.url))).toBe(101)
-    await goesOn(first, 'sibling', watched)
-    stream.stop()
-    first.socket.close()
-    await empty(own.url)
-  })
+      second.socket.close()
+      await until(async () => (await count(own.url, 'connections')) === 1, 'the socket is gone')
+      const third = subscribeEvents(own.url, ENROLLMENT, { id: watched.id }, watched.token)
+      await third.until(1)
+      expect(await knock(addressOf(own.url))).toBe(503)
+      third.stop()
+      await until(async () => (await count(own.url, 'subscriptions')) === 2, 'the stream is gone')
+      expect(await knock(addressOf(own.url))).toBe(101)
+      await goesOn(first, 'sibling', watched)
+      stream.stop()
+      first.socket.close()
+      await empty(own.url)
+    },
+  )
 
   test('LIVE_CONNECTIONS holds for those, too, who come at once', async () => {
     const own = await serve(w, { LIVE_CONNECTIONS: '3' })
@@ -543,29 +553,33 @@ describe('how many there may be', () => {
     await empty(own.url)
   })
 
-  test('LIVE_SUBSCRIPTIONS_PER_CONNECTION: one more is refused, the others go on, and there is room again when one ends', async () => {
-    const own = await serve(w, { LIVE_SUBSCRIPTIONS_PER_CONNECTION: '3' })
-    const watched = await enrolled()
-    const t = await (await talk(own.url)).init(watched.token)
-    for (const id of ['a', 'b', 'c']) await t.watch(id, watched.id)
-    for (const id of ['d', 'e']) {
-      t.begin(id, ENROLLMENT, { id: watched.id })
-      await t.until(() => t.of(id).length > 0, 'an answer')
-      expect(t.of(id)).toMatchObject([{ type: 'error' }])
-      understandable(t.of(id)[0]!.payload, 'TOO_MANY_SUBSCRIPTIONS')
-    }
-    const other = await (await talk(own.url)).init(watched.token)
-    await other.watch('a', watched.id)
-    for (const id of ['a', 'b', 'c']) await goesOn(t, id, watched)
-    expect(await count(own.url, 'subscriptions')).toBe(4)
+  test(
+    'LIVE_SUBSCRIPTIONS_PER_CONNECTION: one more is refused, the others go on, and there is room again when ' +
+      'one ends',
+    async () => {
+      const own = await serve(w, { LIVE_SUBSCRIPTIONS_PER_CONNECTION: '3' })
+      const watched = await enrolled()
+      const t = await (await talk(own.url)).init(watched.token)
+      for (const id of ['a', 'b', 'c']) await t.watch(id, watched.id)
+      for (const id of ['d', 'e']) {
+        t.begin(id, ENROLLMENT, { id: watched.id })
+        await t.until(() => t.of(id).length > 0, 'an answer')
+        expect(t.of(id)).toMatchObject([{ type: 'error' }])
+        understandable(t.of(id)[0]!.payload, 'TOO_MANY_SUBSCRIPTIONS')
+      }
+      const other = await (await talk(own.url)).init(watched.token)
+      await other.watch('a', watched.id)
+      for (const id of ['a', 'b', 'c']) await goesOn(t, id, watched)
+      expect(await count(own.url, 'subscriptions')).toBe(4)
 
-    t.say({ id: 'b', type: 'complete' })
-    await t.watch('f', watched.id)
-    expect(await count(own.url, 'subscriptions')).toBe(4)
-    await goesOn(t, 'f', watched)
-    for (const { socket } of [t, other]) socket.close()
-    await empty(own.url)
-  })
+      t.say({ id: 'b', type: 'complete' })
+      await t.watch('f', watched.id)
+      expect(await count(own.url, 'subscriptions')).toBe(4)
+      await goesOn(t, 'f', watched)
+      for (const { socket } of [t, other]) socket.close()
+      await empty(own.url)
+    },
+  )
 
   test('LIVE_SUBSCRIPTIONS_PER_USER: over all connections of one user, and nobody else', async () => {
     const own = await serve(w, { LIVE_SUBSCRIPTIONS_PER_USER: '3' })
@@ -791,35 +805,44 @@ describe('who is there', () => {
     },
   )
 
-  test('when the session is ended while something is watched, that is told, nothing more is, and the socket is closed with 4401', async () => {
-    const watched = await enrolled()
-    const { token, end } = await session(watched.learner.id, 3_600_000)
-    const [t, stays] = [await (await talk(api.url)).init(token), await (await talk(api.url)).init(watched.token)]
-    for (const one of [t, stays]) await one.watch('a', watched.id)
-    await end()
-    expect(await t.closed()).toMatchObject({ code: 4401 })
-    expect(t.of('a').map(({ type }) => type)).toEqual(['next', 'error'])
-    understandable(t.of('a')[1]!.payload, 'UNAUTHENTICATED')
-    await goesOn(stays, 'a', watched)
-    const again = await talk(api.url)
-    again.say({ type: 'connection_init', payload: { Authorization: bearer(token) } })
-    expect(await again.closed()).toMatchObject({ code: 4401 })
-    stays.socket.close()
-    await empty(api.url)
-  })
+  test(
+    'when the session is ended while something is watched, that is told, nothing more is, and the socket ' +
+      'is closed ' +
+      'with 4401',
+    async () => {
+      const watched = await enrolled()
+      const { token, end } = await session(watched.learner.id, 3_600_000)
+      const [t, stays] = [await (await talk(api.url)).init(token), await (await talk(api.url)).init(watched.token)]
+      for (const one of [t, stays]) await one.watch('a', watched.id)
+      await end()
+      expect(await t.closed()).toMatchObject({ code: 4401 })
+      expect(t.of('a').map(({ type }) => type)).toEqual(['next', 'error'])
+      understandable(t.of('a')[1]!.payload, 'UNAUTHENTICATED')
+      await goesOn(stays, 'a', watched)
+      const again = await talk(api.url)
+      again.say({ type: 'connection_init', payload: { Authorization: bearer(token) } })
+      expect(await again.closed()).toMatchObject({ code: 4401 })
+      stays.socket.close()
+      await empty(api.url)
+    },
+  )
 
-  test('when the session is ended while nothing is watched, the next operation is refused and the socket closed with 4401', async () => {
-    const { learner, taken } = await enrolled()
-    const { token, end } = await session(learner.id, 3_600_000)
-    const t = await (await talk(api.url)).init(token)
-    await end()
-    t.begin('late', 'mutation($id: ID!) { completeLesson(input: {lessonId: $id}) { __typename } }', {
-      id: globalId('Lesson', taken.lesson(1)),
-    })
-    expect(await t.closed()).toMatchObject({ code: 4401 })
-    expect(t.of('late').filter(({ type }) => type === 'next')).toEqual([])
-    expect(await w.history('Enrollment', enrollmentOf(learner.id, taken.id))).toHaveLength(1)
-  })
+  test(
+    'when the session is ended while nothing is watched, the next operation is refused and the socket closed ' +
+      'with 4401',
+    async () => {
+      const { learner, taken } = await enrolled()
+      const { token, end } = await session(learner.id, 3_600_000)
+      const t = await (await talk(api.url)).init(token)
+      await end()
+      t.begin('late', 'mutation($id: ID!) { completeLesson(input: {lessonId: $id}) { __typename } }', {
+        id: globalId('Lesson', taken.lesson(1)),
+      })
+      expect(await t.closed()).toMatchObject({ code: 4401 })
+      expect(t.of('late').filter(({ type }) => type === 'next')).toEqual([])
+      expect(await w.history('Enrollment', enrollmentOf(learner.id, taken.id))).toHaveLength(1)
+    },
+  )
 })
 
 const nested = (levels: number) =>
@@ -837,7 +860,8 @@ describe('an operation that is refused is told why, and the others on its socket
     [
       'two subscriptions in one',
       /./,
-      'subscription($id: ID!) { a: enrollmentUpdates(enrollmentId: $id) { __typename } b: enrollmentUpdates(enrollmentId: $id) { __typename } }',
+      'subscription($id: ID!) { a: enrollmentUpdates(enrollmentId: $id) { __typename } b: ' +
+        'enrollmentUpdates(enrollmentId: $id) { __typename } }',
     ],
     ['an operation name that there is not', /^BAD_REQUEST$/, 'query A { __typename }', {}, { operationName: 'B' }],
     ['two operations and no name', /^BAD_REQUEST$/, 'query A { __typename } query B { __typename }'],
@@ -868,7 +892,8 @@ describe('an operation that is refused is told why, and the others on its socket
     [
       'pages of pages of pages',
       /./,
-      '{ courses(first: 100) { edges { node { lessons(first: 100) { edges { node { requires { requires { requires { id } } } } } } } } } }',
+      '{ courses(first: 100) { edges { node { lessons(first: 100) { edges { node { requires { requires { ' +
+        'requires { id } } } } } } } } } }',
     ],
     [
       '40 levels in a subscription',
@@ -889,7 +914,8 @@ describe('an operation that is refused is told why, and the others on its socket
       'pages of pages of pages in a subscription',
       /^QUERY_TOO_EXPENSIVE$/,
       inChange(
-        'enrollment { course { lessons(first: 100) { edges { node { requires { requires { requires { requires { id } } } } } } } } }',
+        'enrollment { course { lessons(first: 100) { edges { node { requires { requires { requires { requires { ' +
+          'id } } } } } } } } }',
       ),
       { id: 'OWN' },
     ],
@@ -944,7 +970,8 @@ describe('what is no subscription', () => {
     await t.watch('sibling', watched.id)
     const input = { lessonId: globalId('Lesson', watched.taken.lesson(1)), idempotencyKey: randomUUID() }
     const Complete = `mutation($input: CompleteLessonInput!) { completeLesson(input: $input) {
-      ... on CompleteLessonPayload { version replayed cursor enrollment { version completed } } ... on DomainError { code }
+      ... on CompleteLessonPayload { version replayed cursor enrollment { version completed } } ... on DomainError {
+      code }
     } }`
     const [first, ...again] = [
       await t.ask(Complete, { input }),
@@ -1275,7 +1302,8 @@ describe('when the server drains', () => {
     const lesson = globalId('Lesson', taken.lesson(1))
     t.begin(
       'under way',
-      `mutation { completeLesson(input: { lessonId: "${lesson}", idempotencyKey: "k" }) { __typename ... on CompleteLessonPayload { version } } }`,
+      `mutation { completeLesson(input: { lessonId: "${lesson}", idempotencyKey: "k" }) { __typename ... on
+        CompleteLessonPayload { version } } }`,
     )
     await until(async () => {
       const [waiting] = await w.query<{ count: number }>(

@@ -40,12 +40,14 @@ const days = (id: string, from: string, to: string) =>
 
 const WorkoutPage = graphql(`
   query WorkoutPage($id: ID!, $first: Int!) {
-    plan(id: $id) { workouts(first: $first) { totalCount edges { node { title details selection { currentPlanDay workout { title selection { timeOfDay } } } plan { title } } } } }
+    plan(id: $id) { workouts(first: $first) { totalCount edges { node { title details selection { currentPlanDay
+    workout { title selection { timeOfDay } } } plan { title } } } } }
   }
 `)
 const Calendars = graphql(`
   query Calendars($first: Int!) {
-    viewer { plans(first: $first) { edges { node { title days(from: "2027-01-01", to: "2027-01-02") { day anytime { workout { title details } } } } } } }
+    viewer { plans(first: $first) { edges { node { title days(from: "2027-01-01", to: "2027-01-02") { day anytime {
+    workout { title details } } } } } } }
   }
 `)
 

@@ -16,7 +16,8 @@ const Look = graphql(`
   query LookAtPlan($id: ID!) {
     plan(id: $id) {
       id version title createdAt owner { id }
-      workouts(first: 100) { totalCount edges { node { id position title details selection { currentPlanDay timeOfDay workout { id } } plan { id } } } }
+      workouts(first: 100) { totalCount edges { node { id position title details selection { currentPlanDay timeOfDay
+      workout { id } } plan { id } } } }
     }
   }
 `)

@@ -147,32 +147,35 @@ test.each(['WebSocket', 'server-sent events'])(
   },
 )
 
-test('after a cursor, also a mutation’s and at the other process, come the changes since and then live ones', async () => {
-  const someone = await person()
-  const plan = await planner(api, someone, 2)
-  const { cursor } = payload(await plan.select(1, { currentPlanDay: '2027-03-29' }))
-  for (const day of ['2027-03-30', '2027-03-31']) payload(await plan.select(1, { currentPlanDay: day }))
-  payload(await plan.remove(2))
-  const watching = watch(other.url, someone.token, plan.planId, cursor as string)
-  const missed = await watching.items(3)
-  expect(missed.map(({ __typename, version }) => [__typename, version])).toEqual(
-    [4, 5, 6].map((version) => ['PlanChange', version]),
-  )
-  expect(missed.slice(0, 2).map(({ workouts }) => workouts[0]!.selection!.currentPlanDay)).toEqual([
-    '2027-03-30',
-    '2027-03-31',
-  ])
-  payload(await plan.select(1, { timeOfDay: 'EVENING' }))
-  expect((await watching.items(4))[3]).toMatchObject({
-    version: 7,
-    workouts: [{ selection: { currentPlanDay: '2027-03-31', timeOfDay: 'EVENING' } }],
-  })
-  await watching.stop()
+test(
+  'after a cursor, also a mutation’s and at the other process, come the changes since and then ' + 'live ones',
+  async () => {
+    const someone = await person()
+    const plan = await planner(api, someone, 2)
+    const { cursor } = payload(await plan.select(1, { currentPlanDay: '2027-03-29' }))
+    for (const day of ['2027-03-30', '2027-03-31']) payload(await plan.select(1, { currentPlanDay: day }))
+    payload(await plan.remove(2))
+    const watching = watch(other.url, someone.token, plan.planId, cursor as string)
+    const missed = await watching.items(3)
+    expect(missed.map(({ __typename, version }) => [__typename, version])).toEqual(
+      [4, 5, 6].map((version) => ['PlanChange', version]),
+    )
+    expect(missed.slice(0, 2).map(({ workouts }) => workouts[0]!.selection!.currentPlanDay)).toEqual([
+      '2027-03-30',
+      '2027-03-31',
+    ])
+    payload(await plan.select(1, { timeOfDay: 'EVENING' }))
+    expect((await watching.items(4))[3]).toMatchObject({
+      version: 7,
+      workouts: [{ selection: { currentPlanDay: '2027-03-31', timeOfDay: 'EVENING' } }],
+    })
+    await watching.stop()
 
-  const again = watch(api.url, someone.token, plan.planId, missed[2]!.cursor)
-  expect((await again.items(1)).map(({ version }) => version)).toEqual([7])
-  await again.stop()
-})
+    const again = watch(api.url, someone.token, plan.planId, missed[2]!.cursor)
+    expect((await again.items(1)).map(({ version }) => version)).toEqual([7])
+    await again.stop()
+  },
+)
 
 test('two subscribers receive each of many concurrent changes once, and end up with what is stored', async () => {
   const someone = await person()

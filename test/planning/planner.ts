@@ -25,7 +25,8 @@ export const AddWorkouts = graphql(`
   mutation AddWorkouts($input: AddWorkoutsInput!) {
     addWorkouts(input: $input) {
       __typename
-      ... on AddWorkoutsPayload { version cursor replayed plan { id version } workouts { id position title details selection { id } } }
+      ... on AddWorkoutsPayload { version cursor replayed plan { id version } workouts { id position title details
+      selection { id } } }
       ... on DomainError { code message }
       ... on InvalidInput { field }
     }
@@ -45,7 +46,8 @@ export const RemoveWorkout = graphql(`
   mutation RemoveWorkout($input: RemoveWorkoutInput!) {
     removeWorkout(input: $input) {
       __typename
-      ... on RemoveWorkoutPayload { version cursor replayed removedWorkoutId plan { id version workouts { totalCount } } }
+      ... on RemoveWorkoutPayload { version cursor replayed removedWorkoutId plan { id version workouts { totalCount }
+      } }
       ... on DomainError { code message }
     }
   }
@@ -71,7 +73,8 @@ export const UpdateSelections = graphql(`
   mutation UpdateSelections($input: UpdateSelectionsInput!) {
     updateSelections(input: $input) {
       __typename
-      ... on UpdateSelectionsPayload { version cursor replayed plan { id version } workouts { id selection { currentPlanDay timeOfDay } } }
+      ... on UpdateSelectionsPayload { version cursor replayed plan { id version } workouts { id selection {
+      currentPlanDay timeOfDay } } }
       ... on DomainError { code message }
       ... on InvalidInput { field }
       ... on WorkoutNotFound { workoutId }
@@ -82,7 +85,8 @@ export const ClearSelection = graphql(`
   mutation ClearSelection($input: ClearSelectionInput!) {
     clearSelection(input: $input) {
       __typename
-      ... on ClearSelectionPayload { version cursor replayed cleared plan { id version } workout { id selection { id } } }
+      ... on ClearSelectionPayload { version cursor replayed cleared plan { id version } workout { id selection { id }
+      } }
       ... on DomainError { code message }
     }
   }

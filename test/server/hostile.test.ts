@@ -80,7 +80,8 @@ test('connections on which nobody answers any more delay the requests that meet 
     Array.from({ length: 12 }, () => own.ask('{ courses { totalCount } viewer { name } }', {}, learner.token)),
   )
   const backends = await w.query<{ pid: number }>(
-    "select pid from pg_stat_activity where datname = current_database() and application_name in ($1, 'lockstep') and state = 'idle' and pid <> pg_backend_pid()",
+    'select pid from pg_stat_activity where datname = current_database() and application_name in ($1, ' +
+      "'lockstep') and state = 'idle' and pid <> pg_backend_pid()",
     [own.name],
   )
   expect(backends.length).toBeGreaterThan(0)
@@ -111,14 +112,16 @@ describe('a query of lists within lists', () => {
   const levels = (depth: number, k = 0): string =>
     depth ? `${k % 2 ? 'requires' : 'requiredBy'} { ${levels(depth - 1, k + 1)} }` : 'id'
   const lessons = (first: string, inner: string) =>
-    `query${first === '$n' ? '($n: Int)' : ''} { course(slug: "x") { lessons(first: ${first}) { edges { node { ${inner} } } } } }`
+    `query${first === '$n' ? '($n: Int)' : ''} { course(slug: "x") { lessons(first: ${first}) { edges { node {
+      ${inner} } } } } }`
 
   test.each([
     ['with its page written out', lessons('100', levels(3)), {}],
     ['with its page among the variables', lessons('$n', levels(3)), { n: 100 }],
     [
       'by way of fragments',
-      `${lessons('100', '...A')} fragment A on Lesson { requires { ...B } } fragment B on Lesson { requires { requires { id } } }`,
+      `${lessons('100', '...A')} fragment A on Lesson { requires { ...B } } fragment B on Lesson { requires { ` +
+        `requires { id } } }`,
       {},
     ],
     [
@@ -318,14 +321,16 @@ test.each(['terminated', 'too slow'])(
         { completeLesson: { version: number; enrollment: { completed: number; completions: null } } },
         object
       >(
-        'mutation($i: CompleteLessonInput!) { completeLesson(input: $i) { ... on CompleteLessonPayload { version enrollment { completed completions { attempt } } } } }',
+        'mutation($i: CompleteLessonInput!) { completeLesson(input: $i) { ... on CompleteLessonPayload { version ' +
+          'enrollment { completed completions { attempt } } } } }',
         { i: { lessonId: globalId('Lesson', taken.lesson(1)) } },
         fresh.token,
       )
       if (how === 'terminated') {
         await sleep(700)
         await w.query(
-          `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like '%"CourseCompletion"%'`,
+          `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database()
+            and wait_event_type = 'Lock' and query like '%"CourseCompletion"%'`,
         )
       }
       const { data, errors } = await answer

@@ -121,7 +121,8 @@ describe('the chores of a process', () => {
 
   test('forget old idempotency keys at once', async () => {
     await w.query(
-      `insert into "IdempotencyKey" select 'ada', n::text, '', 1, '{}', now() - make_interval(days => n) from generate_series(29, 32) n`,
+      `insert into "IdempotencyKey" select 'ada', n::text, '', 1, '{}', now() - make_interval(days => n)
+        from generate_series(29, 32) n`,
     )
     const { upkeep: running, logged } = upkeep(...named(0))
     const line = ['info', { chore: 'forget old idempotency keys', done: 3 }, 'A chore was done.']
