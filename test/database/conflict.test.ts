@@ -20,10 +20,12 @@ beforeAll(async () => {
   await w.query(`insert into "Lesson" values ('c.1', 'c', '1', 1, '1', true), ('c.2', 'c', '2', 2, '2', true)`)
   await w.query(`create table thrown (code text)`)
   await w.query(
-    `create function throw() returns trigger language plpgsql as $$ begin raise exception 'thrown' using errcode = new.code; end $$`,
+    `create function throw() returns trigger language plpgsql as $$
+    begin raise exception 'thrown' using errcode = new.code; end $$`,
   )
   await w.query(
-    `create constraint trigger throw after insert on thrown deferrable initially deferred for each row execute function throw()`,
+    `create constraint trigger throw after insert on thrown deferrable initially deferred
+    for each row execute function throw()`,
   )
 })
 
@@ -208,7 +210,8 @@ describe('a connection that is lost, or cannot be had, is known as such', () => 
       async () =>
         expect(
           await w.query(
-            `select from pg_stat_activity where query like '%pg_sleep(10)%' and state = 'active' and pid <> pg_backend_pid()`,
+            `select from pg_stat_activity
+          where query like '%pg_sleep(10)%' and state = 'active' and pid <> pg_backend_pid()`,
           ),
         ).toHaveLength(2),
       { interval: 5 },

@@ -52,14 +52,18 @@ async function schema(url: string): Promise<string[]> {
     url,
     `
     with mine as (select * from pg_class where relnamespace = 'public'::regnamespace and relname not like '\\_prisma%')
-    select format('column %s.%s %s %s default %s storage %s', c.relname, attname, format_type(atttypid, atttypmod), attnotnull, pg_get_expr(adbin, adrelid), attstorage) as what
-      from pg_attribute a join mine c on c.oid = attrelid left join pg_attrdef d on adrelid = attrelid and adnum = attnum where attnum > 0 and not attisdropped and relkind = 'r'
+    select format('column %s.%s %s %s default %s storage %s',
+      c.relname, attname, format_type(atttypid, atttypmod), attnotnull, pg_get_expr(adbin, adrelid), attstorage) as what
+      from pg_attribute a join mine c on c.oid = attrelid left join pg_attrdef d on adrelid = attrelid and adnum = attnum
+      where attnum > 0 and not attisdropped and relkind = 'r'
     union all select format('table %s %s %s', relname, relkind, reloptions) from mine
-    union all select format('constraint %s on %s: %s', conname, conrelid::regclass, pg_get_constraintdef(x.oid)) from pg_constraint x join mine c on c.oid = conrelid
+    union all select format('constraint %s on %s: %s', conname, conrelid::regclass, pg_get_constraintdef(x.oid))
+      from pg_constraint x join mine c on c.oid = conrelid
     union all select pg_get_indexdef(oid) from mine where relkind = 'i'
     union all select pg_get_triggerdef(t.oid) from pg_trigger t join mine c on c.oid = tgrelid where not tgisinternal
     union all select pg_get_functiondef(oid) from pg_proc where pronamespace = 'public'::regnamespace
-    union all select format('type %s %s', typname, (select string_agg(enumlabel, ',' order by enumsortorder) from pg_enum where enumtypid = t.oid))
+    union all select format('type %s %s', typname,
+      (select string_agg(enumlabel, ',' order by enumsortorder) from pg_enum where enumtypid = t.oid))
       from pg_type t where typnamespace = 'public'::regnamespace and typname !~ '^_' and typtype = 'e'
     order by 1`,
   )
@@ -312,7 +316,8 @@ it('the Prisma schema and the migrated database agree, column by column', async 
     primaryKey: { fields: string[] } | null
     uniqueIndexes: { fields: string[] }[]
   }
-  const days = ['WorkoutSelection.currentPlanDay'] // Prisma's datamodel knows no day but as the midnight that it begins with
+  // Prisma's datamodel has a day as the midnight that begins it
+  const days = ['WorkoutSelection.currentPlanDay']
   const { models } = (getDatamodel() as unknown as { datamodel: { models: Record<string, Model> } }).datamodel
 
   const declared = Object.entries(models).flatMap(([table, { fields }]) =>
@@ -326,14 +331,18 @@ it('the Prisma schema and the migrated database agree, column by column', async 
   const found = await clone(async (url) => ({
     columns: await query<{ column: string }>(
       url,
-      `select format('%s.%s %s %s', table_name, column_name, udt_name, case is_nullable when 'YES' then 'null' else 'not null' end) as column
+      `select format('%s.%s %s %s',
+        table_name, column_name, udt_name, case is_nullable when 'YES' then 'null' else 'not null' end
+      ) as column
       from information_schema.columns where table_schema = 'public' and table_name <> '_prisma_migrations'`,
     ),
     keys: await query<{ key: string }>(
       url,
       `select format('%s %s (%s)', c.relname, case when indisprimary then 'primary key' else 'unique' end,
-        (select string_agg(attname, ', ' order by place) from unnest(indkey) with ordinality as k (number, place) join pg_attribute on attrelid = indrelid and attnum = number)) as key
-      from pg_index join pg_class c on c.oid = indrelid where c.relnamespace = 'public'::regnamespace and indisunique and c.relname <> '_prisma_migrations'`,
+        (select string_agg(attname, ', ' order by place) from unnest(indkey) with ordinality as k (number, place)
+          join pg_attribute on attrelid = indrelid and attnum = number)) as key
+      from pg_index join pg_class c on c.oid = indrelid where c.relnamespace = 'public'::regnamespace
+        and indisunique and c.relname <> '_prisma_migrations'`,
     ),
     labels: await query<{ name: string; labels: string[] }>(
       url,
@@ -341,7 +350,8 @@ it('the Prisma schema and the migrated database agree, column by column', async 
       from pg_enum join pg_type on pg_type.oid = enumtypid group by 1 order by 1`,
     ),
   }))
-  const invisible = found.columns.filter(({ column }) => / xid8 (not )?null$/.test(column)) // Prisma's datamodel leaves out what it has no type for
+  // Prisma's datamodel leaves out columns of a type that it does not know
+  const invisible = found.columns.filter(({ column }) => / xid8 (not )?null$/.test(column))
   expect(found.columns.map(({ column }) => column).sort()).toEqual(
     [...new Set([...declared, ...invisible.map(({ column }) => column)])].sort(),
   )

@@ -153,7 +153,8 @@ describe('connections', () => {
     for (const ask of [() => db.user.count(), () => db.$transaction((tx) => tx.user.count())]) {
       await Promise.all(Array.from({ length: 5 }, ask))
       await w.query(
-        `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'lockstep'`,
+        `select pg_terminate_backend(pid) from pg_stat_activity
+        where datname = current_database() and application_name = 'lockstep'`,
       )
       expect(await Promise.all(Array.from({ length: 10 }, ask))).toHaveLength(10)
     }

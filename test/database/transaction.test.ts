@@ -47,7 +47,8 @@ describe('a transaction', () => {
       expect(await tx.execute('insert into line select n, n from generate_series(4, 6) n', [])).toBe(3)
       const [a, b, c, d, e, f] = values
       return tx.query(
-        sql`select ${a}::text as a, ${b}::text as b, ${c}::int as c, ${d}::bool as d, ${e}::text[] as e, ${f}::int[] as f, 'ä€😀"\\' as "any thing"`,
+        sql`select ${a}::text as a, ${b}::text as b, ${c}::int as c, ${d}::bool as d, ${e}::text[] as e,
+        ${f}::int[] as f, 'ä€😀"\\' as "any thing"`,
       )
     })
     expect(answer).toEqual([
@@ -59,7 +60,9 @@ describe('a transaction', () => {
   test('is one of Prisma’s: read committed, one of the pool’s connections, and seen by nobody before it is committed', async () => {
     await inTransaction(db, async (tx) => {
       await insert(tx, 3)
-      const about = sql`select current_setting('transaction_isolation') as isolation, current_setting('application_name') as name, pg_current_xact_id_if_assigned() is not null as writes`
+      const about = sql`select current_setting('transaction_isolation') as isolation,
+      current_setting('application_name') as name,
+      pg_current_xact_id_if_assigned() is not null as writes`
       expect(await tx.query(about)).toEqual([{ isolation: 'read committed', name: 'lockstep', writes: true }])
       expect(await lines()).toEqual([1, 2])
       expect(await db.$queryRaw`select count(*)::int as n from line`).toEqual([{ n: 2 }])

@@ -101,7 +101,8 @@ test('a cursor that was tampered with is none, or says nothing that PostgreSQL w
   const texts = asked.map(({ topic, place }) => [topic, ...(place?.slice(0, 2) ?? [])].join(' '))
   const places = taken.map((cursor) => ('topic' in cursor ? cursor.place?.[2] : cursor.version) ?? 0)
   const [row] = await w.query(
-    `select count(*)::int as asked, bool_and(is_snapshot(f) and is_snapshot(t)) as valid, bool_and(length(x) >= 0 and v >= 0) as texts
+    `select count(*)::int as asked, bool_and(is_snapshot(f) and is_snapshot(t)) as valid,
+        bool_and(length(x) >= 0 and v >= 0) as texts
       from unnest($1::text[], $2::text[], $3::text[], $4::int[]) as c (f, t, x, v)`,
     [asked.map(({ from }) => from), asked.map(({ to }) => to), texts, places],
   )

@@ -312,7 +312,8 @@ describe('the present, and what comes next', () => {
       async () =>
         expect(
           await w.query(
-            `select 1 from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep' and pid <> pg_backend_pid()`,
+            `select 1 from pg_stat_activity
+            where datname = current_database() and wait_event = 'PgSleep' and pid <> pg_backend_pid()`,
           ),
         ).toHaveLength(1),
       patience,
@@ -701,7 +702,8 @@ describe('catching up', () => {
     const inserted = performance.now()
     await w.query(
       `insert into "Event" ("rootType", "rootId", version, topic, kind, data, view, actor, at)
-        select 'Thing', 'many ' || lpad(r::text, 4, '0'), v, $1, 'changed', jsonb_build_object('n', v), jsonb_build_object('id', r, 'version', v, 'completed', v, 'total', 100), 'somebody', now()
+        select 'Thing', 'many ' || lpad(r::text, 4, '0'), v, $1, 'changed', jsonb_build_object('n', v),
+          jsonb_build_object('id', r, 'version', v, 'completed', v, 'total', 100), 'somebody', now()
         from generate_series(1, 100) v, generate_series(1, 1000) r`,
       [topic],
     )

@@ -205,8 +205,10 @@ describe('folding', () => {
     // what the learner might have done in a year: the same two events, over and over
     await w.query(
       `insert into "Event" ("rootType", "rootId", version, topic, kind, data, view, actor, at)
-        select 'Enrollment', $1, v, 'none', case v % 3 when 1 then 'enrollmentReset' when 2 then 'lessonCompleted' else 'courseCompleted' end,
-          case v % 3 when 1 then '{}' when 2 then jsonb_build_object('lessonId', $2::text) else jsonb_build_object('attempt', v / 3, 'courseVersion', 1) end, '{}', 'x', now()
+        select 'Enrollment', $1, v, 'none',
+        case v % 3 when 1 then 'enrollmentReset' when 2 then 'lessonCompleted' else 'courseCompleted' end,
+          case v % 3 when 1 then '{}' when 2 then jsonb_build_object('lessonId', $2::text)
+          else jsonb_build_object('attempt', v / 3, 'courseVersion', 1) end, '{}', 'x', now()
         from generate_series(4, 2750) v`,
       [id, lessons.lesson(1)],
     )
@@ -506,11 +508,13 @@ describe('rows that came from elsewhere', () => {
   async function elsewhere(lessons: TestCourse, version = 5): Promise<Learner> {
     const [pupil] = await learners(w, commit, 1, lessons, { enroll: false })
     await w.query(
-      `insert into "Enrollment" select $1, $2, $3, $4, "lessonsVersion", 1, 3, 1, '2025-01-01', null from "Course" where id = $4`,
+      `insert into "Enrollment" select $1, $2, $3, $4, "lessonsVersion", 1, 3, 1, '2025-01-01', null
+        from "Course" where id = $4`,
       [...[pupil!.enrollmentId, version, pupil!.id, lessons.id]],
     )
     await w.query(
-      `insert into "LessonProgress" values ($1, $2, 'COMPLETED', '2025-01-02', '2025-01-03', 1), ($1, $3, 'IN_PROGRESS', '2025-01-02', null, 0)`,
+      `insert into "LessonProgress" values ($1, $2, 'COMPLETED', '2025-01-02', '2025-01-03', 1),
+        ($1, $3, 'IN_PROGRESS', '2025-01-02', null, 0)`,
       [...[pupil!.enrollmentId, lessons.lesson(1), lessons.lesson(2)]],
     )
     await w.query(`insert into "ContentCompletion" values ($1, $2, '2025-01-02')`, [

@@ -54,12 +54,14 @@ const change = async (thing: string, topic = `of ${thing}`) =>
   (await w.query<{ version: number }>('select change($1, $2) as version', [thing, topic]))[0]!.version
 const sessions = () =>
   w.query<{ pid: number; state: string; query: string; begun: string }>(
-    `select pid, state, query, query_start::text as begun from pg_stat_activity where datname = current_database() and application_name = $1 order by pid`,
+    `select pid, state, query, query_start::text as begun from pg_stat_activity
+      where datname = current_database() and application_name = $1 order by pid`,
     [NAME],
   )
 const kill = () =>
   w.query(
-    'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = $1',
+    `select pg_terminate_backend(pid) from pg_stat_activity
+      where datname = current_database() and application_name = $1`,
     [NAME],
   )
 const numbers = (count: number, from = 1) => Array.from({ length: count }, (_, i) => i + from)
