@@ -61,7 +61,7 @@ async function deadlock(write: (tx: Tx, id: string) => Promise<unknown>) {
   return (await Promise.all([one('ada', 'bob'), one('bob', 'ada')])).filter((result) => result instanceof Error)
 }
 
-describe('a conflict is known for what it is, in each of the shapes that Prisma gives it', () => {
+describe('a conflict is recognized in each of the shapes that Prisma gives it', () => {
   test.each(ways)('40001 of a %s', async (_, write) => {
     const error = await outcome(
       db.$transaction(async (tx) => {
@@ -152,7 +152,7 @@ describe('a conflict is known for what it is, in each of the shapes that Prisma 
   })
 })
 
-describe('a connection that is lost, or cannot be had, is known as such', () => {
+describe('a lost or refused connection is recognized', () => {
   const lost = (error: unknown) => {
     expect(error).toBeInstanceOf(Error)
     expect(isDisconnection(error), `${sqlState(error)}: ${(error as Error).message}`).toBe(true)
@@ -200,7 +200,7 @@ describe('a connection that is lost, or cannot be had, is known as such', () => 
     Object.assign(network, { atCommit: what, times: 1 })
     lost(await outcome(far.$transaction((tx) => tx.$executeRaw`select 1`)))
   })
-  test('cut on the way, during a statement and outside a transaction', async () => {
+  test('cut by the network, during a statement and outside a transaction', async () => {
     const far = other({}, network.url)
     const answers = [
       outcome(far.$queryRaw`select pg_sleep(10)::text`),
@@ -219,7 +219,7 @@ describe('a connection that is lost, or cannot be had, is known as such', () => 
     network.cut()
     for (const answer of await Promise.all(answers)) lost(answer)
   })
-  test('nobody is at that port', async () => {
+  test('nothing listens at the port', async () => {
     const nowhere = await proxy(w.url)
     await nowhere.close()
     const far = other({}, nowhere.url)
@@ -227,7 +227,7 @@ describe('a connection that is lost, or cannot be had, is known as such', () => 
     lost(await outcome(far.$queryRaw`select 1`))
     lost(await outcome(far.$transaction((tx) => tx.$queryRaw`select 1`)))
   })
-  test('hung up on at once', async () => {
+  test('closed at once', async () => {
     const far = other({}, network.url)
     network.unreachable = true
     const answers = [
@@ -237,12 +237,12 @@ describe('a connection that is lost, or cannot be had, is known as such', () => 
     network.unreachable = false
     answers.forEach(lost)
   })
-  test('a host that there is not', async () => {
+  test('no such host', async () => {
     lost(
       await outcome(other({}, 'postgresql://a:b@nowhere.invalid:5432/c').$transaction((tx) => tx.$queryRaw`select 1`)),
     )
   })
-  test('the server takes no more, 53300', async () => {
+  test('the server accepts no more, 53300', async () => {
     const [{ name }] = (await w.query<{ name: string }>('select current_database() as name')) as [{ name: string }]
     await w.query(`alter database ${name} connection limit 0`)
     const far = other({})

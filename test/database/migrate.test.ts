@@ -271,7 +271,7 @@ describe('a database is left as it is', () => {
   })
 })
 
-describe('a database that cannot be used is told of in a sentence, without the password', () => {
+describe('a database that cannot be used is described in a sentence, without the password', () => {
   const cases: [string, (url: URL) => void, RegExp, number][] = [
     ['wrong password', (url) => (url.password = 'hidden'), /the password for the user lockstep was not accepted/, 77],
     ['no password', (url) => (url.password = ''), /does DATABASE_URL have a password\?/, 69],

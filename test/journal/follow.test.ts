@@ -41,7 +41,7 @@ async function cursorOf({ follow }: typeof here, ...[source]: Parameters<typeof 
 }
 
 describe('the order of commits', () => {
-  test('what was written first and committed last is heard all the same, where a reader that goes by a sequence loses it', async () => {
+  test('an event that is written first and committed last is received; a reader by sequence loses it', async () => {
     const feed = here.follow(feedOf('order'))
     await feed.until(1)
     let last = 0
@@ -71,7 +71,7 @@ describe('the order of commits', () => {
     expectExact(feed.items)
   })
 
-  test('and so it is for those who come back: a cursor from between the two commits brings the late one', async () => {
+  test('resuming with a cursor from between the two commits brings the late one', async () => {
     const feed = here.follow(feedOf('order again'))
     await feed.until(1)
     const slow = await outsider()
@@ -92,7 +92,7 @@ describe('the order of commits', () => {
 
   // 30 seconds are no other thing to PostgreSQL than 60 readings: nothing on the way looks at the time that a
   // transaction has been open
-  test('a transaction that is stuck throughout, having written, delays nobody’s feed, and is heard when it commits', async () => {
+  test('a stuck transaction that has written delays no feed, and is received when it commits', async () => {
     const feeds = [here.follow(feedOf('stuck')), there.follow(feedOf('stuck')), there.follow(rootOf('Thing', 'free 1'))]
     const stuck = await outsider()
     await stuck.query(`select change('stuck', 'stuck')`)
@@ -131,7 +131,7 @@ describe('the order of commits', () => {
     expectExact([...feeds[0]!.items.slice(0, 31), ...back.items])
   })
 
-  test('what is rolled back is never heard', async () => {
+  test('rolled back events are never received', async () => {
     const feed = here.follow(feedOf('undone'))
     await feed.until(1)
     for (const n of numbers(10)) {
@@ -148,7 +148,7 @@ describe('the order of commits', () => {
   })
 })
 
-test('many writers who dawdle before COMMIT, a tenth of whom change their mind, one who is stuck; followers who come and go: each is told each change of each root once, in order', async () => {
+test('slow commits, rollbacks, a stuck writer, followers that reconnect: each change once, in order', async () => {
   const roots = numbers(8).map((n) => `storm ${n}`)
   const [topic, writers, ms] = ['storm', 16, 2_500]
   const undone = new Set<string>()
@@ -238,7 +238,7 @@ test('many writers who dawdle before COMMIT, a tenth of whom change their mind, 
 })
 
 describe('the present, and what comes next', () => {
-  test('between them there is no gap, whenever one begins while the root is written as fast as it goes', async () => {
+  test('have no gap between them, at whatever moment one begins beside a busy writer', async () => {
     const lessons = await course(3)
     const pupils = await learners(w, here.commit, 3, lessons)
     let isOver = false
@@ -276,7 +276,7 @@ describe('the present, and what comes next', () => {
     ).toBeGreaterThan(5) // they did begin at different moments
   })
 
-  test('nor is there for whoever is the first to follow something', async () => {
+  test('have no gap between them for the first follower either', async () => {
     for (const round of numbers(40)) {
       const topic = `first ${round}`
       let isOver = false
@@ -300,7 +300,7 @@ describe('the present, and what comes next', () => {
     }
   })
 
-  test('whoever begins while the present is being read for somebody else is not told that one: it may be older than what they can hear', async () => {
+  test('a follower that begins while the present is read for another one does not receive that one', async () => {
     const topic = 'slowly'
     await change('slowly', topic)
     const feed = feedOf(topic)
@@ -330,7 +330,7 @@ describe('the present, and what comes next', () => {
     for (const each of [first, second]) expect(expectExact(each.items)).toEqual({ slowly: 3 })
   })
 
-  test('a change is the same object for all who are told it, and the present is read once for all who begin together', async () => {
+  test('all followers receive the same object, and the present is read once for all who begin together', async () => {
     await change('same', 'same')
     const followers = numbers(20).map(() => here.follow(feedOf('same')))
     await Promise.all(followers.map((each) => each.until(1)))
@@ -346,14 +346,14 @@ describe('the present, and what comes next', () => {
     for (const each of followers) expectExact(each.items)
   })
 
-  test('whoever follows what isn’t there is told so', async () => {
+  test('following something that does not exist fails with the source’s error', async () => {
     const follower = here.follow(rootOf('Thing', 'nowhere'))
     await follower.until(() => follower.failures.length > 0)
     expect(follower.failures).toEqual([new Error('There is nothing to follow.')])
     expect(follower.items).toEqual([])
   })
 
-  test('whoever stops while being told is told nothing more, though there was more on the same page', async () => {
+  test('a follower that stops while it receives a page receives nothing more of it', async () => {
     const topic = 'stops'
     const cursor = await cursorOf(here, feedOf(topic))
     for (const _ of numbers(10)) await change('stops', topic)
@@ -384,7 +384,7 @@ describe('the present, and what comes next', () => {
     }
   })
 
-  test('a reader who throws is dropped with what it threw, and the others are told', async () => {
+  test('a reader that throws is dropped with its error, and the others receive the change', async () => {
     await change('thrower', 'thrower')
     const failures: unknown[] = []
     const before = here.follow(feedOf('thrower'))
@@ -403,7 +403,7 @@ describe('the present, and what comes next', () => {
     expect(failures).toEqual([new Error('not today')])
   })
 
-  test('when the last has left, nothing is listened to any more', async () => {
+  test('after the last follower has left, nothing is listened to', async () => {
     const { follow, tail, out } = process(w)
     await change('gone', 'gone')
     const followers = [follow(feedOf('gone')), follow(feedOf('gone')), follow(rootOf('Thing', 'gone'))]
@@ -423,7 +423,7 @@ describe('coming back', () => {
   const rooted = (rootId: string, version: number, epoch = here.tail.currentEpoch) =>
     rootCursor({ epoch, rootType: 'Thing', rootId, version })
 
-  test('to a root: exactly what came behind the version, from any', async () => {
+  test('to a root: exactly the changes after the version, whichever it is', async () => {
     for (const _ of numbers(7)) await change('resumed', 'resumed')
     await here.tail.epoch()
     for (const from of numbers(8, 0)) {
@@ -443,7 +443,7 @@ describe('coming back', () => {
     }
   })
 
-  test('to a feed: exactly what came behind each item that it ever told, also in the middle of what one transaction wrote', async () => {
+  test('to a feed: exactly the changes after each item, also in the middle of one transaction', async () => {
     const topic = 'places'
     const feed = here.follow(feedOf(topic))
     await feed.until(1)
@@ -490,7 +490,7 @@ describe('coming back', () => {
     expect(back.versions()).toEqual([4])
   })
 
-  test('with a feed’s cursor of another epoch, or from a future that never was: the present, marked as such, and then what comes next', async () => {
+  test('with a feed’s cursor of another epoch or of the future: the present, marked so, and later changes', async () => {
     const topic = 'elsewhere too'
     const cursor = parseCursor(await cursorOf(here, feedOf(topic))) as TopicCursor
     const future = cursor.to.replace(/^(\d+):(\d+):/, (_, xmin, xmax) => `${xmin}:${BigInt(xmax) + 1_000_000n}:`)
@@ -508,7 +508,7 @@ describe('coming back', () => {
     }
   })
 
-  test('a root that was deleted and made again while it was followed: the present, marked as of another epoch, and then what comes next', async () => {
+  test('a root that is deleted and made again while followed: the present as of another epoch, then changes', async () => {
     for (const _ of numbers(3)) await change('again', 'again')
     const followers = [
       here.follow(rootOf('Thing', 'again')),
@@ -529,7 +529,7 @@ describe('coming back', () => {
     }
   })
 
-  test('a root that is gone, when it is come back to or when it is looked at again: there is nothing to follow', async () => {
+  test('to a deleted root, or reading it again, fails with the source’s error', async () => {
     for (const _ of numbers(3)) await change('no more', 'no more')
     const follower = here.follow(rootOf('Thing', 'no more'))
     await follower.until(1)
@@ -551,7 +551,7 @@ describe('coming back', () => {
     expect(follower.failures).toEqual([new Error('There is nothing to follow.')])
   })
 
-  test('rows that were changed past the journal begin a history anew: who follows, and who comes back, is told the present, not a gap', async () => {
+  test('rows changed without the journal begin their history anew: all receive the present, not a gap', async () => {
     const lessons = await course(3)
     const [pupil] = await learners(w, here.commit, 1, lessons)
     await pupil!.complete(1)
@@ -575,7 +575,7 @@ describe('coming back', () => {
 })
 
 describe('another epoch', () => {
-  test('whoever follows is told the present, marked as such, and then what comes next; a cursor from before is of another epoch, one from after is not', async () => {
+  test('followers receive the present, marked so, and later changes; an older cursor is of another epoch', async () => {
     const topic = 'epochs'
     for (const _ of numbers(3)) await change('epoch', topic)
     const before = here.follow(feedOf(topic))
@@ -609,7 +609,7 @@ describe('another epoch', () => {
     expect(await renewEpoch(here.db)).toBe(2) // only what has come since
   })
 
-  test('it can begin while the journal is written as fast as it goes, and between the present and what comes next there is no gap', async () => {
+  test('it may begin beside busy writers: no gap between the present and later changes', async () => {
     const topic = 'renewed'
     const slow = process(w, { everyMs: 60 })
     for (const writer of numbers(6, 0)) await change(`renewed ${writer}`, topic)
@@ -660,7 +660,7 @@ describe('another epoch', () => {
     }
   })
 
-  test('events that bear numbers of another cluster, which this one has yet to come to, are freed of them', async () => {
+  test('events with transaction numbers of another cluster, not reached in this one, are freed of them', async () => {
     const topic = 'restored'
     await w.query(`select change('restored', $1) from generate_series(1, 5)`, [topic])
     await w.query(`update "Event" set xid = (xid::text::numeric + 1000000)::text::xid8 where topic = $1`, [topic])
@@ -738,7 +738,7 @@ describe('catching up', () => {
     expect(most).toBeLessThan(50)
   })
 
-  test('one who reads slowly is waited for: no page is read before the last one is taken', async () => {
+  test('a slow reader is waited for: no page is read before it has taken the last one', async () => {
     const topic = 'slow reader'
     const { follow } = process(w, {}, { page: 10 })
     const cursor = await cursorOf(here, feedOf(topic))
@@ -803,7 +803,7 @@ describe('catching up', () => {
     },
   )
 
-  test('one who catches up while it is written as fast as it goes gets there, and misses nothing', async () => {
+  test('beside busy writers ends, and misses nothing', async () => {
     const topic = 'chased'
     const { follow, tail } = process(w, {}, { page: 100, most: 20 })
     const cursor = await cursorOf(here, feedOf(topic))
@@ -828,7 +828,7 @@ describe('catching up', () => {
   })
 })
 
-test('what one transaction wrote, 20,000 changes, is told to whoever follows, in order; and any place in it can be come back to', {
+test('20,000 changes of one transaction are received in order, and resumed from any place in it', {
   timeout: 60_000,
 }, async () => {
   const topic = 'at once'

@@ -126,7 +126,7 @@ const settled = () =>
   )
 
 describe('folding', () => {
-  test('what is left of a history amounts to the rows, whatever happened before and after the cut; a dry run says how much will go, and changes nothing', async () => {
+  test('the rest of a history folds to the rows, whatever the cut; a dry run counts, and changes nothing', async () => {
     const total = { roots: 0, events: 0, kept: 0 }
     await fc.assert(
       fc.asyncProperty(
@@ -197,7 +197,7 @@ describe('folding', () => {
     await expectFoldsToWhatIsRead(courses as unknown as Aggregate<Shape>, lessons.id)
   })
 
-  test('a history longer than what is read at a time is folded whole', async () => {
+  test('a history longer than one page is folded whole', async () => {
     const lessons = await course(1)
     const [pupil] = await learners(w, commit, 1, lessons)
     const id = pupil!.enrollmentId
@@ -254,7 +254,7 @@ describe('folding', () => {
     },
   )
 
-  test('interrupted, it leaves each root folded or as it was, and the next time does the rest', async () => {
+  test('interrupted, it leaves each root folded or as it was; the next run does the rest', async () => {
     const lessons = await course(3)
     const pupils = await learners(w, commit, 30, lessons)
     for (const lesson of [1, 2]) await Promise.all(pupils.map((pupil) => pupil.complete(lesson)))
@@ -269,7 +269,7 @@ describe('folding', () => {
     for (const { enrollmentId } of pupils) expect(await expectFolds(enrollmentId)).toHaveLength(1)
   })
 
-  test('commits go on beside it, also of the very roots that are being folded, and neither waits for the other', async () => {
+  test('commits continue beside it, also of the roots being folded, and neither waits for the other', async () => {
     const lessons = await course(3)
     const pupils = await learners(w, commit, 20, lessons)
     let isOver = false
@@ -295,7 +295,7 @@ describe('folding', () => {
     for (const { enrollmentId } of pupils) expect(await expectFolds(enrollmentId)).toHaveLength(1)
   })
 
-  test('it ends, however fast others commit: what grows old while it runs is left to the next run', async () => {
+  test('it ends, however fast others commit: events that grow old meanwhile are left to the next run', async () => {
     const lessons = await course(3)
     const [pupil] = await learners(w, commit, 1, lessons)
     let statements = 0
@@ -315,7 +315,7 @@ describe('folding', () => {
     expect(await expectFolds(pupil!.enrollmentId)).toHaveLength(1)
   })
 
-  test('a history whose beginning is missing is left as it is, and keeps no other from being folded', async () => {
+  test('a history without its beginning is left as it is; all others are folded', async () => {
     const lessons = await course(3)
     const pupils = await learners(w, commit, 3, lessons)
     for (const pupil of pupils) for (const _ of numbers(2)) await pupil.complete(1).then(() => pupil.reset())
@@ -347,8 +347,8 @@ describe('folding', () => {
   })
 })
 
-describe('whoever comes back after it', () => {
-  test('to a root, from before what was folded: the present, marked as too late, and then what comes next; from behind it: exactly what came', async () => {
+describe('resuming after it', () => {
+  test('to a root: the present, marked too late, from before the cut; exactly the changes from after it', async () => {
     const lessons = await course(3)
     const [pupil] = await learners(w, commit, 1, lessons)
     const id = pupil!.enrollmentId
@@ -386,7 +386,7 @@ describe('whoever comes back after it', () => {
     expect(live.items.map(({ is, version }) => `${is} ${version}`)).toEqual(['snapshot 6', 'change 7', 'change 8'])
   })
 
-  test('to a root of which all was folded: from its version exactly what comes, from before it the present', async () => {
+  test('to a root that is all folded: exactly the changes from its version, the present from before it', async () => {
     const lessons = await course(3)
     const [pupil] = await learners(w, commit, 1, lessons)
     const id = pupil!.enrollmentId
@@ -408,7 +408,7 @@ describe('whoever comes back after it', () => {
     }
   })
 
-  test('to a class, with a cursor older than what was folded: the present, marked as too late, and then what comes next; with a newer one: exactly what came', async () => {
+  test('to a class: the present, marked too late, with an old cursor; exactly the changes with a newer one', async () => {
     const lessons = await course(3)
     const pupils = await learners(w, commit, 4, lessons)
     const feed = follow(classOf(lessons.id))
@@ -448,7 +448,7 @@ describe('whoever comes back after it', () => {
     for (const each of [late, early, feed]) expect(each.items.at(-1)).toMatchObject({ is: 'change', version: 5 })
   })
 
-  test('in the middle of what is being folded, page by page: nothing is told twice or out of order, and a gap is closed by the present', async () => {
+  test('page by page, while it is folded: nothing twice or out of order, and the present closes a gap', async () => {
     const lessons = await course(1)
     const [pupil] = await learners(w, commit, 1, lessons)
     const id = pupil!.enrollmentId
@@ -472,7 +472,7 @@ describe('whoever comes back after it', () => {
 })
 
 describe('a request sent again after it', () => {
-  test('is answered as it was, where its event is still there; otherwise with the root as it is now; and changes nothing', async () => {
+  test('gets its old answer, or the present root if its event is gone, and changes nothing', async () => {
     const lessons = await course(3)
     const [pupil] = await learners(w, commit, 1, lessons)
     const first = await pupil!.complete(1, { key: 'first' })
@@ -526,7 +526,7 @@ describe('rows that came from elsewhere', () => {
   const begin = (more: Partial<Parameters<typeof beginHistories>[0]> = {}) =>
     beginHistories({ db, aggregates, ...more })
 
-  test('begin a history with the state that they are in: it folds to the rows, and can be followed, come back to, continued and folded', async () => {
+  test('begin a history with their present state, which folds, resumes and continues like any other', async () => {
     const lessons = await course(3)
     await begin() // whatever other tests have left
     const pupil = await elsewhere(lessons)
@@ -560,7 +560,7 @@ describe('rows that came from elsewhere', () => {
     expect(await expectFolds(id)).toHaveLength(1)
   })
 
-  test('are followed before they have a history, too; who follows them or their class is told no change when it begins, and none is missed after', async () => {
+  test('can be followed before they have a history; its beginning is no change, and none is missed after', async () => {
     const lessons = await course(3)
     const pupil = await elsewhere(lessons)
     await settled()
@@ -579,7 +579,7 @@ describe('rows that came from elsewhere', () => {
     expect(back.changes.map(({ event }) => event.kind)).toEqual(['lessonCompleted'])
   })
 
-  test('that are changed at the same time begin with what they then are, and only once', async () => {
+  test('that are changed at the same time begin with their state then, and only once', async () => {
     const lessons = await course(3)
     const pupils = await Promise.all(numbers(12).map(() => elsewhere(lessons)))
     await Promise.all([

@@ -66,8 +66,8 @@ const kill = () =>
   )
 const numbers = (count: number, from = 1) => Array.from({ length: count }, (_, i) => i + from)
 
-describe('who is told', () => {
-  test('whoever listens to a root or a topic is told its events, once, and nobody else’s', async () => {
+describe('listening', () => {
+  test('a listener of a root or a topic hears its events, each once, and no others', async () => {
     const tail = tailOf()
     const [root, topic, other] = [ear(), ear(), ear()]
     await tail.attach(rootChannel('Thing', 'a1'), root.listener)
@@ -90,7 +90,7 @@ describe('who is told', () => {
     expect(other.names).toEqual(['b1 1', 'b1 2'])
   })
 
-  test('from the moment that it has attached, a listener is told whatever is committed, also what had been begun before', async () => {
+  test('once attached, a listener hears everything that is committed, also of transactions begun before', async () => {
     const tail = tailOf()
     for (const round of numbers(20)) {
       const thing = `attached ${round}`
@@ -106,7 +106,7 @@ describe('who is told', () => {
     }
   })
 
-  test('one who throws keeps nobody from being told, and is reported', async () => {
+  test('a listener that throws is reported, and the others hear the event', async () => {
     const tail = tailOf()
     const throws = () => {
       throw new Error('not today')
@@ -125,7 +125,7 @@ describe('who is told', () => {
     expect(new Set(tail.logged)).toEqual(new Set(['A listener failed on an event; the others receive it.']))
   })
 
-  test('whoever has left, or whose tail has ended, is told nothing more', async () => {
+  test('a listener that has left, or whose tail has ended, hears nothing more', async () => {
     const [ended, lives] = [tailOf({ everyMs: 5 }), tailOf({ everyMs: 5 })]
     const [left, stopped, witness] = [ear(), ear(), ear()]
     await ended.attach('left', stopped.listener)
@@ -182,7 +182,7 @@ describe('guards', () => {
 })
 
 describe('waking', () => {
-  test('a commit of another process is heard as soon as that one has said so, long before it is looked again', async () => {
+  test('a commit of another process is heard when that one notifies, long before the next poll', async () => {
     const [here, there] = [tailOf(), tailOf()]
     const own = ear()
     await here.attach('elsewhere', own.listener)
@@ -194,7 +194,7 @@ describe('waking', () => {
     expect(own.names).toEqual(['e1 1'])
   })
 
-  test('a commit that nobody tells of is heard the next time it is looked', async () => {
+  test('a commit without a notification is heard at the next poll', async () => {
     const tail = tailOf({ everyMs: 20 })
     const own = ear()
     await tail.attach('silent', own.listener)
@@ -205,7 +205,7 @@ describe('waking', () => {
     expect(own.names).toEqual(numbers(10).map((n) => `s1 ${n}`))
   })
 
-  test('a thousand commits wake the other processes a few times, and the last of them is told of', async () => {
+  test('a thousand commits send the other processes a few notifications, the last one included', async () => {
     const quietMs = 50
     const tail = tailOf({ quietMs })
     const client = new pg.Client({ connectionString: w.url })
@@ -259,7 +259,7 @@ describe('waking', () => {
     await own.until(6)
   })
 
-  test('while nobody listens, nothing but the name of the epoch is read, however much is committed, rung and polled', async () => {
+  test('while nobody listens, only the epoch’s name is read, however much is committed, rung and polled', async () => {
     const read: number[] = []
     const idle = tailOf({ everyMs: 5, quietMs: NEVER, watch: { read: (events) => read.push(events) } })
     await idle.epoch() // it has a connection
@@ -298,7 +298,7 @@ describe('waking', () => {
 })
 
 describe('what goes wrong', () => {
-  test('a connection that is lost while all is quiet is had again at once, and what was committed unheard is told', async () => {
+  test('an idle connection that is lost is opened again at once, and unheard commits are heard', async () => {
     const tail = tailOf()
     const other = tailOf({ everyMs: 20 })
     const own = ear()
@@ -328,7 +328,7 @@ describe('what goes wrong', () => {
     expect(own.names).toEqual(numbers(10).map((n) => `v1 ${n}`))
   })
 
-  test('however often its connection is lost while much is committed, each event is told once, in order', async () => {
+  test('however often its connection is lost beside busy writers, each event is heard once, in order', async () => {
     let lost = 0
     const tail = tailOf({ everyMs: 10, page: 7, watch: { lost: () => lost++ } })
     const own = ear()
@@ -363,7 +363,7 @@ describe('what goes wrong', () => {
     expect(lost).toBeGreaterThan(3)
   })
 
-  test('a connection that is lost in the middle of what one transaction wrote is no reason to tell any of it twice', async () => {
+  test('a connection lost within a transaction’s pages repeats none of its events', async () => {
     let [pages, lost] = [0, 0]
     const tail = tailOf({
       ...{ everyMs: 10, page: 50 },
@@ -387,7 +387,7 @@ describe('what goes wrong', () => {
     expect(own.heard).toHaveLength(8_000)
   })
 
-  test('an answer that doesn’t come in time is not waited for any longer, and nothing is missed', async () => {
+  test('an answer that is too late is given up, and nothing is missed', async () => {
     let lost = 0
     const tail = tailOf({ everyMs: 20, answerMs: 100, watch: { lost: () => lost++ } })
     const own = ear()
@@ -409,14 +409,14 @@ describe('what goes wrong', () => {
     await vi.waitFor(() => expect(tail.logged).toEqual(logged), patience) // once, however often it was tried
   })
 
-  test('whoever attaches while the database can’t be reached is told so, and nothing hangs', async () => {
+  test('attaching rejects while the database cannot be reached, and nothing hangs', async () => {
     const tail = tailOf({ url: 'postgres://nobody@localhost:1/nothing' })
     await expect(tail.attach('nowhere', ear().listener)).rejects.toThrow()
     await expect(tail.epoch()).rejects.toThrow()
   })
 })
 
-test('what one transaction wrote, 20,000 events, is told once and in order to whoever listens, page by page', async () => {
+test('20,000 events of one transaction are heard once and in order, page by page', async () => {
   const read: number[] = []
   const tail = tailOf({ watch: { read: (events) => read.push(events) } })
   const [all, one] = [ear(), ear()]
