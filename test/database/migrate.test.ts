@@ -54,7 +54,8 @@ async function schema(url: string): Promise<string[]> {
     with mine as (select * from pg_class where relnamespace = 'public'::regnamespace and relname not like '\\_prisma%')
     select format('column %s.%s %s %s default %s storage %s',
       c.relname, attname, format_type(atttypid, atttypmod), attnotnull, pg_get_expr(adbin, adrelid), attstorage) as what
-      from pg_attribute a join mine c on c.oid = attrelid left join pg_attrdef d on adrelid = attrelid and adnum = attnum
+      from pg_attribute a join mine c on c.oid = attrelid left join pg_attrdef d
+        on adrelid = attrelid and adnum = attnum
       where attnum > 0 and not attisdropped and relkind = 'r'
     union all select format('table %s %s %s', relname, relkind, reloptions) from mine
     union all select format('constraint %s on %s: %s', conname, conrelid::regclass, pg_get_constraintdef(x.oid))
@@ -158,7 +159,8 @@ describe('migrations', () => {
         .poll(() =>
           query(
             url,
-            "select from pg_locks where locktype = 'advisory' and not granted and database = (select oid from pg_database where datname = current_database())",
+            `select from pg_locks where locktype = 'advisory' and not granted
+              and database = (select oid from pg_database where datname = current_database())`,
           ),
         )
         .toHaveLength(1)
@@ -177,8 +179,9 @@ describe('migrations', () => {
     // as `prisma migrate deploy` leaves it, on Windows, after an attempt that was rolled back
     await query(url, first!.up)
     const checksum = createHash('sha256').update(first!.up.replaceAll('\n', '\r\n')).digest('hex')
-    const record =
-      'insert into _prisma_migrations (id, checksum, migration_name, finished_at, rolled_back_at, started_at, applied_steps_count) values ($1, $2, $3, $4, $5, now(), $6)'
+    const record = `insert into _prisma_migrations
+        (id, checksum, migration_name, finished_at, rolled_back_at, started_at, applied_steps_count)
+        values ($1, $2, $3, $4, $5, now(), $6)`
     await query(url, record, [randomUUID(), 'of another file', first!.name, null, new Date(), 0])
     await query(url, record, [randomUUID(), checksum, first!.name, new Date(), null, 1])
     expect(await migrate(url)).toEqual(names.slice(1))
@@ -201,7 +204,8 @@ describe('a database is left as it is', () => {
     await migrate(url, { folder, to: names[1] })
     fs.appendFileSync(path.join(folder, names[0]!, 'migration.sql'), '-- one more thought\n')
     expect(await message(migrate(url, { folder }))).toBe(
-      `OperatorError: The migration ${names[0]} was applied, and its file has changed since. Bring the file back as it was, and put what is new into a migration of its own.`,
+      `OperatorError: The migration ${names[0]} was applied, and its file has changed since. ` +
+        `Bring the file back as it was, and put what is new into a migration of its own.`,
     )
     expect(await migrationStatus(url, { folder })).toContainEqual({ name: names[0], state: 'edited' })
     expect(await migrationStatus(url, { folder })).toContainEqual({ name: names[2], state: 'pending' })

@@ -490,7 +490,7 @@ describe('coming back', () => {
     expect(back.versions()).toEqual([4])
   })
 
-  test('with a feed’s cursor of another epoch or of the future: the present, marked so, and later changes', async () => {
+  test('with a feed’s cursor of another epoch or of the future: the present, marked so, then changes', async () => {
     const topic = 'elsewhere too'
     const cursor = parseCursor(await cursorOf(here, feedOf(topic))) as TopicCursor
     const future = cursor.to.replace(/^(\d+):(\d+):/, (_, xmin, xmax) => `${xmin}:${BigInt(xmax) + 1_000_000n}:`)
@@ -508,7 +508,7 @@ describe('coming back', () => {
     }
   })
 
-  test('a root that is deleted and made again while followed: the present as of another epoch, then changes', async () => {
+  test('a root deleted and made again while followed: the present as of another epoch, then changes', async () => {
     for (const _ of numbers(3)) await change('again', 'again')
     const followers = [
       here.follow(rootOf('Thing', 'again')),
@@ -729,7 +729,8 @@ describe('catching up', () => {
     })
     const seconds = (performance.now() - began) / 1_000
     console.log(
-      `inserted in ${Math.round(began - inserted)} ms; 100,000 events in ${seconds.toFixed(1)} s, ${pages} pages, at most ${most.toFixed(1)} MB more than before`,
+      `inserted in ${Math.round(began - inserted)} ms; 100,000 events in ${seconds.toFixed(1)} s, ${pages} pages, ` +
+        `at most ${most.toFixed(1)} MB more than before`,
     )
     expect(wrong).toBe(0)
     expect(versions.size).toBe(1_000)

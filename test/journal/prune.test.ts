@@ -408,7 +408,7 @@ describe('resuming after it', () => {
     }
   })
 
-  test('to a class: the present, marked too late, with an old cursor; exactly the changes with a newer one', async () => {
+  test('to a class: the present, marked too late, by an old cursor; exactly the changes by a newer one', async () => {
     const lessons = await course(3)
     const pupils = await learners(w, commit, 4, lessons)
     const feed = follow(classOf(lessons.id))
