@@ -95,10 +95,10 @@ async function openLoop(variant: Variant, rate: number, hot: boolean, ms: number
   return measured(latency)
 }
 
+const whole = (value: number, width: number) => String(Math.round(value)).padStart(width)
 const show = ({ rate, p50, p99, node, postgres }: Result) =>
-  `${String(Math.round(rate)).padStart(6)}/s  p50 ${p50.toFixed(2).padStart(6)}  p99 ` +
-  `${p99.toFixed(1).padStart(6)} ms  CPU ${String(Math.round(node)).padStart(4)} + ` +
-  `${String(Math.round(postgres)).padStart(4)} µs`
+  `${whole(rate, 6)}/s  p50 ${p50.toFixed(2).padStart(6)}  p99 ${p99.toFixed(1).padStart(6)} ms` +
+  `  CPU ${whole(node, 4)} + ${whole(postgres, 4)} µs`
 const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[values.length >> 1]!
 const medians = (results: readonly Result[]) =>
   Object.fromEntries(
@@ -127,8 +127,8 @@ async function measure(
 }
 
 console.log(
-  `${rounds} rounds of ${seconds} s each, after ${warmUpMs / 1_000} s of warm-up; durable (fsync); callers in ` +
-    `one process, on ${ENROLLMENTS} enrollments. CPU: this process's and PostgreSQL's, a completion.\n`,
+  `${rounds} rounds of ${seconds} s each, after ${warmUpMs / 1_000} s of warm-up; durable (fsync); ` +
+    `callers in one process, on ${ENROLLMENTS} enrollments. CPU per completion: this process's and PostgreSQL's.\n`,
 )
 for (let round = 1; round <= rounds; round++) {
   console.log(`round ${round} of ${rounds}, closed loop`)
@@ -195,9 +195,11 @@ const goals: [string, number, boolean, number][] = [
   ],
 ]
 console.log('\nRatios\n')
-for (const [what, value, more, goal] of goals)
+for (const [what, value, more, goal] of goals) {
+  const isReached = more ? value >= goal : value <= goal
   console.log(
-    `  ${value.toFixed(2).padStart(6)}  ${what}; wanted: at ${more ? 'least' : 'most'} ` +
-      `${goal}${(more ? value >= goal : value <= goal) ? '' : '  ← not reached here'}`,
+    `  ${value.toFixed(2).padStart(6)}  ${what}; wanted: at ${more ? 'least' : 'most'} ${goal}` +
+      (isReached ? '' : '  ← not reached here'),
   )
+}
 await world.close()

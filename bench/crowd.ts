@@ -4,7 +4,7 @@ import net from 'node:net'
 // server that is measured. It counts the messages that arrive, and says when (CLOCK_MONOTONIC, which all processes
 // share) the last of those that are expected did.
 
-/** What the crowd is told to do, and what it answers. */
+/** The orders to the crowd, and its answers. */
 export type Told =
   | {
       readonly do: 'connect'
@@ -37,10 +37,10 @@ function frame(text: string): Buffer {
   return Buffer.concat([header, payload]) // masked with zeros, which is a mask
 }
 
-/** Whoever does not answer a ping is taken for gone. */
+/** The answer to a ping. A client that does not answer is taken for gone. */
 const PONG = Buffer.from([0x8a, 0x80, 0, 0, 0, 0])
 
-/** Counts the text frames; those of one connection may come in any pieces. */
+/** Counts the text frames of a connection, which may arrive in any pieces. */
 function counter(heard: (text: () => string) => void, pinged: () => void) {
   let rest: Buffer | undefined
   return (chunk: Buffer) => {
@@ -73,16 +73,16 @@ async function connect({ port, path, protocol, send }: Extract<Told, { do: 'conn
         socket.setNoDelay(true)
         socket.once('error', reject).once('close', () => reject(new Error('closed')))
         socket.write(
-          `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nUpgrade: websocket\r\nConnection: ` +
-            `Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ` +
-            `AAAAAAAAAAAAAAAAAAAAAA==\r\n${protocol ? `Sec-WebSocket-Protocol: ${protocol}\r\n` : ''}\r\n`,
+          `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
+            'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n' +
+            `${protocol ? `Sec-WebSocket-Protocol: ${protocol}\r\n` : ''}\r\n`,
         )
         socket.once('data', (head) => {
           const end = head.indexOf('\r\n\r\n')
           if (!head.toString('latin1', 0, 12).endsWith('101')) return reject(new Error(head.toString()))
           let said = 0
           const say = () => (said < messages.length ? socket.write(frame(messages[said++]!)) : resolve())
-          // each message is answered once before the next is sent, and before the connection counts
+          // the server answers each message once before the next is sent, and before the connection counts
           let settled = !messages.length
           const hear = counter(
             (text) => {

@@ -33,15 +33,15 @@ const admin = new pg.Client({ connectionString: url })
 admin.on('error', () => {})
 await admin.connect()
 await admin.query(
-  `insert into "User" (id, version, name, role, "createdAt") select 'u' || n, 1, 'Learner ' || n, 'LEARNER', now()
-    from generate_series(0, ${PEOPLE}) n`,
+  `insert into "User" (id, version, name, role, "createdAt")
+    select 'u' || n, 1, 'Learner ' || n, 'LEARNER', now() from generate_series(0, ${PEOPLE}) n`,
 )
 
 /** As it was before anybody gained anything. */
 async function reset() {
   await admin.query(`truncate "SpecializationProgress", "License", "LicenseProgression", "Event", "IdempotencyKey"`)
-  await admin.query(`insert into "SpecializationProgress" select id || '.PLAYER', 1, id, 'PLAYER', 1, 0, 0, 0, 0
-    from "User";
+  await admin.query(`
+    insert into "SpecializationProgress" select id || '.PLAYER', 1, id, 'PLAYER', 1, 0, 0, 0, 0 from "User";
     insert into "License" select id || '.PLAYER', id, 'PLAYER', 1, 1, now() from "User"`)
   await admin.query('vacuum analyze')
   await admin.query('checkpoint')
@@ -119,11 +119,15 @@ const viaPrisma = (): Side => {
         const level = levelOf(xp) > levelOf(p!.totalXp) ? Math.max(p!.currentLevel, levelOf(xp)) : p!.currentLevel
         const highest = Math.max(l!.maxAchievedLevel, level)
         const rose = level > p!.currentLevel ? [level] : []
-        await tx.$executeRaw`with p as (update "SpecializationProgress"
-          set version = ${version}, "currentLevel" = ${level}, "totalXp" = ${xp}, "completedSessions" =
-          "completedSessions" + 1 where id = ${id}),
-          c as (insert into "LicenseProgression" select ${id}, now(), ${version}, ${p!.currentLevel}, t, ${userId},
-          'u0', 'bench' from unnest(${rose}::int[]) t)
+        await tx.$executeRaw`with p as (
+            update "SpecializationProgress" set version = ${version}, "currentLevel" = ${level}, "totalXp" = ${xp},
+              "completedSessions" = "completedSessions" + 1 where id = ${id}
+          ),
+          c as (
+            insert into "LicenseProgression"
+            select ${id}, now(), ${version}, ${p!.currentLevel}, t, ${userId}, 'u0', 'bench'
+            from unnest(${rose}::int[]) t
+          )
           update "License" set "currentLevel" = ${level}, "maxAchievedLevel" = ${highest} where id = ${id}`
       })
     },
@@ -134,7 +138,8 @@ const viaPrisma = (): Side => {
 async function check(calls: number, label: string) {
   const { rows } = await admin.query<{ ok: boolean }>(
     `select sum(p."totalXp")::int = $1 and bool_and(p."currentLevel" = l."currentLevel")
-      and sum(p.version - 1) = $2 as ok from "SpecializationProgress" p join "License" l using (id)`,
+        and sum(p.version - 1) = $2 as ok
+      from "SpecializationProgress" p join "License" l using (id)`,
     [calls * GAIN, calls],
   )
   if (!rows[0]!.ok) throw new Error(`${label}: the rows do not amount to ${calls} calls`)
@@ -209,8 +214,8 @@ const sides = { 'commit()': viaCommit, 'Prisma tx a call': viaPrisma }
 const found = new Map<string, Result[]>()
 
 console.log(
-  `${rounds} rounds of ${seconds} s each, after ${WARM_UP_MS / 1_000} s of warm-up; durable (fsync); callers in ` +
-    `one process; medians below.\n`,
+  `${rounds} rounds of ${seconds} s each, after ${WARM_UP_MS / 1_000} s of warm-up; durable (fsync); ` +
+    `callers in one process; medians below.\n`,
 )
 for (let round = 1; round <= rounds; round++) {
   for (const { label, callers, people } of cases) {
@@ -236,9 +241,10 @@ for (const { label } of cases) {
   ]
   const ratio = (one: number, other: number) => (one / other).toFixed(2).padStart(6)
   console.log(
-    `  ${label.padEnd(18)} hold p50 ${ratio(ours.p50, theirs.p50)}, p99 ${ratio(ours.p99, theirs.p99)}; hold a ` +
-      `request p50 ${ratio(ours.p50 / ours.shared, theirs.p50 / theirs.shared)}; requests a second ` +
-      `${ratio(ours.rate, theirs.rate)}; answered p99 ${ratio(ours.latency99, theirs.latency99)}`,
+    `  ${label.padEnd(18)} hold p50 ${ratio(ours.p50, theirs.p50)}, p99 ${ratio(ours.p99, theirs.p99)}; ` +
+      `hold a request p50 ${ratio(ours.p50 / ours.shared, theirs.p50 / theirs.shared)}; ` +
+      `requests a second ${ratio(ours.rate, theirs.rate)}; ` +
+      `answered p99 ${ratio(ours.latency99, theirs.latency99)}`,
   )
 }
 await admin.end()

@@ -12,7 +12,7 @@ export interface Variant {
   batch?(): number
 }
 
-export const viaCommit = (url: string, options: { maxInFlight?: number; minRoots?: number } = {}): Variant => {
+export const viaCommit = (url: string, options: { width?: number; few?: number } = {}): Variant => {
   const db = connect(url, { ...defaultPool, size: 4, max: 12 })
   let batches = 0
   let requests = 0
@@ -43,17 +43,16 @@ export const viaPrisma = (url: string): Variant => {
         const id = `${learner}.c`
         await tx.$queryRaw`select id from "Enrollment" where id = ${id} for no key update`
         const now = new Date().toISOString()
-        const [s] = await tx.$queryRaw<
-          Seen[]
-        >`select e.*, c."lessonsVersion" as "courseNow", (select k.answer from "IdempotencyKey" k
-          where k.actor = ${learner} and k.key = ${key}) as used,
+        const [s] = await tx.$queryRaw<Seen[]>`select e.*, c."lessonsVersion" as "courseNow",
+          (select k.answer from "IdempotencyKey" k where k.actor = ${learner} and k.key = ${key}) as used,
           (select count(*)::int from "LessonPrerequisite" q join "Lesson" r on r.id = q."requiresId"
-          where q."lessonId" = l.id and r.active
-            and not exists (select from "LessonProgress" p where p."enrollmentId" = e.id
-            and p."lessonId" = q."requiresId" and p.status = 'COMPLETED')) as open,
+            where q."lessonId" = l.id and r.active and not exists (
+              select from "LessonProgress" p
+              where p."enrollmentId" = e.id and p."lessonId" = q."requiresId" and p.status = 'COMPLETED'
+            )) as open,
           exists (select from "LessonProgress" p where p."enrollmentId" = e.id and p."lessonId" = l.id) as done
-          from "Enrollment" e join "Course" c on c.id = e."courseId" join "Lesson" l on l.id = ${lesson} and l.active
-          where e.id = ${id}`
+          from "Enrollment" e join "Course" c on c.id = e."courseId"
+            join "Lesson" l on l.id = ${lesson} and l.active where e.id = ${id}`
         if (!s || s.open || s.done || s.used || s.courseNow !== s.courseVersion || s.completed + 1 === s.total)
           throw new Error('not in this bench')
         const { version, courseId, courseVersion, completed, total, attempt, enrolledAt, completedAt } = s
@@ -69,15 +68,19 @@ export const viaPrisma = (url: string): Variant => {
         }
         const lessonProgress = { lessonId: lesson, status: 'COMPLETED', openedAt: now, completedAt: now, resets: 0 }
         const answer = { lessonProgress, alreadyCompleted: false, courseCompleted: false }
-        await tx.$executeRaw`with p as (insert into "LessonProgress"
-          values (${id}, ${lesson}, 'COMPLETED', ${now}::timestamptz, ${now}::timestamptz, 0)),
+        const view = JSON.stringify({ ...enrollment, lesson: lessonProgress })
+        await tx.$executeRaw`with p as (
+            insert into "LessonProgress"
+            values (${id}, ${lesson}, 'COMPLETED', ${now}::timestamptz, ${now}::timestamptz, 0)
+          ),
           u as (update "Enrollment" set version = ${version + 1}, completed = ${completed + 1} where id = ${id}),
-          j as (insert into "Event" ("rootType", "rootId", version, topic, kind, data, view, actor, at)
-          values ('Enrollment', ${id}, ${version + 1}, ${`Course:${courseId}`}, 'lessonCompleted',
-            jsonb_build_object('lessonId', ${lesson}::text),
-            ${JSON.stringify({ ...enrollment, lesson: lessonProgress })}::jsonb, ${learner}, ${now}::timestamptz))
-          insert into "IdempotencyKey" values (${learner}, ${key}, 'h', ${version + 1},
-          ${JSON.stringify(answer)}::jsonb, ${now}::timestamptz)`
+          j as (
+            insert into "Event" ("rootType", "rootId", version, topic, kind, data, view, actor, at)
+            values ('Enrollment', ${id}, ${version + 1}, ${`Course:${courseId}`}, 'lessonCompleted',
+              jsonb_build_object('lessonId', ${lesson}::text), ${view}::jsonb, ${learner}, ${now}::timestamptz)
+          )
+          insert into "IdempotencyKey"
+          values (${learner}, ${key}, 'h', ${version + 1}, ${JSON.stringify(answer)}::jsonb, ${now}::timestamptz)`
         return { enrollment, ...answer }
       }),
   }

@@ -16,7 +16,7 @@ export interface World {
   reset(): Promise<void>
   /** Whether counters, rows, journal and keys agree. */
   consistent(): Promise<boolean>
-  /** CPU that its processes have used so far, in µs; where there is no /proc, none is known. */
+  /** CPU that its processes have used so far, in µs; 0 where there is no /proc. */
   cpu(): number
   close(): Promise<void>
 }
@@ -34,30 +34,30 @@ export async function createWorld(): Promise<World> {
   admin.on('error', () => {})
   await admin.connect()
   await admin.query(`
-    insert into "User" (id, version, name, role, "createdAt") select 'u' || n, 1, 'Learner ' || n, 'LEARNER', now()
-    from generate_series(0, ${ENROLLMENTS}) n;
+    insert into "User" (id, version, name, role, "createdAt")
+      select 'u' || n, 1, 'Learner ' || n, 'LEARNER', now() from generate_series(0, ${ENROLLMENTS}) n;
     insert into "Session" (id, "userId", "tokenHash", "createdAt", "expiresAt")
-      select 's' || n, 'u' || n, translate(encode(sha256(('token-u' || n)::bytea), 'base64'), '+/=', '-_'), now(),
-      now() + interval '1 day' from generate_series(0, ${ENROLLMENTS}) n;
+      select 's' || n, 'u' || n, translate(encode(sha256(('token-u' || n)::bytea), 'base64'), '+/=', '-_'),
+        now(), now() + interval '1 day' from generate_series(0, ${ENROLLMENTS}) n;
     insert into "Course" (id, version, "lessonsVersion", slug, title, description, "createdAt")
-    values ('c', 1, 1, 'bench', 'Bench', '', now());
+      values ('c', 1, 1, 'bench', 'Bench', '', now());
     insert into "Lesson" (id, "courseId", slug, position, title, active)
-    select 'c.l' || n, 'c', 'l' || n, n, 'Lesson ' || n, true from generate_series(0, ${LESSONS}) n;
+      select 'c.l' || n, 'c', 'l' || n, n, 'Lesson ' || n, true from generate_series(0, ${LESSONS}) n;
     insert into "LessonPrerequisite" select 'c.l' || n, 'c.l0' from generate_series(1, ${LESSONS}) n;
-    insert into "Enrollment" (id, version, "learnerId", "courseId", "courseVersion", completed, total, attempt,
-    "enrolledAt")
+    insert into "Enrollment"
+        (id, version, "learnerId", "courseId", "courseVersion", completed, total, attempt, "enrolledAt")
       select 'u' || n || '.c', 1, 'u' || n, 'c', 1, 1, ${LESSONS + 1}, 1, now()
-      from generate_series(0, ${ENROLLMENTS}) n`)
+        from generate_series(0, ${ENROLLMENTS}) n`)
   await admin.query(fs.readFileSync(new URL('complete_lesson.sql', import.meta.url), 'utf8'))
 
   const reset = async () => {
     await admin.query(`truncate "LessonProgress", "Event", "IdempotencyKey";
       update "Enrollment" set version = 1, completed = 1 where version <> 1;
       insert into "LessonProgress" select 'u' || n || '.c', 'c.l0', 'COMPLETED', now(), now(), 0
-      from generate_series(0, ${ENROLLMENTS}) n`)
+        from generate_series(0, ${ENROLLMENTS}) n`)
     await admin.query(
-      'vacuum analyze "Enrollment", "LessonProgress", "Event", "IdempotencyKey", "Lesson", "LessonPrerequisite", ' +
-        '"Course"',
+      `vacuum analyze "Enrollment", "LessonProgress", "Event", "IdempotencyKey", "Lesson", "LessonPrerequisite",
+        "Course"`,
     )
     await admin.query('checkpoint')
   }
@@ -65,8 +65,8 @@ export async function createWorld(): Promise<World> {
     const { rows } = await admin.query<{
       ok: boolean
     }>(`select (select sum(completed) from "Enrollment") = (select count(*) from "LessonProgress")
-      and (select count(*) from "Event") = (select count(*) from "IdempotencyKey") and (select sum(version - 1)
-      from "Enrollment") = (select count(*) from "Event") as ok`)
+      and (select count(*) from "Event") = (select count(*) from "IdempotencyKey")
+      and (select sum(version - 1) from "Enrollment") = (select count(*) from "Event") as ok`)
     return rows[0]!.ok
   }
   /** Ticks of 10 ms, of the postmaster and of its children, those that have ended included. */

@@ -40,8 +40,9 @@ const UNNAMED = /^(BEGIN|COMMIT|ROLLBACK)$| IN \(\$\d+,/
 function nameOf({ sql }: { sql: string }): string {
   const known = names.get(sql)
   if (known !== undefined) return known
-  const isUnnamed = (names.size >= MOST_NAMES && !sql.startsWith('with ')) || UNNAMED.test(sql)
-  if (isUnnamed) return undefined as unknown as string // the adapter takes undefined for unnamed; its type doesn't say so
+  const isOneTooMany = names.size >= MOST_NAMES && !sql.startsWith('with ')
+  // the adapter takes undefined for unnamed, but its type doesn't say so
+  if (isOneTooMany || UNNAMED.test(sql)) return undefined as unknown as string
   const name = `s${names.size}`
   names.set(sql, name)
   return name

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type pg from 'pg'
 import { exitCode, OperatorError } from '../operator/operatorError.ts'
 import { checksum, matches, type Migration, readMigrations } from './migrationFolder.ts'
-import { inMigrationSession, inTransaction } from './migrationSession.ts'
+import { inMigrationSession, inMigrationTransaction } from './migrationSession.ts'
 import { inSession } from './session.ts'
 
 type WrongState = 'edited' | 'missing' | 'failed'
@@ -39,7 +39,7 @@ export function migrate(url: string, { to, folder, log }: MigrateOptions = {}): 
       .filter(({ name }) => !records.some((record) => record.migration_name === name))
     if (pending.length > 0) await client.query(table)
     for (const migration of pending) {
-      await inTransaction(client, `The migration ${migration.name}`, async () => {
+      await inMigrationTransaction(client, `The migration ${migration.name}`, async () => {
         await client.query(migration.up)
         await client.query(
           `insert into _prisma_migrations (id, checksum, migration_name, started_at, finished_at, applied_steps_count)
@@ -75,7 +75,7 @@ export function migrateDown(
         exitCode.data,
       )
     for (const { name, down } of applied) {
-      await inTransaction(client, `Undoing the migration ${name}`, async () => {
+      await inMigrationTransaction(client, `Undoing the migration ${name}`, async () => {
         await client.query(down!)
         await client.query('delete from _prisma_migrations where migration_name = $1', [name])
       })
@@ -184,15 +184,15 @@ async function refuseForeign(client: pg.Client) {
   const { rows } = await client.query<{ name: string; database: string }>(`
     select relname as name, current_database() as database from pg_class
     where relkind in ('r', 'p') and relnamespace = current_schema()::regnamespace and relname <> '_prisma_migrations'
-      and not exists (select from pg_depend where classid = 'pg_class'::regclass and objid = pg_class.oid
-      and deptype = 'e') -- an extension's
+      and not exists ( -- an extension's
+        select from pg_depend where classid = 'pg_class'::regclass and objid = pg_class.oid and deptype = 'e'
+      )
     order by relname limit 1`)
   if (!rows[0]) return
   const { name, database } = rows[0]
   throw new OperatorError(
-    `The database ${database} was not made by Lockstep: it has tables, such as ${JSON.stringify(name)}, and no ` +
-      `record of migrations. ` +
-      'Set DATABASE_URL to an empty database.',
+    `The database ${database} was not made by Lockstep: it has tables, such as ${JSON.stringify(name)}, ` +
+      'and no record of migrations. Set DATABASE_URL to an empty database.',
     exitCode.data,
   )
 }

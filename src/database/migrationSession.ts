@@ -37,7 +37,11 @@ export function inMigrationSession<T>(url: string, work: (client: pg.Client) => 
  * Runs `work` in a transaction. If the database refuses it, throws an OperatorError that begins with `subject`, such as
  * `The migration x`; nothing has changed then.
  */
-export async function inTransaction(client: pg.Client, subject: string, work: () => Promise<void>): Promise<void> {
+export async function inMigrationTransaction(
+  client: pg.Client,
+  subject: string,
+  work: () => Promise<void>,
+): Promise<void> {
   await client.query('begin')
   try {
     await work()

@@ -10,8 +10,8 @@ const eventsSince = (condition: string) => `(
       select e.* from pg_snapshot_xip($1::text::pg_snapshot) as x (xid) join "Event" e on e.xid = x.xid
     ) e ${condition} order by ${ORDER} limit $2::int) e)`
 
-const NOW_COLUMNS = `
-  pg_current_snapshot()::text as snapshot, (select epoch from "Journal") as name, ${NEWEST} as newest`
+const NOW_COLUMNS = `pg_current_snapshot()::text as snapshot,
+  (select epoch from "Journal") as name, ${NEWEST} as newest`
 
 /** A row of `NOW` and of `NEWS`. */
 export interface NowRow {

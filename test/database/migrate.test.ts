@@ -8,7 +8,6 @@ import { migrationFolder, readMigrations } from '../../src/database/migrationFol
 import { inSession } from '../../src/database/session.ts'
 import { getDatamodel } from '../../src/generated/pothos.ts'
 import * as enums from '../../src/generated/prisma/enums.ts'
-import { ownDatabase } from '../ownDatabase.ts'
 
 const names = fs
   .readdirSync(migrationFolder)
@@ -19,6 +18,16 @@ const folders: string[] = []
 afterAll(() => {
   for (const folder of folders) fs.rmSync(folder, { recursive: true, force: true })
 })
+
+/** An empty database of a test's own. */
+async function empty(): Promise<string> {
+  const url = new URL(inject('template'))
+  url.pathname = '/postgres'
+  const name = `m${randomUUID().replaceAll('-', '')}`
+  await query(url.href, `create database ${name}`)
+  url.pathname = `/${name}`
+  return url.href
+}
 
 async function query<T extends object>(url: string, sql: string, values: unknown[] = []): Promise<T[]> {
   return inSession(url, async (client) => (await client.query<T>(sql, values)).rows)
@@ -43,18 +52,19 @@ async function schema(url: string): Promise<string[]> {
     url,
     `
     with mine as (select * from pg_class where relnamespace = 'public'::regnamespace and relname not like '\\_prisma%')
-    select format('column %s.%s %s %s default %s storage %s', c.relname, attname, format_type(atttypid, atttypmod),
-    attnotnull, pg_get_expr(adbin, adrelid), attstorage) as what
-      from pg_attribute a join mine c on c.oid = attrelid left join pg_attrdef d on adrelid = attrelid
-      and adnum = attnum where attnum > 0 and not attisdropped and relkind = 'r'
+    select format('column %s.%s %s %s default %s storage %s',
+      c.relname, attname, format_type(atttypid, atttypmod), attnotnull, pg_get_expr(adbin, adrelid), attstorage) as what
+      from pg_attribute a join mine c on c.oid = attrelid left join pg_attrdef d
+        on adrelid = attrelid and adnum = attnum
+      where attnum > 0 and not attisdropped and relkind = 'r'
     union all select format('table %s %s %s', relname, relkind, reloptions) from mine
     union all select format('constraint %s on %s: %s', conname, conrelid::regclass, pg_get_constraintdef(x.oid))
-    from pg_constraint x join mine c on c.oid = conrelid
+      from pg_constraint x join mine c on c.oid = conrelid
     union all select pg_get_indexdef(oid) from mine where relkind = 'i'
     union all select pg_get_triggerdef(t.oid) from pg_trigger t join mine c on c.oid = tgrelid where not tgisinternal
     union all select pg_get_functiondef(oid) from pg_proc where pronamespace = 'public'::regnamespace
-    union all select format('type %s %s', typname, (select string_agg(enumlabel, ',' order by enumsortorder)
-    from pg_enum where enumtypid = t.oid))
+    union all select format('type %s %s', typname,
+      (select string_agg(enumlabel, ',' order by enumsortorder) from pg_enum where enumtypid = t.oid))
       from pg_type t where typnamespace = 'public'::regnamespace and typname !~ '^_' and typtype = 'e'
     order by 1`,
   )
@@ -69,7 +79,7 @@ const message = (promise: Promise<unknown>) =>
 
 describe('migrations', () => {
   it('lead up, down and up again to the same schema', async () => {
-    const url = await ownDatabase('empty')
+    const url = await empty()
     const before = await schema(url)
     expect(await migrate(url)).toEqual(names)
     const first = await schema(url)
@@ -81,7 +91,7 @@ describe('migrations', () => {
   })
 
   it('are each undone by their own down.sql', async () => {
-    const url = await ownDatabase('empty')
+    const url = await empty()
     for (const [at, name] of names.entries()) {
       const before = await schema(url)
       expect(await migrate(url, { to: name })).toEqual([name])
@@ -94,7 +104,7 @@ describe('migrations', () => {
   })
 
   it('are recorded as Prisma records them', async () => {
-    const url = await ownDatabase('empty')
+    const url = await empty()
     await migrate(url)
     const columns = await query(
       url,
@@ -131,7 +141,7 @@ describe('migrations', () => {
   })
 
   it('are applied once, however many processes migrate at once', async () => {
-    const url = await ownDatabase('empty')
+    const url = await empty()
     const applied = await Promise.all(Array.from({ length: 8 }, () => migrate(url)))
     expect(applied.filter(({ length }) => length > 0)).toEqual([names])
     expect(await query(url, 'select migration_name as name from _prisma_migrations order by 1')).toEqual(
@@ -140,7 +150,7 @@ describe('migrations', () => {
   })
 
   it('wait while prisma migrate holds its lock', async () => {
-    const url = await ownDatabase('empty')
+    const url = await empty()
     let done = false
     const migrated = await inSession(url, async (prisma) => {
       await prisma.query('select pg_advisory_lock(72707369)')
@@ -149,8 +159,8 @@ describe('migrations', () => {
         .poll(() =>
           query(
             url,
-            "select from pg_locks where locktype = 'advisory' and not granted and database = (select oid from " +
-              'pg_database where datname = current_database())',
+            `select from pg_locks where locktype = 'advisory' and not granted
+              and database = (select oid from pg_database where datname = current_database())`,
           ),
         )
         .toHaveLength(1)
@@ -162,23 +172,23 @@ describe('migrations', () => {
   })
 
   it('go on where prisma migrate has stopped', async () => {
-    const url = await ownDatabase('empty')
+    const url = await empty()
     const [first] = await readMigrations()
     await migrate(url, { to: first!.name })
     await migrateDown(url, { to: 'none' })
     // as `prisma migrate deploy` leaves it, on Windows, after an attempt that was rolled back
     await query(url, first!.up)
     const checksum = createHash('sha256').update(first!.up.replaceAll('\n', '\r\n')).digest('hex')
-    const record =
-      'insert into _prisma_migrations (id, checksum, migration_name, finished_at, rolled_back_at, started_at, ' +
-      'applied_steps_count) values ($1, $2, $3, $4, $5, now(), $6)'
+    const record = `insert into _prisma_migrations
+        (id, checksum, migration_name, finished_at, rolled_back_at, started_at, applied_steps_count)
+        values ($1, $2, $3, $4, $5, now(), $6)`
     await query(url, record, [randomUUID(), 'of another file', first!.name, null, new Date(), 0])
     await query(url, record, [randomUUID(), checksum, first!.name, new Date(), null, 1])
     expect(await migrate(url)).toEqual(names.slice(1))
   })
 
   it('tell how they stand, and change nothing by it', async () => {
-    const url = await ownDatabase('empty')
+    const url = await empty()
     expect(await migrationStatus(url)).toEqual(names.map((name) => ({ name, state: 'pending' })))
     expect(await query(url, "select to_regclass('_prisma_migrations') as found")).toEqual([{ found: null }])
     await migrate(url, { to: names[0] })
@@ -190,19 +200,19 @@ describe('migrations', () => {
 
 describe('a database is left as it is', () => {
   it('when a file has changed since it was applied', async () => {
-    const [url, folder] = [await ownDatabase('empty'), copied()]
+    const [url, folder] = [await empty(), copied()]
     await migrate(url, { folder, to: names[1] })
     fs.appendFileSync(path.join(folder, names[0]!, 'migration.sql'), '-- one more thought\n')
     expect(await message(migrate(url, { folder }))).toBe(
-      `OperatorError: The migration ${names[0]} was applied, and its file has changed since. Bring the file back ` +
-        `as it was, and put what is new into a migration of its own.`,
+      `OperatorError: The migration ${names[0]} was applied, and its file has changed since. ` +
+        `Bring the file back as it was, and put what is new into a migration of its own.`,
     )
     expect(await migrationStatus(url, { folder })).toContainEqual({ name: names[0], state: 'edited' })
     expect(await migrationStatus(url, { folder })).toContainEqual({ name: names[2], state: 'pending' })
   })
 
   it('when it knows a migration that this version does not', async () => {
-    const [url, folder] = [await ownDatabase('empty'), copied()]
+    const [url, folder] = [await empty(), copied()]
     write(folder, '20991231000000_later', 'migration.sql', 'create table later ()')
     await migrate(url, { folder })
     expect(await message(migrate(url))).toMatch(
@@ -213,7 +223,7 @@ describe('a database is left as it is', () => {
   })
 
   it('when prisma migrate has begun a migration and not finished it', async () => {
-    const url = await ownDatabase('empty')
+    const url = await empty()
     await migrate(url)
     await query(url, 'update _prisma_migrations set finished_at = null where migration_name = $1', [names[2]])
     expect(await message(migrate(url))).toMatch(
@@ -223,7 +233,7 @@ describe('a database is left as it is', () => {
   })
 
   it('when a migration fails: that one is rolled back whole, those before it stay', async () => {
-    const [url, folder] = [await ownDatabase('empty'), copied()]
+    const [url, folder] = [await empty(), copied()]
     write(folder, '20991231000000_bad', 'migration.sql', 'create table half (); insert into "User" (id) values (null);')
     write(folder, '20991231000001_after', 'migration.sql', 'create table after_it ()')
     expect(await message(migrate(url, { folder }))).toMatch(
@@ -240,7 +250,7 @@ describe('a database is left as it is', () => {
   })
 
   it('when one of those to be undone cannot be', async () => {
-    const [url, folder] = [await ownDatabase('empty'), copied()]
+    const [url, folder] = [await empty(), copied()]
     write(folder, '20991231000000_final', 'migration.sql', 'create table final ()')
     await migrate(url, { folder })
     const before = await schema(url)
@@ -251,13 +261,13 @@ describe('a database is left as it is', () => {
   })
 
   it('when there is no migration of the name that was asked for', async () => {
-    const url = await ownDatabase('empty')
+    const url = await empty()
     expect(await message(migrate(url, { to: 'nowhere' }))).toMatch(/There is no migration "nowhere"\. There are: /)
     expect(await schema(url)).toEqual([])
   })
 
   it("when it is somebody else's", async () => {
-    const url = await ownDatabase('empty')
+    const url = await empty()
     await query(url, 'create table invoices ()')
     expect(await message(migrate(url))).toMatch(
       /was not made by Lockstep: it has tables, such as "invoices", and no record of migrations\. Set DATABASE_URL to an empty database\./,
@@ -265,7 +275,7 @@ describe('a database is left as it is', () => {
   })
 })
 
-describe('a database that cannot be used is told of in a sentence, without the password', () => {
+describe('a database that cannot be used is described in a sentence, without the password', () => {
   const cases: [string, (url: URL) => void, RegExp, number][] = [
     ['wrong password', (url) => (url.password = 'hidden'), /the password for the user lockstep was not accepted/, 77],
     ['no password', (url) => (url.password = ''), /does DATABASE_URL have a password\?/, 69],
@@ -310,7 +320,8 @@ it('the Prisma schema and the migrated database agree, column by column', async 
     primaryKey: { fields: string[] } | null
     uniqueIndexes: { fields: string[] }[]
   }
-  const days = ['WorkoutSelection.currentPlanDay'] // Prisma's datamodel knows no day but as the midnight that it begins with
+  // Prisma's datamodel has a day as the midnight that begins it
+  const days = ['WorkoutSelection.currentPlanDay']
   const { models } = (getDatamodel() as unknown as { datamodel: { models: Record<string, Model> } }).datamodel
 
   const declared = Object.entries(models).flatMap(([table, { fields }]) =>
@@ -324,17 +335,18 @@ it('the Prisma schema and the migrated database agree, column by column', async 
   const found = await clone(async (url) => ({
     columns: await query<{ column: string }>(
       url,
-      `select format('%s.%s %s %s', table_name, column_name, udt_name, case is_nullable when 'YES' then 'null' else
-        'not null' end) as column
+      `select format('%s.%s %s %s',
+        table_name, column_name, udt_name, case is_nullable when 'YES' then 'null' else 'not null' end
+      ) as column
       from information_schema.columns where table_schema = 'public' and table_name <> '_prisma_migrations'`,
     ),
     keys: await query<{ key: string }>(
       url,
       `select format('%s %s (%s)', c.relname, case when indisprimary then 'primary key' else 'unique' end,
         (select string_agg(attname, ', ' order by place) from unnest(indkey) with ordinality as k (number, place)
-        join pg_attribute on attrelid = indrelid and attnum = number)) as key
-      from pg_index join pg_class c on c.oid = indrelid where c.relnamespace = 'public'::regnamespace and indisunique
-      and c.relname <> '_prisma_migrations'`,
+          join pg_attribute on attrelid = indrelid and attnum = number)) as key
+      from pg_index join pg_class c on c.oid = indrelid where c.relnamespace = 'public'::regnamespace
+        and indisunique and c.relname <> '_prisma_migrations'`,
     ),
     labels: await query<{ name: string; labels: string[] }>(
       url,
@@ -342,7 +354,8 @@ it('the Prisma schema and the migrated database agree, column by column', async 
       from pg_enum join pg_type on pg_type.oid = enumtypid group by 1 order by 1`,
     ),
   }))
-  const invisible = found.columns.filter(({ column }) => / xid8 (not )?null$/.test(column)) // Prisma's datamodel leaves out what it has no type for
+  // Prisma's datamodel leaves out columns of a type that it does not know
+  const invisible = found.columns.filter(({ column }) => / xid8 (not )?null$/.test(column))
   expect(found.columns.map(({ column }) => column).sort()).toEqual(
     [...new Set([...declared, ...invisible.map(({ column }) => column)])].sort(),
   )
@@ -364,7 +377,7 @@ it('the Prisma schema and the migrated database agree, column by column', async 
 
 /** Something with the schema as it is when all migrations have been applied. */
 async function clone<T>(work: (url: string) => Promise<T>): Promise<T> {
-  const url = await ownDatabase('empty')
+  const url = await empty()
   await migrate(url)
   return work(url)
 }

@@ -37,49 +37,43 @@ const pids = async (pool: pg.Pool, count: number) => {
   return found.map(({ rows }) => rows[0]!.pid)
 }
 
-test(
-  'a connection that is lost while nobody listens to it ends no process: whoever has it is told when ' + 'they ask',
-  async () => {
-    const pool = pooled({ size: 1, max: 2 })
-    const client = await pool.connect()
-    const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
-    const lost = new Promise((resolve) => client.once('end', resolve))
-    const unheard: Error[] = []
-    const hear = (error: Error) => unheard.push(error)
-    process.on('uncaughtException', hear)
-    try {
-      await w.query('select pg_terminate_backend($1)', [rows[0]!.pid])
-      await lost
-      await expect(client.query('select 1')).rejects.toThrow('not queryable')
-    } finally {
-      process.off('uncaughtException', hear)
-      client.release()
-    }
-    expect(unheard).toEqual([])
-    expect((await pool.query('select 1 as one')).rows).toEqual([{ one: 1 }])
-  },
-)
+test('a connection lost while nobody listens to it ends no process: its next statement fails', async () => {
+  const pool = pooled({ size: 1, max: 2 })
+  const client = await pool.connect()
+  const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
+  const lost = new Promise((resolve) => client.once('end', resolve))
+  const unheard: Error[] = []
+  const hear = (error: Error) => unheard.push(error)
+  process.on('uncaughtException', hear)
+  try {
+    await w.query('select pg_terminate_backend($1)', [rows[0]!.pid])
+    await lost
+    await expect(client.query('select 1')).rejects.toThrow('not queryable')
+  } finally {
+    process.off('uncaughtException', hear)
+    client.release()
+  }
+  expect(unheard).toEqual([])
+  expect((await pool.query('select 1 as one')).rows).toEqual([{ one: 1 }])
+})
 
-describe('as it is when nothing is set', () => {
-  test(
-    '20 connections are kept, 60 are the most, an hour is their age, five seconds idle and they are ' + 'validated',
-    () => {
-      const { pool } = parseConfig({})
-      expect(pool).toEqual(defaultPool)
-      expect(pool).toMatchObject({
-        size: 20,
-        max: 60,
-        recycleSeconds: 3_600,
-        validateIdleSeconds: 5,
-        waitMs: 10_000,
-        isolation: 'read-committed',
-      })
-      const { options } = pooled()
-      expect(options).toMatchObject({ min: 20, max: 60, maxLifetimeSeconds: 3_600, connectionTimeoutMillis: 10_000 })
-    },
-  )
+describe('the defaults', () => {
+  test('20 connections are kept, 60 at most, for an hour, and validated after five idle seconds', () => {
+    const { pool } = parseConfig({})
+    expect(pool).toEqual(defaultPool)
+    expect(pool).toMatchObject({
+      size: 20,
+      max: 60,
+      recycleSeconds: 3_600,
+      validateIdleSeconds: 5,
+      waitMs: 10_000,
+      isolation: 'read-committed',
+    })
+    const { options } = pooled()
+    expect(options).toMatchObject({ min: 20, max: 60, maxLifetimeSeconds: 3_600, connectionTimeoutMillis: 10_000 })
+  })
 
-  test('what waits for what is bounded from the inside out', () => {
+  test('inner time limits are shorter than outer ones', () => {
     expect(defaultPool.lockTimeoutMs).toBeLessThan(defaultPool.statementTimeoutMs)
     expect(defaultPool.statementTimeoutMs).toBeLessThan(defaultPool.idleTransactionTimeoutMs)
   })
@@ -131,7 +125,7 @@ describe('a session', () => {
     },
   )
 
-  test('keeps instants as they were given, wherever this process believes it is', async () => {
+  test('keeps instants as they were given, in any time zone of this process', async () => {
     const { db } = w.process()
     const createdAt = new Date('2026-03-29T01:30:00.123Z') // there is no such time in Berlin
     await db.user.create({ data: { id: 'early', version: 1, name: '', role: 'LEARNER', createdAt } })
@@ -145,7 +139,7 @@ describe('a session', () => {
 })
 
 describe('connections', () => {
-  test('that were idle and have died are noticed before they are handed out', async () => {
+  test('that died while idle are noticed before they are handed out', async () => {
     const pool = pooled({ size: 5, max: 10, validateIdleSeconds: 0 })
     const before = await pids(pool, 5)
     await w.query('select pg_terminate_backend(pid) from unnest($1::int[]) as x (pid)', [before])
@@ -159,14 +153,14 @@ describe('connections', () => {
     for (const ask of [() => db.user.count(), () => db.$transaction((tx) => tx.user.count())]) {
       await Promise.all(Array.from({ length: 5 }, ask))
       await w.query(
-        `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database()
-          and application_name = 'lockstep'`,
+        `select pg_terminate_backend(pid) from pg_stat_activity
+        where datname = current_database() and application_name = 'lockstep'`,
       )
       expect(await Promise.all(Array.from({ length: 10 }, ask))).toHaveLength(10)
     }
   })
 
-  test('on which nobody answers any more, and nobody said so, are given up for new ones', async () => {
+  test('without an answer, but not closed, are given up for new ones', async () => {
     const network = await proxy(w.url)
     w.onClose(network.close)
     const pool = pooled({ size: 2, max: 4, validateIdleSeconds: 0 }, network.url)
@@ -179,7 +173,7 @@ describe('connections', () => {
     expect((await answers).map(({ rows }) => rows[0].one)).toEqual([1, 1])
   })
 
-  test('are not asked whether they live while they are in use', async () => {
+  test('are not validated while they are in use', async () => {
     const pool = pooled({ size: 1, max: 1, validateIdleSeconds: 60 })
     const [first] = await pids(pool, 1)
     const client = await pool.connect()
@@ -199,7 +193,7 @@ describe('connections', () => {
     expect(before.filter((pid) => after.includes(pid))).toEqual([])
   })
 
-  test('beyond the most are waited for, and not for ever', async () => {
+  test('beyond the most are waited for, up to a limit', async () => {
     const pool = pooled({ size: 1, max: 2, waitMs: 150 })
     const { release } = await all(pool, 2)
     expect(await outcome(pool.query('select 1'))).toMatchObject({ message: 'timeout exceeded when trying to connect' })
@@ -214,7 +208,7 @@ describe('connections', () => {
 })
 
 describe('under load', () => {
-  test('150 who query and 150 who commit at once all get an answer, over 12 connections', async () => {
+  test('150 queries and 150 commits at once all get an answer, over 12 connections', async () => {
     const { db, commit } = w.process({ size: 4, max: 12 })
     const course = await academy(commit).course(3)
     const people = await learners(w, commit, 150, course)

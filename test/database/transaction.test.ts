@@ -40,15 +40,15 @@ const kill = async (pid: number) => {
 }
 
 describe('a transaction', () => {
-  test('is committed with all that was sent in it, and answers what it was told', async () => {
+  test('is committed with all its statements, and returns their rows', async () => {
     const values = ['a', null, 3, true, ['b', '{"}\\,'], [1, null]]
     const answer = await inTransaction(db, async (tx) => {
       expect(await insert(tx, 3)).toBe(1)
       expect(await tx.execute('insert into line select n, n from generate_series(4, 6) n', [])).toBe(3)
       const [a, b, c, d, e, f] = values
       return tx.query(
-        sql`select ${a}::text as a, ${b}::text as b, ${c}::int as c, ${d}::bool as d, ${e}::text[] as e, ${f}::int[]
-          as f, 'ä€😀"\\' as "any thing"`,
+        sql`select ${a}::text as a, ${b}::text as b, ${c}::int as c, ${d}::bool as d, ${e}::text[] as e,
+        ${f}::int[] as f, 'ä€😀"\\' as "any thing"`,
       )
     })
     expect(answer).toEqual([
@@ -57,22 +57,20 @@ describe('a transaction', () => {
     expect(await lines()).toEqual([1, 2, 3, 4, 5, 6])
   })
 
-  test(
-    'is one of Prisma’s: read committed, one of the pool’s connections, and seen by nobody before it is ' + 'committed',
-    async () => {
-      await inTransaction(db, async (tx) => {
-        await insert(tx, 3)
-        const about = sql`select current_setting('transaction_isolation') as isolation,
-        current_setting('application_name') as name, pg_current_xact_id_if_assigned() is not null as writes`
-        expect(await tx.query(about)).toEqual([{ isolation: 'read committed', name: 'lockstep', writes: true }])
-        expect(await lines()).toEqual([1, 2])
-        expect(await db.$queryRaw`select count(*)::int as n from line`).toEqual([{ n: 2 }])
-      })
-      expect(await lines()).toEqual([1, 2, 3])
-    },
-  )
+  test('is one of Prisma’s: read committed, on a connection of the pool, invisible before its COMMIT', async () => {
+    await inTransaction(db, async (tx) => {
+      await insert(tx, 3)
+      const about = sql`select current_setting('transaction_isolation') as isolation,
+      current_setting('application_name') as name,
+      pg_current_xact_id_if_assigned() is not null as writes`
+      expect(await tx.query(about)).toEqual([{ isolation: 'read committed', name: 'lockstep', writes: true }])
+      expect(await lines()).toEqual([1, 2])
+      expect(await db.$queryRaw`select count(*)::int as n from line`).toEqual([{ n: 2 }])
+    })
+    expect(await lines()).toEqual([1, 2, 3])
+  })
 
-  test('whose work fails leaves nothing, and tells why', async () => {
+  test('that fails leaves nothing, and rejects with the error', async () => {
     const failed = inTransaction(db, async (tx) => {
       await insert(tx, 3)
       throw new Error('thought better of it')
@@ -81,42 +79,39 @@ describe('a transaction', () => {
     expect(await lines()).toEqual([1, 2])
   })
 
-  test(
-    'is its own, however many there are at once: each has one connection to itself, from its beginning ' + 'to its end',
-    async () => {
-      const wide = other({ max: 45 })
-      const pids = await race(20, (i) =>
-        inTransaction(wide, async (tx) => {
-          await tx.execute(`select set_config('my.number', $1, true)`, [String(i)])
-          const first = await tx.query<{ pid: number; xid: string; mine: string }>(
-            sql`select pg_backend_pid() as pid, pg_current_xact_id()::text as xid, current_setting('my.number') as mine`,
-          )
-          await wide.$queryRaw`select 1` // beside it, through the same pool
-          await insert(tx, 100 + i)
-          const second = await tx.query(
-            sql`select pg_backend_pid() as pid, pg_current_xact_id()::text as xid, current_setting('my.number') as mine`,
-          )
-          expect(second).toEqual(first)
-          expect(first[0]!.mine).toBe(String(i))
-          if (i % 3 === 0) throw new Error('every third')
-          return first[0]!.pid
-        }).catch((error: Error) => {
-          expect(error.message).toBe('every third')
-          return 0
-        }),
-      )
-      expect(new Set(pids).size).toBeGreaterThan(1)
-      expect(await lines()).toEqual([
-        1,
-        2,
-        ...Array.from({ length: 20 }, (_, i) => i)
-          .filter((i) => i % 3)
-          .map((i) => 100 + i),
-      ])
-    },
-  )
+  test('has one connection to itself from BEGIN to COMMIT, however many there are at once', async () => {
+    const wide = other({ max: 45 })
+    const pids = await race(20, (i) =>
+      inTransaction(wide, async (tx) => {
+        await tx.execute(`select set_config('my.number', $1, true)`, [String(i)])
+        const first = await tx.query<{ pid: number; xid: string; mine: string }>(
+          sql`select pg_backend_pid() as pid, pg_current_xact_id()::text as xid, current_setting('my.number') as mine`,
+        )
+        await wide.$queryRaw`select 1` // beside it, through the same pool
+        await insert(tx, 100 + i)
+        const second = await tx.query(
+          sql`select pg_backend_pid() as pid, pg_current_xact_id()::text as xid, current_setting('my.number') as mine`,
+        )
+        expect(second).toEqual(first)
+        expect(first[0]!.mine).toBe(String(i))
+        if (i % 3 === 0) throw new Error('every third')
+        return first[0]!.pid
+      }).catch((error: Error) => {
+        expect(error.message).toBe('every third')
+        return 0
+      }),
+    )
+    expect(new Set(pids).size).toBeGreaterThan(1)
+    expect(await lines()).toEqual([
+      1,
+      2,
+      ...Array.from({ length: 20 }, (_, i) => i)
+        .filter((i) => i % 3)
+        .map((i) => 100 + i),
+    ])
+  })
 
-  test('can be opened beside one of Prisma’s own, and within one: neither takes the other’s place', async () => {
+  test('can be opened beside one of Prisma’s own, and within one: neither claims the other', async () => {
     await db.$transaction(async (prismas) => {
       const [{ pid }] = (await prismas.$queryRaw<{ pid: number }[]>`select pg_backend_pid() as pid`) as [
         { pid: number },
@@ -141,8 +136,7 @@ describe('when it is over', () => {
       patience,
     )
 
-  test('because it took too long, nothing more is sent: it would take effect by itself, on a connection that ' +
-    'others have', {
+  test('because it took too long, nothing more is sent: it would take effect alone, without locks', {
     timeout: 60_000,
   }, async () => {
     const slow = other({ ...hasty, max: 1 })
@@ -195,7 +189,7 @@ describe('when it is over', () => {
   const insertLater = async (tx: Tx, id: number) => insert(tx, id)
 })
 
-describe('what goes wrong in it is known for what it is', () => {
+describe('an error in it has its SQLSTATE', () => {
   test('40001', async () => {
     const strict = other({ isolation: 'repeatable-read' })
     const error = await outcome(
@@ -289,7 +283,7 @@ describe('what goes wrong in it is known for what it is', () => {
     await vi.waitFor(async () => expect(await lines()).toEqual(what === 'lose it' ? [1, 2] : [1, 2, 3]), patience)
   })
 
-  test('a connection that can’t be had', async () => {
+  test('no connection', async () => {
     const small = other({ max: 1, waitMs: 1_000 })
     await small.$queryRaw`select 1`
     await inTransaction(small, async () => lost(await outcome(inTransaction(small, async () => {}))))

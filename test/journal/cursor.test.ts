@@ -24,7 +24,7 @@ const written = fc.oneof(root.map(rootCursor), topic.map(topicCursor))
 const encode = (value: unknown) => Buffer.from(JSON.stringify(value) ?? '').toString('base64url')
 const decode = (cursor: string) => JSON.parse(Buffer.from(cursor, 'base64url').toString()) as unknown[]
 
-test('a cursor is read as it was written, and fits into an address as it stands', () => {
+test('a cursor is read as it was written, and fits into a URL unescaped', () => {
   fc.assert(
     fc.property(fc.oneof(root, topic) as fc.Arbitrary<Cursor>, (cursor) => {
       const kept = 'topic' in cursor ? topicCursor(cursor) : rootCursor(cursor)
@@ -35,7 +35,7 @@ test('a cursor is read as it was written, and fits into an address as it stands'
   )
 })
 
-test('a cursor fits though a thousand transactions were under way', () => {
+test('a cursor is accepted while a thousand transactions are under way', () => {
   const many = (first: bigint) =>
     `${first}:${first + 3_000n}:${Array.from({ length: 1_000 }, (_, i) => first + BigInt(3 * i)).join()}`
   const cursor = {
@@ -45,7 +45,7 @@ test('a cursor fits though a thousand transactions were under way', () => {
   expect(parseCursor(topicCursor(cursor))).toEqual(cursor)
 })
 
-test('what is no cursor is none: it never throws', () => {
+test('other text is no cursor, and never makes it throw', () => {
   const garbage = fc.oneof(
     fc.string({ unit: 'binary', maxLength: 200 }),
     fc.base64String({ maxLength: 200 }),
@@ -65,7 +65,7 @@ test('what is no cursor is none: it never throws', () => {
   )
 })
 
-test('a cursor that was tampered with is none, or says nothing that PostgreSQL would choke on', async () => {
+test('a changed cursor is refused, or has only values that PostgreSQL accepts', async () => {
   const value = fc.oneof(
     ...[
       fc.jsonValue(),
@@ -101,8 +101,8 @@ test('a cursor that was tampered with is none, or says nothing that PostgreSQL w
   const texts = asked.map(({ topic, place }) => [topic, ...(place?.slice(0, 2) ?? [])].join(' '))
   const places = taken.map((cursor) => ('topic' in cursor ? cursor.place?.[2] : cursor.version) ?? 0)
   const [row] = await w.query(
-    `select count(*)::int as asked, bool_and(is_snapshot(f) and is_snapshot(t)) as valid, bool_and(length(x) >= 0
-      and v >= 0) as texts
+    `select count(*)::int as asked, bool_and(is_snapshot(f) and is_snapshot(t)) as valid,
+        bool_and(length(x) >= 0 and v >= 0) as texts
       from unnest($1::text[], $2::text[], $3::text[], $4::int[]) as c (f, t, x, v)`,
     [asked.map(({ from }) => from), asked.map(({ to }) => to), texts, places],
   )

@@ -41,41 +41,37 @@ async function cursorOf({ follow }: typeof here, ...[source]: Parameters<typeof 
 }
 
 describe('the order of commits', () => {
-  test(
-    'what was written first and committed last is heard all the same, where a reader that goes by a sequence ' +
-      'loses it',
-    async () => {
-      const feed = here.follow(feedOf('order'))
-      await feed.until(1)
-      let last = 0
-      const bySequence: string[] = []
-      /** What a reader does that asks for what has a higher number than the last that it saw. */
-      const poll = async () => {
-        const rows = await w.query<{ number: string; id: string }>(
-          `select number, "rootId" as id from "Event" where topic = 'order' and number > $1 order by number`,
-          [last],
-        )
-        for (const { number, id } of rows) [last] = [Number(number), bySequence.push(id)]
-      }
-      const slow = await outsider()
-      await slow.query(`select change('slow', 'order')`)
-      await change('quick', 'order')
-      await poll()
-      await feed.until(2)
-      await slow.end('commit')
-      await poll()
-      await feed.until(3)
-      expect(bySequence).toEqual(['quick'])
-      expect(feed.changes.map(({ event }) => event.rootId)).toEqual(['quick', 'slow'])
-      expect(await w.query(`select "rootId" as id from "Event" where topic = 'order' order by number`)).toEqual([
-        { id: 'slow' },
-        { id: 'quick' },
-      ])
-      expectExact(feed.items)
-    },
-  )
+  test('an event that is written first and committed last is received; a reader by sequence loses it', async () => {
+    const feed = here.follow(feedOf('order'))
+    await feed.until(1)
+    let last = 0
+    const bySequence: string[] = []
+    /** What a reader does that asks for what has a higher number than the last that it saw. */
+    const poll = async () => {
+      const rows = await w.query<{ number: string; id: string }>(
+        `select number, "rootId" as id from "Event" where topic = 'order' and number > $1 order by number`,
+        [last],
+      )
+      for (const { number, id } of rows) [last] = [Number(number), bySequence.push(id)]
+    }
+    const slow = await outsider()
+    await slow.query(`select change('slow', 'order')`)
+    await change('quick', 'order')
+    await poll()
+    await feed.until(2)
+    await slow.end('commit')
+    await poll()
+    await feed.until(3)
+    expect(bySequence).toEqual(['quick'])
+    expect(feed.changes.map(({ event }) => event.rootId)).toEqual(['quick', 'slow'])
+    expect(await w.query(`select "rootId" as id from "Event" where topic = 'order' order by number`)).toEqual([
+      { id: 'slow' },
+      { id: 'quick' },
+    ])
+    expectExact(feed.items)
+  })
 
-  test('and so it is for those who come back: a cursor from between the two commits brings the late one', async () => {
+  test('resuming with a cursor from between the two commits brings the late one', async () => {
     const feed = here.follow(feedOf('order again'))
     await feed.until(1)
     const slow = await outsider()
@@ -96,55 +92,46 @@ describe('the order of commits', () => {
 
   // 30 seconds are no other thing to PostgreSQL than 60 readings: nothing on the way looks at the time that a
   // transaction has been open
-  test(
-    'a transaction that is stuck throughout, having written, delays nobody’s feed, and is heard when ' + 'it commits',
-    async () => {
-      const feeds = [
-        here.follow(feedOf('stuck')),
-        there.follow(feedOf('stuck')),
-        there.follow(rootOf('Thing', 'free 1')),
-      ]
-      const stuck = await outsider()
-      await stuck.query(`select change('stuck', 'stuck')`)
-      await change('free 1', 'stuck')
-      await Promise.all(feeds.slice(0, 2).map((feed) => feed.until(() => expectExact(feed.items)['free 1'] === 1)))
-      const late: number[] = []
-      for (const n of numbers(60)) {
-        const began = performance.now()
-        await change(`free ${1 + (n % 3)}`, 'stuck')
-        await Promise.all(
-          feeds
-            .slice(0, 2)
-            .map((feed) =>
-              feed.until(() => Object.values(expectExact(feed.items)).reduce((a, b) => a + b, 0) >= n + 1),
-            ),
-        )
-        late.push(performance.now() - began)
-      }
-      late.sort((a, b) => a - b)
-      console.log(`heard after ${Math.round(late[30]!)} ms, at most ${Math.round(late.at(-1)!)} ms`)
-      expect(late[30]).toBeLessThan(500)
-      // nor those who come back meanwhile, from whenever
-      const cursors = feeds[0]!.items.map(({ cursor }) => cursor)
-      for (const at of [0, 20, 40, 59]) {
-        const back = there.follow(feedOf('stuck'), cursors[at])
-        await back.until(() => feeds[0]!.items.length === at + 1 + back.items.length)
-        expect(back.snapshots).toEqual([])
-        back.stop()
-      }
-      expect(feeds[0]!.changes.some(({ event }) => event.rootId === 'stuck')).toBe(false)
-      await stuck.end('commit')
+  test('a stuck transaction that has written delays no feed, and is received when it commits', async () => {
+    const feeds = [here.follow(feedOf('stuck')), there.follow(feedOf('stuck')), there.follow(rootOf('Thing', 'free 1'))]
+    const stuck = await outsider()
+    await stuck.query(`select change('stuck', 'stuck')`)
+    await change('free 1', 'stuck')
+    await Promise.all(feeds.slice(0, 2).map((feed) => feed.until(() => expectExact(feed.items)['free 1'] === 1)))
+    const late: number[] = []
+    for (const n of numbers(60)) {
+      const began = performance.now()
+      await change(`free ${1 + (n % 3)}`, 'stuck')
       await Promise.all(
-        feeds.slice(0, 2).map((feed) => feed.until(() => feed.changes.some(({ event }) => event.rootId === 'stuck'))),
+        feeds
+          .slice(0, 2)
+          .map((feed) => feed.until(() => Object.values(expectExact(feed.items)).reduce((a, b) => a + b, 0) >= n + 1)),
       )
-      for (const feed of feeds) expectExact(feed.items)
-      const back = there.follow(feedOf('stuck'), cursors[30]) // from when it was open
-      await back.until(() => back.changes.some(({ event }) => event.rootId === 'stuck'))
-      expectExact([...feeds[0]!.items.slice(0, 31), ...back.items])
-    },
-  )
+      late.push(performance.now() - began)
+    }
+    late.sort((a, b) => a - b)
+    console.log(`heard after ${Math.round(late[30]!)} ms, at most ${Math.round(late.at(-1)!)} ms`)
+    expect(late[30]).toBeLessThan(500)
+    // nor those who come back meanwhile, from whenever
+    const cursors = feeds[0]!.items.map(({ cursor }) => cursor)
+    for (const at of [0, 20, 40, 59]) {
+      const back = there.follow(feedOf('stuck'), cursors[at])
+      await back.until(() => feeds[0]!.items.length === at + 1 + back.items.length)
+      expect(back.snapshots).toEqual([])
+      back.stop()
+    }
+    expect(feeds[0]!.changes.some(({ event }) => event.rootId === 'stuck')).toBe(false)
+    await stuck.end('commit')
+    await Promise.all(
+      feeds.slice(0, 2).map((feed) => feed.until(() => feed.changes.some(({ event }) => event.rootId === 'stuck'))),
+    )
+    for (const feed of feeds) expectExact(feed.items)
+    const back = there.follow(feedOf('stuck'), cursors[30]) // from when it was open
+    await back.until(() => back.changes.some(({ event }) => event.rootId === 'stuck'))
+    expectExact([...feeds[0]!.items.slice(0, 31), ...back.items])
+  })
 
-  test('what is rolled back is never heard', async () => {
+  test('rolled back events are never received', async () => {
     const feed = here.follow(feedOf('undone'))
     await feed.until(1)
     for (const n of numbers(10)) {
@@ -161,101 +148,97 @@ describe('the order of commits', () => {
   })
 })
 
-test(
-  'many writers who dawdle before COMMIT, a tenth of whom change their mind, one who is stuck; followers who come ' +
-    'and go: each is told each change of each root once, in order',
-  async () => {
-    const roots = numbers(8).map((n) => `storm ${n}`)
-    const [topic, writers, ms] = ['storm', 16, 2_500]
-    const undone = new Set<string>()
-    let isOver = false
-    let visits = 0
-    const stuck = await outsider()
-    await stuck.query(`select change('storm stuck', $1, 'stuck')`, [topic])
+test('slow commits, rollbacks, a stuck writer, followers that reconnect: each change once, in order', async () => {
+  const roots = numbers(8).map((n) => `storm ${n}`)
+  const [topic, writers, ms] = ['storm', 16, 2_500]
+  const undone = new Set<string>()
+  let isOver = false
+  let visits = 0
+  const stuck = await outsider()
+  await stuck.query(`select change('storm stuck', $1, 'stuck')`, [topic])
 
-    /** Follows from where it left off, again and again; answers with all that it was told. */
-    async function comeAndGo(by: typeof here, source: Parameters<typeof here.follow>[0]): Promise<Follower['items']> {
-      const told: Follower['items'] = []
-      while (!isOver) {
-        visits++
-        const visit = by.follow(source, told.at(-1)?.cursor)
-        const enough = 1 + Math.floor(Math.random() * 30)
-        await visit.until(() => visit.items.length >= enough || isOver)
-        if (Math.random() < 0.3) await sleep(Math.random() * 50)
-        visit.stop()
-        told.push(...visit.items)
-        expect(visit.failures).toEqual([])
-        if (Math.random() < 0.5) await sleep(Math.random() * 150) // away
-      }
-      const last = by.follow(source, told.at(-1)?.cursor)
-      const end =
-        'topic' in source.subject
-          ? await versionsOf(topic)
-          : { [source.subject.rootId]: (await versionsOf(topic))[source.subject.rootId]! }
-      await last.until(
-        () => JSON.stringify(sorted(expectExact([...told, ...last.items]))) === JSON.stringify(sorted(end)),
-      )
-      return [...told, ...last.items]
+  /** Follows from where it left off, again and again; answers with all that it was told. */
+  async function comeAndGo(by: typeof here, source: Parameters<typeof here.follow>[0]): Promise<Follower['items']> {
+    const told: Follower['items'] = []
+    while (!isOver) {
+      visits++
+      const visit = by.follow(source, told.at(-1)?.cursor)
+      const enough = 1 + Math.floor(Math.random() * 30)
+      await visit.until(() => visit.items.length >= enough || isOver)
+      if (Math.random() < 0.3) await sleep(Math.random() * 50)
+      visit.stop()
+      told.push(...visit.items)
+      expect(visit.failures).toEqual([])
+      if (Math.random() < 0.5) await sleep(Math.random() * 150) // away
     }
-    const sorted = (versions: object) => Object.entries(versions).sort(([a], [b]) => (a < b ? -1 : 1))
-
-    await change(roots[0]!, topic) // for those who follow one root to begin with
-    const ends = Promise.all(
-      [here, there].flatMap((by) => [
-        ...[1, 2, 3, 4].map(() => comeAndGo(by, feedOf(topic))),
-        ...[1, 2, 3, 4].map(() => comeAndGo(by, rootOf('Thing', roots[0]!))),
-      ]),
+    const last = by.follow(source, told.at(-1)?.cursor)
+    const end =
+      'topic' in source.subject
+        ? await versionsOf(topic)
+        : { [source.subject.rootId]: (await versionsOf(topic))[source.subject.rootId]! }
+    await last.until(
+      () => JSON.stringify(sorted(expectExact([...told, ...last.items]))) === JSON.stringify(sorted(end)),
     )
-    const steady = [here.follow(feedOf(topic)), there.follow(feedOf(topic)), here.follow(rootOf('Thing', roots[0]!))]
+    return [...told, ...last.items]
+  }
+  const sorted = (versions: object) => Object.entries(versions).sort(([a], [b]) => (a < b ? -1 : 1))
 
-    const until = performance.now() + ms
-    await race(writers, async (writer) => {
-      for (let n = 0; performance.now() < until; n++) {
-        const client = await w.psql.connect()
-        const token = `${writer}/${n}`
-        const touched = roots.filter(() => Math.random() < 0.2) // by ascending name, as all lock
-        await client.query('begin')
-        for (const root of touched) await client.query('select change($1, $2, $3)', [root, topic, token])
-        await sleep(Math.random() * 12)
-        const isUndone = Math.random() < 0.1
-        if (isUndone) undone.add(token)
-        await client.query(isUndone ? 'rollback' : 'commit')
-        client.release()
-        if (Math.random() < 0.5) here.tail.ring()
-      }
-    })
-    await stuck.end('commit')
-    isOver = true
-    const told = await ends
-    const end = await versionsOf(topic)
-    for (const each of steady.slice(0, 2))
-      await each.until(() => JSON.stringify(sorted(expectExact(each.items))) === JSON.stringify(sorted(end)))
-    await steady[2]!.until(() => steady[2]!.items.at(-1)?.version === end[roots[0]!])
+  await change(roots[0]!, topic) // for those who follow one root to begin with
+  const ends = Promise.all(
+    [here, there].flatMap((by) => [
+      ...[1, 2, 3, 4].map(() => comeAndGo(by, feedOf(topic))),
+      ...[1, 2, 3, 4].map(() => comeAndGo(by, rootOf('Thing', roots[0]!))),
+    ]),
+  )
+  const steady = [here.follow(feedOf(topic)), there.follow(feedOf(topic)), here.follow(rootOf('Thing', roots[0]!))]
 
-    const journal = await w.query<{ id: string; version: number; token: string }>(
-      `select "rootId" as id, version, data->>'token' as token from "Event" where topic = $1`,
-      [topic],
-    )
-    const tokens = new Map(journal.map(({ id, version, token }) => [`${id} ${version}`, token]))
-    for (const items of [...told, ...steady.map((each) => each.items)]) {
-      expectExact(items)
-      expect(items.filter(({ is }) => is === 'snapshot')).toHaveLength(1) // the first, and it was resumed ever after
-      for (const item of items) {
-        if (item.is === 'snapshot') continue
-        const { token } = item.event.data as { token: string }
-        expect(undone.has(token)).toBe(false)
-        expect(token).toBe(tokens.get(`${item.event.rootId} ${item.version}`))
-      }
+  const until = performance.now() + ms
+  await race(writers, async (writer) => {
+    for (let n = 0; performance.now() < until; n++) {
+      const client = await w.psql.connect()
+      const token = `${writer}/${n}`
+      const touched = roots.filter(() => Math.random() < 0.2) // by ascending name, as all lock
+      await client.query('begin')
+      for (const root of touched) await client.query('select change($1, $2, $3)', [root, topic, token])
+      await sleep(Math.random() * 12)
+      const isUndone = Math.random() < 0.1
+      if (isUndone) undone.add(token)
+      await client.query(isUndone ? 'rollback' : 'commit')
+      client.release()
+      if (Math.random() < 0.5) here.tail.ring()
     }
-    console.log(`${journal.length} events, ${undone.size} transactions undone, ${visits} visits`)
-    expect(undone.size).toBeGreaterThan(3)
-    expect(visits).toBeGreaterThan(40)
-    expect(journal.length).toBeGreaterThan(100)
-  },
-)
+  })
+  await stuck.end('commit')
+  isOver = true
+  const told = await ends
+  const end = await versionsOf(topic)
+  for (const each of steady.slice(0, 2))
+    await each.until(() => JSON.stringify(sorted(expectExact(each.items))) === JSON.stringify(sorted(end)))
+  await steady[2]!.until(() => steady[2]!.items.at(-1)?.version === end[roots[0]!])
+
+  const journal = await w.query<{ id: string; version: number; token: string }>(
+    `select "rootId" as id, version, data->>'token' as token from "Event" where topic = $1`,
+    [topic],
+  )
+  const tokens = new Map(journal.map(({ id, version, token }) => [`${id} ${version}`, token]))
+  for (const items of [...told, ...steady.map((each) => each.items)]) {
+    expectExact(items)
+    expect(items.filter(({ is }) => is === 'snapshot')).toHaveLength(1) // the first, and it was resumed ever after
+    for (const item of items) {
+      if (item.is === 'snapshot') continue
+      const { token } = item.event.data as { token: string }
+      expect(undone.has(token)).toBe(false)
+      expect(token).toBe(tokens.get(`${item.event.rootId} ${item.version}`))
+    }
+  }
+  console.log(`${journal.length} events, ${undone.size} transactions undone, ${visits} visits`)
+  expect(undone.size).toBeGreaterThan(3)
+  expect(visits).toBeGreaterThan(40)
+  expect(journal.length).toBeGreaterThan(100)
+})
 
 describe('the present, and what comes next', () => {
-  test('between them there is no gap, whenever one begins while the root is written as fast as it goes', async () => {
+  test('have no gap between them, at whatever moment one begins beside a busy writer', async () => {
     const lessons = await course(3)
     const pupils = await learners(w, here.commit, 3, lessons)
     let isOver = false
@@ -293,7 +276,7 @@ describe('the present, and what comes next', () => {
     ).toBeGreaterThan(5) // they did begin at different moments
   })
 
-  test('nor is there for whoever is the first to follow something', async () => {
+  test('have no gap between them for the first follower either', async () => {
     for (const round of numbers(40)) {
       const topic = `first ${round}`
       let isOver = false
@@ -317,67 +300,60 @@ describe('the present, and what comes next', () => {
     }
   })
 
-  test(
-    'whoever begins while the present is being read for somebody else is not told that one: it may be older than ' +
-      'what they can hear',
-    async () => {
-      const topic = 'slowly'
-      await change('slowly', topic)
-      const feed = feedOf(topic)
-      const slow = { ...feed, read: sql`select s.row from (${feed.read}) s, pg_sleep(0.4)` }
-      const witness = here.follow(rootOf('Thing', 'slowly'))
-      await witness.until(1)
-      const first = here.follow(slow)
-      await vi.waitFor(
-        async () =>
-          expect(
-            await w.query(
-              `select 1 from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'
-              and pid <> pg_backend_pid()`,
-            ),
-          ).toHaveLength(1),
-        patience,
-      )
-      await change('slowly', topic)
-      here.tail.ring()
-      await witness.until(2) // and so it has been handed out, before the second comes
-      const second = here.follow(slow)
-      await Promise.all([first.until(2), second.until(1)])
-      await change('slowly', topic)
-      here.tail.ring()
-      await Promise.all([first.until(3), second.until(2)])
-      expect(first.items.map(({ is }) => is)).toEqual(['snapshot', 'change', 'change'])
-      for (const each of [first, second]) expect(expectExact(each.items)).toEqual({ slowly: 3 })
-    },
-  )
+  test('a follower that begins while the present is read for another one does not receive that one', async () => {
+    const topic = 'slowly'
+    await change('slowly', topic)
+    const feed = feedOf(topic)
+    const slow = { ...feed, read: sql`select s.row from (${feed.read}) s, pg_sleep(0.4)` }
+    const witness = here.follow(rootOf('Thing', 'slowly'))
+    await witness.until(1)
+    const first = here.follow(slow)
+    await vi.waitFor(
+      async () =>
+        expect(
+          await w.query(
+            `select 1 from pg_stat_activity
+            where datname = current_database() and wait_event = 'PgSleep' and pid <> pg_backend_pid()`,
+          ),
+        ).toHaveLength(1),
+      patience,
+    )
+    await change('slowly', topic)
+    here.tail.ring()
+    await witness.until(2) // and so it has been handed out, before the second comes
+    const second = here.follow(slow)
+    await Promise.all([first.until(2), second.until(1)])
+    await change('slowly', topic)
+    here.tail.ring()
+    await Promise.all([first.until(3), second.until(2)])
+    expect(first.items.map(({ is }) => is)).toEqual(['snapshot', 'change', 'change'])
+    for (const each of [first, second]) expect(expectExact(each.items)).toEqual({ slowly: 3 })
+  })
 
-  test(
-    'a change is the same object for all who are told it, and the present is read once for all who begin ' + 'together',
-    async () => {
-      await change('same', 'same')
-      const followers = numbers(20).map(() => here.follow(feedOf('same')))
-      await Promise.all(followers.map((each) => each.until(1)))
-      await change('same', 'same')
-      await Promise.all(followers.map((each) => each.until(2)))
-      await change('same', 'same')
-      await Promise.all(followers.map((each) => each.until(3)))
-      const different = (at: number) => new Set(followers.map(({ items }) => items[at])).size
-      expect(different(0)).toBeLessThanOrEqual(2) // the first of them asked before the others did
-      // and so have other places to come back to, if that was read in the same moment
-      expect(different(1)).toBeLessThanOrEqual(2)
-      expect(different(2)).toBe(1)
-      for (const each of followers) expectExact(each.items)
-    },
-  )
+  test('all followers receive the same object, and the present is read once for all who begin together', async () => {
+    await change('same', 'same')
+    const followers = numbers(20).map(() => here.follow(feedOf('same')))
+    await Promise.all(followers.map((each) => each.until(1)))
+    await change('same', 'same')
+    await Promise.all(followers.map((each) => each.until(2)))
+    await change('same', 'same')
+    await Promise.all(followers.map((each) => each.until(3)))
+    const different = (at: number) => new Set(followers.map(({ items }) => items[at])).size
+    expect(different(0)).toBeLessThanOrEqual(2) // the first of them asked before the others did
+    // and so have other places to come back to, if that was read in the same moment
+    expect(different(1)).toBeLessThanOrEqual(2)
+    expect(different(2)).toBe(1)
+    for (const each of followers) expectExact(each.items)
+  })
 
-  test('whoever follows what isn’t there is told so', async () => {
+  test('following something that does not exist fails with the source’s error', async () => {
     const follower = here.follow(rootOf('Thing', 'nowhere'))
     await follower.until(() => follower.failures.length > 0)
     expect(follower.failures).toEqual([new Error('There is nothing to follow.')])
     expect(follower.items).toEqual([])
   })
 
-  test('whoever stops while being told is told nothing more, though there was more on the same page', async () => {
+  test('a follower that stops while it receives a page receives nothing more of it', async () => {
     const topic = 'stops'
     const cursor = await cursorOf(here, feedOf(topic))
     for (const _ of numbers(10)) await change('stops', topic)
@@ -408,7 +384,7 @@ describe('the present, and what comes next', () => {
     }
   })
 
-  test('a reader who throws is dropped with what it threw, and the others are told', async () => {
+  test('a reader that throws is dropped with its error, and the others receive the change', async () => {
     await change('thrower', 'thrower')
     const failures: unknown[] = []
     const before = here.follow(feedOf('thrower'))
@@ -427,7 +403,7 @@ describe('the present, and what comes next', () => {
     expect(failures).toEqual([new Error('not today')])
   })
 
-  test('when the last has left, nothing is listened to any more', async () => {
+  test('after the last follower has left, nothing is listened to', async () => {
     const { follow, tail, out } = process(w)
     await change('gone', 'gone')
     const followers = [follow(feedOf('gone')), follow(feedOf('gone')), follow(rootOf('Thing', 'gone'))]
@@ -447,7 +423,7 @@ describe('coming back', () => {
   const rooted = (rootId: string, version: number, epoch = here.tail.currentEpoch) =>
     rootCursor({ epoch, rootType: 'Thing', rootId, version })
 
-  test('to a root: exactly what came behind the version, from any', async () => {
+  test('to a root: exactly the changes after the version, whichever it is', async () => {
     for (const _ of numbers(7)) await change('resumed', 'resumed')
     await here.tail.epoch()
     for (const from of numbers(8, 0)) {
@@ -467,39 +443,35 @@ describe('coming back', () => {
     }
   })
 
-  test(
-    'to a feed: exactly what came behind each item that it ever told, also in the middle of what one ' +
-      'transaction wrote',
-    async () => {
-      const topic = 'places'
-      const feed = here.follow(feedOf(topic))
-      await feed.until(1)
-      const stuck = await outsider()
-      await stuck.query('select change($1, $2)', ['place stuck', topic])
-      for (const n of numbers(4)) {
-        await w.query(`select change('place ' || (i % 7), $1) from generate_series(1, 15) i`, [topic])
-        await feed.until(1 + 15 * n)
-      }
-      await stuck.end('commit')
-      await feed.until(62)
-      for (const [at, { cursor }] of feed.items.entries()) {
-        const back = (at % 2 ? here : there).follow(feedOf(topic), cursor)
-        await back.until(61 - at)
-        expectExact([...feed.items.slice(0, at + 1), ...back.items])
-        expect(back.items).toHaveLength(61 - at)
-        expect(back.snapshots).toEqual([])
-        // and the cursors of what it was told then are as good
-        const cursors = back.items.map(({ cursor }) => cursor)
-        back.stop()
-        const half = Math.floor(cursors.length / 2)
-        if (!half) continue
-        const again = there.follow(feedOf(topic), cursors[half])
-        await again.until(cursors.length - half - 1)
-        expectExact([...feed.items.slice(0, at + 1), ...back.items.slice(0, half + 1), ...again.items])
-        again.stop()
-      }
-    },
-  )
+  test('to a feed: exactly the changes after each item, also in the middle of one transaction', async () => {
+    const topic = 'places'
+    const feed = here.follow(feedOf(topic))
+    await feed.until(1)
+    const stuck = await outsider()
+    await stuck.query('select change($1, $2)', ['place stuck', topic])
+    for (const n of numbers(4)) {
+      await w.query(`select change('place ' || (i % 7), $1) from generate_series(1, 15) i`, [topic])
+      await feed.until(1 + 15 * n)
+    }
+    await stuck.end('commit')
+    await feed.until(62)
+    for (const [at, { cursor }] of feed.items.entries()) {
+      const back = (at % 2 ? here : there).follow(feedOf(topic), cursor)
+      await back.until(61 - at)
+      expectExact([...feed.items.slice(0, at + 1), ...back.items])
+      expect(back.items).toHaveLength(61 - at)
+      expect(back.snapshots).toEqual([])
+      // and the cursors of what it was told then are as good
+      const cursors = back.items.map(({ cursor }) => cursor)
+      back.stop()
+      const half = Math.floor(cursors.length / 2)
+      if (!half) continue
+      const again = there.follow(feedOf(topic), cursors[half])
+      await again.until(cursors.length - half - 1)
+      expectExact([...feed.items.slice(0, at + 1), ...back.items.slice(0, half + 1), ...again.items])
+      again.stop()
+    }
+  })
 
   test.each([
     ['of another epoch', () => rooted('elsewhere', 2, 'another!')],
@@ -518,225 +490,198 @@ describe('coming back', () => {
     expect(back.versions()).toEqual([4])
   })
 
-  test(
-    'with a feed’s cursor of another epoch, or from a future that never was: the present, marked as such, ' +
-      'and then ' +
-      'what comes next',
-    async () => {
-      const topic = 'elsewhere too'
-      const cursor = parseCursor(await cursorOf(here, feedOf(topic))) as TopicCursor
-      const future = cursor.to.replace(/^(\d+):(\d+):/, (_, xmin, xmax) => `${xmin}:${BigInt(xmax) + 1_000_000n}:`)
-      let version = 0
-      for (const each of [
-        { ...cursor, epoch: 'another!' },
-        { ...cursor, from: future, to: future },
-      ]) {
-        const back = here.follow(feedOf(topic), topicCursor(each))
-        await back.until(1)
-        expect(back.items[0]).toMatchObject({ is: 'snapshot', why: 'OTHER_EPOCH' })
-        await change('elsewhere too', topic)
-        await back.until(2)
-        expect(back.versions()).toEqual([++version])
-      }
-    },
-  )
+  test('with a feed’s cursor of another epoch or of the future: the present, marked so, then changes', async () => {
+    const topic = 'elsewhere too'
+    const cursor = parseCursor(await cursorOf(here, feedOf(topic))) as TopicCursor
+    const future = cursor.to.replace(/^(\d+):(\d+):/, (_, xmin, xmax) => `${xmin}:${BigInt(xmax) + 1_000_000n}:`)
+    let version = 0
+    for (const each of [
+      { ...cursor, epoch: 'another!' },
+      { ...cursor, from: future, to: future },
+    ]) {
+      const back = here.follow(feedOf(topic), topicCursor(each))
+      await back.until(1)
+      expect(back.items[0]).toMatchObject({ is: 'snapshot', why: 'OTHER_EPOCH' })
+      await change('elsewhere too', topic)
+      await back.until(2)
+      expect(back.versions()).toEqual([++version])
+    }
+  })
 
-  test(
-    'a root that was deleted and made again while it was followed: the present, marked as of another epoch, and ' +
-      'then what comes next',
-    async () => {
-      for (const _ of numbers(3)) await change('again', 'again')
-      const followers = [
-        here.follow(rootOf('Thing', 'again')),
-        there.follow(rootOf('Thing', 'again'), rooted('again', 1)),
-      ]
-      await Promise.all([followers[0]!.until(1), followers[1]!.until(2)])
-      await w.query(`delete from "Thing" where id = 'again'`)
-      await change('again', 'again')
-      for (const each of followers) {
-        await each.until(() => each.items.at(-1)?.is === 'snapshot' && each.items.at(-1)?.version === 1)
-        expect(each.items.at(-1)).toMatchObject({ why: 'OTHER_EPOCH' })
-      }
-      for (const _ of numbers(2)) await change('again', 'again')
-      for (const each of followers) {
-        await each.until(() => each.items.at(-1)?.version === 3)
-        expectExact(each.items, { again: 1 })
-        expect(each.failures).toEqual([])
-      }
-    },
-  )
+  test('a root deleted and made again while followed: the present as of another epoch, then changes', async () => {
+    for (const _ of numbers(3)) await change('again', 'again')
+    const followers = [
+      here.follow(rootOf('Thing', 'again')),
+      there.follow(rootOf('Thing', 'again'), rooted('again', 1)),
+    ]
+    await Promise.all([followers[0]!.until(1), followers[1]!.until(2)])
+    await w.query(`delete from "Thing" where id = 'again'`)
+    await change('again', 'again')
+    for (const each of followers) {
+      await each.until(() => each.items.at(-1)?.is === 'snapshot' && each.items.at(-1)?.version === 1)
+      expect(each.items.at(-1)).toMatchObject({ why: 'OTHER_EPOCH' })
+    }
+    for (const _ of numbers(2)) await change('again', 'again')
+    for (const each of followers) {
+      await each.until(() => each.items.at(-1)?.version === 3)
+      expectExact(each.items, { again: 1 })
+      expect(each.failures).toEqual([])
+    }
+  })
 
-  test(
-    'a root that is gone, when it is come back to or when it is looked at again: there is nothing ' + 'to follow',
-    async () => {
-      for (const _ of numbers(3)) await change('no more', 'no more')
-      const follower = here.follow(rootOf('Thing', 'no more'))
-      await follower.until(1)
-      await w.query(`delete from "Thing" where id = 'no more'`)
-      for (const version of [0, 3]) {
-        const back = here.follow(rootOf('Thing', 'no more'), rooted('no more', version))
-        await back.until(() => back.failures.length > 0)
-        expect(back.failures).toEqual([new Error('There is nothing to follow.')])
-        expect(back.items).toEqual([])
-      }
-      // made again and deleted again before it is looked: what is heard last is of a root that isn't there
-      const both = await outsider()
-      await both.query(`select change('no more', 'no more')`)
-      await both.query(`alter table "Thing" disable trigger forget_history`)
-      await both.query(`delete from "Thing" where id = 'no more'`)
-      await both.query(`alter table "Thing" enable trigger forget_history`)
-      await both.end('commit')
-      await follower.until(() => follower.failures.length > 0)
-      expect(follower.failures).toEqual([new Error('There is nothing to follow.')])
-    },
-  )
+  test('to a deleted root, or reading it again, fails with the source’s error', async () => {
+    for (const _ of numbers(3)) await change('no more', 'no more')
+    const follower = here.follow(rootOf('Thing', 'no more'))
+    await follower.until(1)
+    await w.query(`delete from "Thing" where id = 'no more'`)
+    for (const version of [0, 3]) {
+      const back = here.follow(rootOf('Thing', 'no more'), rooted('no more', version))
+      await back.until(() => back.failures.length > 0)
+      expect(back.failures).toEqual([new Error('There is nothing to follow.')])
+      expect(back.items).toEqual([])
+    }
+    // made again and deleted again before it is looked: what is heard last is of a root that isn't there
+    const both = await outsider()
+    await both.query(`select change('no more', 'no more')`)
+    await both.query(`alter table "Thing" disable trigger forget_history`)
+    await both.query(`delete from "Thing" where id = 'no more'`)
+    await both.query(`alter table "Thing" enable trigger forget_history`)
+    await both.end('commit')
+    await follower.until(() => follower.failures.length > 0)
+    expect(follower.failures).toEqual([new Error('There is nothing to follow.')])
+  })
 
-  test(
-    'rows that were changed past the journal begin a history anew: who follows, and who comes back, is told the ' +
-      'present, not a gap',
-    async () => {
-      const lessons = await course(3)
-      const [pupil] = await learners(w, here.commit, 1, lessons)
-      await pupil!.complete(1)
-      await pupil!.complete(2)
-      const id = pupil!.enrollmentId
-      const live = here.follow(rootOf('Enrollment', id))
-      await live.until(1)
-      await w.query(`update "Enrollment" set version = version + 4 where id = $1`, [id])
-      expect(await beginHistories({ db: here.db, aggregates: [enrollments as unknown as Aggregate<Shape>] })).toBe(1)
-      await pupil!.complete(3)
-      const back = here.follow(
-        rootOf('Enrollment', id),
-        rootCursor({ epoch: here.tail.currentEpoch, rootType: 'Enrollment', rootId: id, version: 1 }),
-      )
-      for (const each of [live, back]) {
-        await each.until(() => each.items.at(-1)?.version === 9)
-        expectExact(each.items, { [id]: 1 })
-        expect(each.snapshots.length).toBeGreaterThan(0)
-      }
-    },
-  )
+  test('rows changed without the journal begin their history anew: all receive the present, not a gap', async () => {
+    const lessons = await course(3)
+    const [pupil] = await learners(w, here.commit, 1, lessons)
+    await pupil!.complete(1)
+    await pupil!.complete(2)
+    const id = pupil!.enrollmentId
+    const live = here.follow(rootOf('Enrollment', id))
+    await live.until(1)
+    await w.query(`update "Enrollment" set version = version + 4 where id = $1`, [id])
+    expect(await beginHistories({ db: here.db, aggregates: [enrollments as unknown as Aggregate<Shape>] })).toBe(1)
+    await pupil!.complete(3)
+    const back = here.follow(
+      rootOf('Enrollment', id),
+      rootCursor({ epoch: here.tail.currentEpoch, rootType: 'Enrollment', rootId: id, version: 1 }),
+    )
+    for (const each of [live, back]) {
+      await each.until(() => each.items.at(-1)?.version === 9)
+      expectExact(each.items, { [id]: 1 })
+      expect(each.snapshots.length).toBeGreaterThan(0)
+    }
+  })
 })
 
 describe('another epoch', () => {
-  test(
-    'whoever follows is told the present, marked as such, and then what comes next; a cursor from before is of ' +
-      'another epoch, one from after is not',
-    async () => {
-      const topic = 'epochs'
-      for (const _ of numbers(3)) await change('epoch', topic)
-      const before = here.follow(feedOf(topic))
-      await before.until(1)
-      const followers = [here, there].flatMap((by) => [by.follow(feedOf(topic)), by.follow(rootOf('Thing', 'epoch'))])
-      await Promise.all(followers.map((each) => each.until(1)))
-      const old = await here.tail.epoch()
+  test('followers receive the present, marked so, and later changes; an older cursor is of another epoch', async () => {
+    const topic = 'epochs'
+    for (const _ of numbers(3)) await change('epoch', topic)
+    const before = here.follow(feedOf(topic))
+    await before.until(1)
+    const followers = [here, there].flatMap((by) => [by.follow(feedOf(topic)), by.follow(rootOf('Thing', 'epoch'))])
+    await Promise.all(followers.map((each) => each.until(1)))
+    const old = await here.tail.epoch()
 
-      const [count] = await w.query<{ count: number }>('select count(*)::int as count from "Event"')
-      const told: number[] = []
-      expect(await renewEpoch(here.db, (freed) => told.push(freed))).toBe(count!.count)
-      expect(told.at(-1)).toBe(count!.count)
-      expect(await w.query(`select 1 from "Event" where xid <> '2'::xid8`)).toEqual([])
-      await Promise.all(followers.map((each) => each.until(2)))
-      await change('epoch', topic)
-      for (const each of followers) {
-        await each.until(3)
-        expect(each.items.map(({ is, version }) => `${is} ${version}`).slice(-1)).toEqual(['change 4'])
-        expect(each.snapshots.map(({ why }) => why)).toEqual(['FIRST', 'OTHER_EPOCH'])
-        expectExact(each.items)
+    const [count] = await w.query<{ count: number }>('select count(*)::int as count from "Event"')
+    const told: number[] = []
+    expect(await renewEpoch(here.db, (freed) => told.push(freed))).toBe(count!.count)
+    expect(told.at(-1)).toBe(count!.count)
+    expect(await w.query(`select 1 from "Event" where xid <> '2'::xid8`)).toEqual([])
+    await Promise.all(followers.map((each) => each.until(2)))
+    await change('epoch', topic)
+    for (const each of followers) {
+      await each.until(3)
+      expect(each.items.map(({ is, version }) => `${is} ${version}`).slice(-1)).toEqual(['change 4'])
+      expect(each.snapshots.map(({ why }) => why)).toEqual(['FIRST', 'OTHER_EPOCH'])
+      expectExact(each.items)
+    }
+    expect(await here.tail.epoch()).not.toBe(old)
+
+    const back = here.follow(feedOf(topic), before.items[0]!.cursor)
+    await back.until(1)
+    expect(back.items[0]).toMatchObject({ is: 'snapshot', why: 'OTHER_EPOCH' })
+    await change('epoch', topic)
+    const resumed = there.follow(feedOf(topic), followers[0]!.items[2]!.cursor)
+    await resumed.until(1)
+    expect(resumed.items).toMatchObject([{ is: 'change', version: 5 }])
+    expect(await renewEpoch(here.db)).toBe(2) // only what has come since
+  })
+
+  test('it may begin beside busy writers: no gap between the present and later changes', async () => {
+    const topic = 'renewed'
+    const slow = process(w, { everyMs: 60 })
+    for (const writer of numbers(6, 0)) await change(`renewed ${writer}`, topic)
+    let isOver = false
+    onTestFinished(() => void (isOver = true))
+    const writing = race(6, async (writer) => {
+      while (!isOver) {
+        await change(`renewed ${writer}`, topic)
+        here.tail.ring()
       }
-      expect(await here.tail.epoch()).not.toBe(old)
-
-      const back = here.follow(feedOf(topic), before.items[0]!.cursor)
-      await back.until(1)
-      expect(back.items[0]).toMatchObject({ is: 'snapshot', why: 'OTHER_EPOCH' })
-      await change('epoch', topic)
-      const resumed = there.follow(feedOf(topic), followers[0]!.items[2]!.cursor)
-      await resumed.until(1)
-      expect(resumed.items).toMatchObject([{ is: 'change', version: 5 }])
-      expect(await renewEpoch(here.db)).toBe(2) // only what has come since
-    },
-  )
-
-  test(
-    'it can begin while the journal is written as fast as it goes, and between the present and what comes next ' +
-      'there is no gap',
-    async () => {
-      const topic = 'renewed'
-      const slow = process(w, { everyMs: 60 })
-      for (const writer of numbers(6, 0)) await change(`renewed ${writer}`, topic)
-      let isOver = false
-      onTestFinished(() => void (isOver = true))
-      const writing = race(6, async (writer) => {
-        while (!isOver) {
-          await change(`renewed ${writer}`, topic)
-          here.tail.ring()
-        }
-      })
-      const followers = [here, there, slow].flatMap((by) => [
-        by.follow(feedOf(topic)),
-        by.follow(feedOf(topic)),
-        by.follow(rootOf('Thing', 'renewed 0')),
-      ])
-      const renewals = 8
-      const epochs = new Set<string>()
-      /** The first item of the epoch that is now: the present. */
-      let begun: number[] = []
-      for (let n = 0; n <= renewals; n++) {
-        if (n > 0) await renewEpoch(here.db)
-        const [named] = await w.query<Parameters<typeof epochOf>[0]>(EPOCH)
-        const epoch = epochOf(named!)
-        epochs.add(epoch)
-        const present = (each: Follower) =>
-          each.items.findIndex(({ is, cursor }) => is === 'snapshot' && parseCursor(cursor)!.epoch === epoch)
-        await Promise.all(
-          followers.map((each) => each.until(() => present(each) >= 0 && each.items.length > present(each) + 10)),
-        )
-        begun = followers.map(present)
-        // what is told while events are being freed may have a gap, which the present then closes; from there on, there
-        // is none
-        for (const [i, each] of followers.entries()) {
-          expectExact(each.items.slice(begun[i]))
-          if (n > 0) expect(each.items[begun[i]!]).toMatchObject({ why: 'OTHER_EPOCH' })
-        }
-      }
-      expect(epochs.size).toBe(renewals + 1)
-      isOver = true
-      await writing
-      const end = await versionsOf(topic)
+    })
+    const followers = [here, there, slow].flatMap((by) => [
+      by.follow(feedOf(topic)),
+      by.follow(feedOf(topic)),
+      by.follow(rootOf('Thing', 'renewed 0')),
+    ])
+    const renewals = 8
+    const epochs = new Set<string>()
+    /** The first item of the epoch that is now: the present. */
+    let begun: number[] = []
+    for (let n = 0; n <= renewals; n++) {
+      if (n > 0) await renewEpoch(here.db)
+      const [named] = await w.query<Parameters<typeof epochOf>[0]>(EPOCH)
+      const epoch = epochOf(named!)
+      epochs.add(epoch)
+      const present = (each: Follower) =>
+        each.items.findIndex(({ is, cursor }) => is === 'snapshot' && parseCursor(cursor)!.epoch === epoch)
+      await Promise.all(
+        followers.map((each) => each.until(() => present(each) >= 0 && each.items.length > present(each) + 10)),
+      )
+      begun = followers.map(present)
+      // what is told while events are being freed may have a gap, which the present then closes; from there on, there
+      // is none
       for (const [i, each] of followers.entries()) {
-        await each.until(() =>
-          Object.entries(expectExact(each.items.slice(begun[i]))).every(([id, version]) => version === end[id]),
-        )
-        expect(each.failures).toEqual([])
+        expectExact(each.items.slice(begun[i]))
+        if (n > 0) expect(each.items[begun[i]!]).toMatchObject({ why: 'OTHER_EPOCH' })
       }
-    },
-  )
+    }
+    expect(epochs.size).toBe(renewals + 1)
+    isOver = true
+    await writing
+    const end = await versionsOf(topic)
+    for (const [i, each] of followers.entries()) {
+      await each.until(() =>
+        Object.entries(expectExact(each.items.slice(begun[i]))).every(([id, version]) => version === end[id]),
+      )
+      expect(each.failures).toEqual([])
+    }
+  })
 
-  test(
-    'events that bear numbers of another cluster, which this one has yet to come to, are ' + 'freed of them',
-    async () => {
-      const topic = 'restored'
-      await w.query(`select change('restored', $1) from generate_series(1, 5)`, [topic])
-      await w.query(`update "Event" set xid = (xid::text::numeric + 1000000)::text::xid8 where topic = $1`, [topic])
-      await renewEpoch(here.db)
-      const { follow } = process(w) // which knows of no other epoch
-      const feed = follow(feedOf(topic))
-      await feed.until(1)
-      for (const n of numbers(3)) {
-        await change('restored', topic)
-        await feed.until(1 + n)
-      }
-      expect(feed.items.map(({ is, version }) => `${is} ${version}`)).toEqual([
-        'snapshot 1',
-        'change 6',
-        'change 7',
-        'change 8',
-      ])
-      const back = follow(feedOf(topic), feed.items[1]!.cursor)
-      await back.until(2)
-      expect(back.versions()).toEqual([7, 8])
-    },
-  )
+  test('events with transaction numbers of another cluster, not reached in this one, are freed of them', async () => {
+    const topic = 'restored'
+    await w.query(`select change('restored', $1) from generate_series(1, 5)`, [topic])
+    await w.query(`update "Event" set xid = (xid::text::numeric + 1000000)::text::xid8 where topic = $1`, [topic])
+    await renewEpoch(here.db)
+    const { follow } = process(w) // which knows of no other epoch
+    const feed = follow(feedOf(topic))
+    await feed.until(1)
+    for (const n of numbers(3)) {
+      await change('restored', topic)
+      await feed.until(1 + n)
+    }
+    expect(feed.items.map(({ is, version }) => `${is} ${version}`)).toEqual([
+      'snapshot 1',
+      'change 6',
+      'change 7',
+      'change 8',
+    ])
+    const back = follow(feedOf(topic), feed.items[1]!.cursor)
+    await back.until(2)
+    expect(back.versions()).toEqual([7, 8])
+  })
 })
 
 describe('catching up', () => {
@@ -758,7 +703,7 @@ describe('catching up', () => {
     await w.query(
       `insert into "Event" ("rootType", "rootId", version, topic, kind, data, view, actor, at)
         select 'Thing', 'many ' || lpad(r::text, 4, '0'), v, $1, 'changed', jsonb_build_object('n', v),
-        jsonb_build_object('id', r, 'version', v, 'completed', v, 'total', 100), 'somebody', now()
+          jsonb_build_object('id', r, 'version', v, 'completed', v, 'total', 100), 'somebody', now()
         from generate_series(1, 100) v, generate_series(1, 1000) r`,
       [topic],
     )
@@ -784,8 +729,8 @@ describe('catching up', () => {
     })
     const seconds = (performance.now() - began) / 1_000
     console.log(
-      `inserted in ${Math.round(began - inserted)} ms; 100,000 events in ${seconds.toFixed(1)} s, ${pages} ` +
-        `pages, at most ${most.toFixed(1)} MB more than before`,
+      `inserted in ${Math.round(began - inserted)} ms; 100,000 events in ${seconds.toFixed(1)} s, ${pages} pages, ` +
+        `at most ${most.toFixed(1)} MB more than before`,
     )
     expect(wrong).toBe(0)
     expect(versions.size).toBe(1_000)
@@ -794,7 +739,7 @@ describe('catching up', () => {
     expect(most).toBeLessThan(50)
   })
 
-  test('one who reads slowly is waited for: no page is read before the last one is taken', async () => {
+  test('a slow reader is waited for: no page is read before it has taken the last one', async () => {
     const topic = 'slow reader'
     const { follow } = process(w, {}, { page: 10 })
     const cursor = await cursorOf(here, feedOf(topic))
@@ -859,7 +804,7 @@ describe('catching up', () => {
     },
   )
 
-  test('one who catches up while it is written as fast as it goes gets there, and misses nothing', async () => {
+  test('beside busy writers ends, and misses nothing', async () => {
     const topic = 'chased'
     const { follow, tail } = process(w, {}, { page: 100, most: 20 })
     const cursor = await cursorOf(here, feedOf(topic))
@@ -884,8 +829,7 @@ describe('catching up', () => {
   })
 })
 
-test('what one transaction wrote, 20,000 changes, is told to whoever follows, in order; and any place in it can be ' +
-  'come back to', {
+test('20,000 changes of one transaction are received in order, and resumed from any place in it', {
   timeout: 60_000,
 }, async () => {
   const topic = 'at once'

@@ -28,9 +28,9 @@ export const rootOf = (rootType: 'Thing' | 'Enrollment', rootId: string): Source
   read:
     rootType === 'Thing'
       ? sql`select json_build_object('version', version, 'versions', json_build_object(id, version)) as row
-        from "Thing" where id = ${rootId}`
+          from "Thing" where id = ${rootId}`
       : sql`select json_build_object('version', version, 'versions', json_build_object(id, version)) as row
-        from "Enrollment" where id = ${rootId}`,
+          from "Enrollment" where id = ${rootId}`,
   load,
   missing,
 })
@@ -59,14 +59,16 @@ export const classOf = (courseId: string): Source<object> => ({
 export async function things(w: World): Promise<void> {
   await w.query(`create table "Thing" (id text primary key, version integer not null, topic text not null)`)
   await w.query(
-    `create trigger forget_history after delete on "Thing" referencing old table as gone for each statement execute
-      function lockstep_forget_history()`,
+    `create trigger forget_history after delete on "Thing" referencing old table as gone
+      for each statement execute function lockstep_forget_history()`,
   )
   await w.query(`alter table "Event" add column number bigserial`)
-  await w.query(`create function change(thing text, topic text, token text default '') returns integer language sql as
-    $$
-    with root as (insert into "Thing" values (thing, 1, topic) on conflict (id) do update
-    set version = "Thing".version + 1 returning version)
+  await w.query(`create function change(thing text, topic text, token text default '')
+    returns integer language sql as $$
+    with root as (
+      insert into "Thing" values (thing, 1, topic)
+      on conflict (id) do update set version = "Thing".version + 1 returning version
+    )
     insert into "Event" ("rootType", "rootId", version, topic, kind, data, view, actor, at)
       select 'Thing', thing, version, topic, 'changed', jsonb_build_object('token', token), '{}', 'somebody', now()
       from root returning version $$`)

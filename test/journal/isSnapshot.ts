@@ -1,7 +1,4 @@
-/**
- * Creates `is_snapshot(text)`: whether PostgreSQL takes the text for a snapshot. PostgreSQL 15 has no
- * pg_input_is_valid.
- */
+/** Creates `is_snapshot(text)`: whether PostgreSQL reads the text as a snapshot. 15 has no pg_input_is_valid. */
 export const isSnapshotFunction = `create function is_snapshot(text) returns boolean language plpgsql as $$
   begin
     perform $1::pg_snapshot;

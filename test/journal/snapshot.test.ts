@@ -51,7 +51,7 @@ test('a snapshot sees what PostgreSQL says that it sees', async () => {
   expect(seen.no).toBeGreaterThan(1_000)
 })
 
-test('a snapshot that PostgreSQL takes while others write is read as it stands, and does not see them', async () => {
+test('a snapshot taken while others write is read as it is, and does not see their writes', async () => {
   const open = await Promise.all([outsider(), outsider(), outsider()])
   const xids = []
   for (const each of open) xids.push(BigInt((await each.query('select pg_current_xact_id()::text as xid')).rows[0].xid))
@@ -63,7 +63,7 @@ test('a snapshot that PostgreSQL takes while others write is read as it stands, 
   expect(xids.map((xid) => sees(parsed, xid))).toEqual([false, true, false])
 })
 
-test('what is taken for a snapshot is one to PostgreSQL, too, and other text is none', async () => {
+test('PostgreSQL accepts each text that is read as a snapshot; other text is refused', async () => {
   const digits = fc
     .oneof(fc.bigInt(0n, 9n), fc.constantFrom(2n ** 32n, 2n ** 33n, 2n ** 64n - 1n, 2n ** 64n, 10n ** 20n))
     .map(String)

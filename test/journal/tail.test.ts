@@ -54,20 +54,20 @@ const change = async (thing: string, topic = `of ${thing}`) =>
   (await w.query<{ version: number }>('select change($1, $2) as version', [thing, topic]))[0]!.version
 const sessions = () =>
   w.query<{ pid: number; state: string; query: string; begun: string }>(
-    `select pid, state, query, query_start::text as begun from pg_stat_activity where datname = current_database()
-      and application_name = $1 order by pid`,
+    `select pid, state, query, query_start::text as begun from pg_stat_activity
+      where datname = current_database() and application_name = $1 order by pid`,
     [NAME],
   )
 const kill = () =>
   w.query(
-    'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and ' +
-      'application_name = $1',
+    `select pg_terminate_backend(pid) from pg_stat_activity
+      where datname = current_database() and application_name = $1`,
     [NAME],
   )
 const numbers = (count: number, from = 1) => Array.from({ length: count }, (_, i) => i + from)
 
-describe('who is told', () => {
-  test('whoever listens to a root or a topic is told its events, once, and nobody else’s', async () => {
+describe('listening', () => {
+  test('a listener of a root or a topic hears its events, each once, and no others', async () => {
     const tail = tailOf()
     const [root, topic, other] = [ear(), ear(), ear()]
     await tail.attach(rootChannel('Thing', 'a1'), root.listener)
@@ -90,27 +90,23 @@ describe('who is told', () => {
     expect(other.names).toEqual(['b1 1', 'b1 2'])
   })
 
-  test(
-    'from the moment that it has attached, a listener is told whatever is committed, also what had been ' +
-      'begun before',
-    async () => {
-      const tail = tailOf()
-      for (const round of numbers(20)) {
-        const thing = `attached ${round}`
-        const begun = await outsider()
-        await begun.query('select change($1, $2)', [`${thing} before`, thing])
-        const { listener, until, heard } = ear()
-        await tail.attach(thing, listener)
-        await Promise.all([begun.end('commit'), change(`${thing} after`, thing)])
-        tail.ring()
-        await until(2)
-        expect(heard.map(({ id }) => id).sort()).toEqual([`${thing} after`, `${thing} before`])
-        tail.detach(thing, listener)
-      }
-    },
-  )
+  test('once attached, a listener hears everything that is committed, also of transactions begun before', async () => {
+    const tail = tailOf()
+    for (const round of numbers(20)) {
+      const thing = `attached ${round}`
+      const begun = await outsider()
+      await begun.query('select change($1, $2)', [`${thing} before`, thing])
+      const { listener, until, heard } = ear()
+      await tail.attach(thing, listener)
+      await Promise.all([begun.end('commit'), change(`${thing} after`, thing)])
+      tail.ring()
+      await until(2)
+      expect(heard.map(({ id }) => id).sort()).toEqual([`${thing} after`, `${thing} before`])
+      tail.detach(thing, listener)
+    }
+  })
 
-  test('one who throws keeps nobody from being told, and is reported', async () => {
+  test('a listener that throws is reported, and the others hear the event', async () => {
     const tail = tailOf()
     const throws = () => {
       throw new Error('not today')
@@ -129,7 +125,7 @@ describe('who is told', () => {
     expect(new Set(tail.logged)).toEqual(new Set(['A listener failed on an event; the others receive it.']))
   })
 
-  test('whoever has left, or whose tail has ended, is told nothing more', async () => {
+  test('a listener that has left, or whose tail has ended, hears nothing more', async () => {
     const [ended, lives] = [tailOf({ everyMs: 5 }), tailOf({ everyMs: 5 })]
     const [left, stopped, witness] = [ear(), ear(), ear()]
     await ended.attach('left', stopped.listener)
@@ -186,22 +182,19 @@ describe('guards', () => {
 })
 
 describe('waking', () => {
-  test(
-    'a commit of another process is heard as soon as that one has said so, long before it is ' + 'looked again',
-    async () => {
-      const [here, there] = [tailOf(), tailOf()]
-      const own = ear()
-      await here.attach('elsewhere', own.listener)
-      const began = performance.now()
-      await change('e1', 'elsewhere')
-      there.ring()
-      await own.until(1)
-      console.log(`heard after ${Math.round(performance.now() - began)} ms`)
-      expect(own.names).toEqual(['e1 1'])
-    },
-  )
+  test('a commit of another process is heard when that one notifies, long before the next poll', async () => {
+    const [here, there] = [tailOf(), tailOf()]
+    const own = ear()
+    await here.attach('elsewhere', own.listener)
+    const began = performance.now()
+    await change('e1', 'elsewhere')
+    there.ring()
+    await own.until(1)
+    console.log(`heard after ${Math.round(performance.now() - began)} ms`)
+    expect(own.names).toEqual(['e1 1'])
+  })
 
-  test('a commit that nobody tells of is heard the next time it is looked', async () => {
+  test('a commit without a notification is heard at the next poll', async () => {
     const tail = tailOf({ everyMs: 20 })
     const own = ear()
     await tail.attach('silent', own.listener)
@@ -212,7 +205,7 @@ describe('waking', () => {
     expect(own.names).toEqual(numbers(10).map((n) => `s1 ${n}`))
   })
 
-  test('a thousand commits wake the other processes a few times, and the last of them is told of', async () => {
+  test('a thousand commits send the other processes a few notifications, the last one included', async () => {
     const quietMs = 50
     const tail = tailOf({ quietMs })
     const client = new pg.Client({ connectionString: w.url })
@@ -266,82 +259,76 @@ describe('waking', () => {
     await own.until(6)
   })
 
-  test(
-    'while nobody listens, nothing but the name of the epoch is read, however much is committed, rung ' + 'and polled',
-    async () => {
-      const read: number[] = []
-      const idle = tailOf({ everyMs: 5, quietMs: NEVER, watch: { read: (events) => read.push(events) } })
-      await idle.epoch() // it has a connection
-      const { pid } = (await sessions())[0]!
-      const last = async () => (await sessions()).find((each) => each.pid === pid)!.query
-      const before = 'select epoch as name from "Journal"'
-      await vi.waitFor(async () => expect(await last()).toBe(before), patience)
-      const busy = tailOf({ everyMs: 5 }) // looks as often
-      const witness = ear()
-      await busy.attach('idle', witness.listener)
-      for (const n of numbers(30)) {
-        await change('i1', 'idle')
-        idle.ring()
-        await witness.until(n)
-        expect(await last()).toBe(before)
-      }
-      expect(read).toEqual([])
-
-      const own = ear()
-      await idle.attach('idle', own.listener)
+  test('while nobody listens, only the epoch’s name is read, however much is committed, rung and polled', async () => {
+    const read: number[] = []
+    const idle = tailOf({ everyMs: 5, quietMs: NEVER, watch: { read: (events) => read.push(events) } })
+    await idle.epoch() // it has a connection
+    const { pid } = (await sessions())[0]!
+    const last = async () => (await sessions()).find((each) => each.pid === pid)!.query
+    const before = 'select epoch as name from "Journal"'
+    await vi.waitFor(async () => expect(await last()).toBe(before), patience)
+    const busy = tailOf({ everyMs: 5 }) // looks as often
+    const witness = ear()
+    await busy.attach('idle', witness.listener)
+    for (const n of numbers(30)) {
       await change('i1', 'idle')
-      await own.until(1)
-      expect(own.names).toEqual(['i1 31']) // and not what came before
-      expect(read).toEqual([1])
-      idle.detach('idle', own.listener)
-      await change('i1', 'idle')
-      await witness.until(32)
-      await vi.waitFor(async () => expect(await last()).toBe(before), patience)
-      for (const n of numbers(30, 33)) {
-        await change('i1', 'idle')
-        await witness.until(n)
-      }
+      idle.ring()
+      await witness.until(n)
       expect(await last()).toBe(before)
-      expect(own.names).toHaveLength(1)
-    },
-  )
+    }
+    expect(read).toEqual([])
+
+    const own = ear()
+    await idle.attach('idle', own.listener)
+    await change('i1', 'idle')
+    await own.until(1)
+    expect(own.names).toEqual(['i1 31']) // and not what came before
+    expect(read).toEqual([1])
+    idle.detach('idle', own.listener)
+    await change('i1', 'idle')
+    await witness.until(32)
+    await vi.waitFor(async () => expect(await last()).toBe(before), patience)
+    for (const n of numbers(30, 33)) {
+      await change('i1', 'idle')
+      await witness.until(n)
+    }
+    expect(await last()).toBe(before)
+    expect(own.names).toHaveLength(1)
+  })
 })
 
 describe('what goes wrong', () => {
-  test(
-    'a connection that is lost while all is quiet is had again at once, and what was committed ' + 'unheard is told',
-    async () => {
-      const tail = tailOf()
-      const other = tailOf({ everyMs: 20 })
-      const own = ear()
-      await tail.attach('lost', own.listener)
-      /**
-       * Resolves when both have a connection and nothing is under way on it: one that is lost in the middle of
-       * something is had again the next time it is looked.
-       */
-      const quiet = () =>
-        vi.waitFor(async () => {
-          const both = await sessions()
-          expect(both.map(({ state }) => state)).toEqual(['idle', 'idle'])
-          return both
-        }, patience)
-      other.ring() // has a connection of its own, so that what follows is heard through nothing but the listening
-      for (const n of numbers(5)) {
-        const [victim] = await quiet()
-        await change('v1', 'lost') // nobody is told of it
-        await kill()
-        await own.until(2 * n - 1)
-        expect((await sessions()).map(({ pid }) => pid)).not.toContain(victim!.pid)
-        await change('v1', 'lost')
-        await quiet()
-        other.ring()
-        await own.until(2 * n)
-      }
-      expect(own.names).toEqual(numbers(10).map((n) => `v1 ${n}`))
-    },
-  )
+  test('an idle connection that is lost is opened again at once, and unheard commits are heard', async () => {
+    const tail = tailOf()
+    const other = tailOf({ everyMs: 20 })
+    const own = ear()
+    await tail.attach('lost', own.listener)
+    /**
+     * Resolves when both have a connection and nothing is under way on it: one that is lost in the middle of something
+     * is had again the next time it is looked.
+     */
+    const quiet = () =>
+      vi.waitFor(async () => {
+        const both = await sessions()
+        expect(both.map(({ state }) => state)).toEqual(['idle', 'idle'])
+        return both
+      }, patience)
+    other.ring() // has a connection of its own, so that what follows is heard through nothing but the listening
+    for (const n of numbers(5)) {
+      const [victim] = await quiet()
+      await change('v1', 'lost') // nobody is told of it
+      await kill()
+      await own.until(2 * n - 1)
+      expect((await sessions()).map(({ pid }) => pid)).not.toContain(victim!.pid)
+      await change('v1', 'lost')
+      await quiet()
+      other.ring()
+      await own.until(2 * n)
+    }
+    expect(own.names).toEqual(numbers(10).map((n) => `v1 ${n}`))
+  })
 
-  test('however often its connection is lost while much is committed, each event is told once, in order', async () => {
+  test('however often its connection is lost beside busy writers, each event is heard once, in order', async () => {
     let lost = 0
     const tail = tailOf({ everyMs: 10, page: 7, watch: { lost: () => lost++ } })
     const own = ear()
@@ -376,34 +363,31 @@ describe('what goes wrong', () => {
     expect(lost).toBeGreaterThan(3)
   })
 
-  test(
-    'a connection that is lost in the middle of what one transaction wrote is no reason to tell any of ' + 'it twice',
-    async () => {
-      let [pages, lost] = [0, 0]
-      const tail = tailOf({
-        ...{ everyMs: 10, page: 50 },
-        watch: {
-          read() {
-            if (++pages % 20 === 3) void kill()
-          },
-          lost: () => lost++,
+  test('a connection lost within a transaction’s pages repeats none of its events', async () => {
+    let [pages, lost] = [0, 0]
+    const tail = tailOf({
+      ...{ everyMs: 10, page: 50 },
+      watch: {
+        read() {
+          if (++pages % 20 === 3) void kill()
         },
-      })
-      const own = ear()
-      await tail.attach('large', own.listener)
-      await w.query(`select change('large ' || lpad((n % 10)::text, 3, '0'), 'large') from generate_series(1, 8000) n`)
-      tail.ring()
-      await own.until(8_000, 25_000)
-      for (const n of numbers(10, 0))
-        expect(
-          own.heard.filter(({ id }) => id === `large ${String(n).padStart(3, '0')}`).map(({ version }) => version),
-        ).toEqual(numbers(800))
-      expect(lost).toBeGreaterThan(0)
-      expect(own.heard).toHaveLength(8_000)
-    },
-  )
+        lost: () => lost++,
+      },
+    })
+    const own = ear()
+    await tail.attach('large', own.listener)
+    await w.query(`select change('large ' || lpad((n % 10)::text, 3, '0'), 'large') from generate_series(1, 8000) n`)
+    tail.ring()
+    await own.until(8_000, 25_000)
+    for (const n of numbers(10, 0))
+      expect(
+        own.heard.filter(({ id }) => id === `large ${String(n).padStart(3, '0')}`).map(({ version }) => version),
+      ).toEqual(numbers(800))
+    expect(lost).toBeGreaterThan(0)
+    expect(own.heard).toHaveLength(8_000)
+  })
 
-  test('an answer that doesn’t come in time is not waited for any longer, and nothing is missed', async () => {
+  test('an answer that is too late is given up, and nothing is missed', async () => {
     let lost = 0
     const tail = tailOf({ everyMs: 20, answerMs: 100, watch: { lost: () => lost++ } })
     const own = ear()
@@ -425,34 +409,29 @@ describe('what goes wrong', () => {
     await vi.waitFor(() => expect(tail.logged).toEqual(logged), patience) // once, however often it was tried
   })
 
-  test('whoever attaches while the database can’t be reached is told so, and nothing hangs', async () => {
+  test('attaching rejects while the database cannot be reached, and nothing hangs', async () => {
     const tail = tailOf({ url: 'postgres://nobody@localhost:1/nothing' })
     await expect(tail.attach('nowhere', ear().listener)).rejects.toThrow()
     await expect(tail.epoch()).rejects.toThrow()
   })
 })
 
-test(
-  'what one transaction wrote, 20,000 events, is told once and in order to whoever listens, ' + 'page by page',
-  async () => {
-    const read: number[] = []
-    const tail = tailOf({ watch: { read: (events) => read.push(events) } })
-    const [all, one] = [ear(), ear()]
-    await tail.attach('twenty', all.listener)
-    await tail.attach(rootChannel('Thing', 'twenty 007'), one.listener)
-    await w.query(
-      `select change('twenty ' || lpad((n % 100)::text, 3, '0'), 'twenty') from generate_series(1, 20000) n`,
-    )
-    const began = performance.now()
-    tail.ring()
-    await all.until(20_000, 25_000)
-    console.log(`20,000 events in ${Math.round(performance.now() - began)} ms, ${read.length} pages`)
-    expect(one.heard.map(({ version }) => version)).toEqual(numbers(200))
-    for (const n of numbers(100, 0))
-      expect(
-        all.heard.filter(({ id }) => id === `twenty ${String(n).padStart(3, '0')}`).map(({ version }) => version),
-      ).toEqual(numbers(200))
-    expect(Math.max(...read)).toBe(1_000)
-    expect(new Set(all.heard.map(({ window }) => window)).size).toBe(1)
-  },
-)
+test('20,000 events of one transaction are heard once and in order, page by page', async () => {
+  const read: number[] = []
+  const tail = tailOf({ watch: { read: (events) => read.push(events) } })
+  const [all, one] = [ear(), ear()]
+  await tail.attach('twenty', all.listener)
+  await tail.attach(rootChannel('Thing', 'twenty 007'), one.listener)
+  await w.query(`select change('twenty ' || lpad((n % 100)::text, 3, '0'), 'twenty') from generate_series(1, 20000) n`)
+  const began = performance.now()
+  tail.ring()
+  await all.until(20_000, 25_000)
+  console.log(`20,000 events in ${Math.round(performance.now() - began)} ms, ${read.length} pages`)
+  expect(one.heard.map(({ version }) => version)).toEqual(numbers(200))
+  for (const n of numbers(100, 0))
+    expect(
+      all.heard.filter(({ id }) => id === `twenty ${String(n).padStart(3, '0')}`).map(({ version }) => version),
+    ).toEqual(numbers(200))
+  expect(Math.max(...read)).toBe(1_000)
+  expect(new Set(all.heard.map(({ window }) => window)).size).toBe(1)
+})
