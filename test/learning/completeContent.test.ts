@@ -71,7 +71,7 @@ test('content of a locked lesson is refused, and nothing is recorded', async () 
   expect(await replays(w, id)).toHaveLength(1)
 })
 
-test('content that is not there, of a lesson that is not there, or without an enrollment: each is said', async () => {
+test('content that does not exist, content of a lesson that does not exist, and a missing enrollment each get their own error', async () => {
   const { learner, taken, id } = await enrolled(2)
   expect(await api.content(learner.token, taken.item(1, 9))).toMatchObject({
     __typename: 'ContentNotFound',
@@ -94,7 +94,7 @@ test('expectedVersion of another version is a conflict', async () => {
   await replays(w, id)
 })
 
-test('content and reset of its lesson at one moment: whichever was first, rows are what the history says', async () => {
+test('completing content and resetting its lesson at once: whichever is first, the history folds to the rows', async () => {
   for (let round = 0; round < 15; round++) {
     const { learner, taken, id } = await enrolled(1)
     payload(await api.content(learner.token, taken.item(1, 1)))

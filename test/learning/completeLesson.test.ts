@@ -141,7 +141,7 @@ describe('one lesson', () => {
     await replays(w, id)
   })
 
-  test('only those who are enrolled complete it; who is not is told which course to enroll in', async () => {
+  test('needs an enrollment to be completed; without one, the error names the course', async () => {
     const [learner, taken] = [await person(), await course(1)]
     expect(await api.complete(learner.token, taken.lesson(1))).toMatchObject({
       __typename: 'NotEnrolled',
@@ -181,7 +181,7 @@ describe('the course', () => {
     }
   })
 
-  test('servers that meet at an enrollment take turns by its lock: the journal’s own guard against a state read stale is never needed', async () => {
+  test('servers take turns by the enrollment’s lock: the journal’s guard against a stale state is never needed', async () => {
     const servers = [await serve(w), await serve(w)]
     const taken = await course(8)
     for (let round = 0; round < 5; round++) {
@@ -434,7 +434,7 @@ describe('expectedVersion', () => {
     expect(await replays(w, id)).toHaveLength(2)
   })
 
-  test('of five who saw the same version, one goes on and four are told', async () => {
+  test('of five requests with the same expectedVersion, one succeeds and four get a conflict', async () => {
     const { learner, taken, id } = await enrolled(5)
     const answers = await race(5, (i) => api.complete(learner.token, taken.lesson(i + 1), { expectedVersion: 1 }))
     expect(answers.map(({ __typename }) => __typename).sort()).toEqual([

@@ -82,7 +82,7 @@ test.each(transports)(
   },
 )
 
-test('a course that nobody takes has a class of none; what the course itself goes through is not told, what its learners then go through is', async () => {
+test('a course without enrollments has an empty class; changes of the course are not sent, later changes of its learners are', async () => {
   const { instructor, taken, enroll } = await school(2)
   const stream = watch(taken.id, { by: instructor })
   expect((await stream.until(1))[0]).toMatchObject({ why: 'FIRST', learners: 0, completed: 0, percent: 0 })
@@ -104,7 +104,7 @@ test('a course that nobody takes has a class of none; what the course itself goe
   expect((await w.history('Course', taken.id)).map(({ topic }) => topic)).toEqual(Array(5).fill(`Course:${taken.id}`))
 })
 
-test('a change is told alike by the class and by the enrollment itself, but for its cursor and its type', async () => {
+test('the class and the enrollment itself send the same change, except for its cursor and type', async () => {
   const { instructor, taken, enroll } = await school(3)
   const learner = await enroll(await person())
   const [ofClass, own] = [
@@ -144,7 +144,7 @@ test('each enrollment’s changes come once and in order, however many happen at
   for (const [id, versions] of Object.entries(rest)) expect(versions).toEqual(whole[id]!.slice(-versions.length))
 })
 
-test('whoever comes back with any cursor of a class, over many enrollments, misses nothing and is told nothing twice', async () => {
+test('resuming a class from any cursor, over many enrollments, misses nothing and repeats nothing', async () => {
   const { instructor, taken } = await school(5)
   const stream = watch(taken.id, { by: instructor })
   await stream.until(1)
@@ -165,7 +165,7 @@ test('whoever comes back with any cursor of a class, over many enrollments, miss
   }
 })
 
-test('whoever goes away after every few items and comes back with the cursor of the last, while the class is busy, has each change once', async () => {
+test('resuming every few items while the class is busy delivers each change once', async () => {
   const { instructor, taken } = await school(6)
   const all = 1 + 20 * 8
   const first = watch(taken.id, { by: instructor })
@@ -185,7 +185,7 @@ test('whoever goes away after every few items and comes back with the cursor of 
   expect(byEnrollment(held)).toEqual(await history(taken.id))
 })
 
-test('what a snapshot has counted is not told after it, nor to whoever comes back after the first change that followed it', async () => {
+test('a change that a snapshot includes is not sent after it, nor after resuming from the first change that followed it', async () => {
   for (let round = 0; round < 3; round++) {
     const { instructor, taken } = await school()
     await watch(taken.id, { by: instructor }).until(1) // the class is listened to from before

@@ -263,7 +263,7 @@ describe('importing a track', () => {
     })
   })
 
-  test('tells people in a few lines', async () => {
+  test('prints a few lines for people', async () => {
     const file = knots('people')
     const name = written(file)
     expect((await lockstep(['exercism', name])).output).toBe(
@@ -388,7 +388,7 @@ describe('what cannot be imported is refused whole, and nothing is changed', () 
   })
 })
 
-test('a lesson that is gone gives its slug to the one that has it now', async () => {
+test('a slug of a former lesson belongs to the lesson that has it now', async () => {
   const file = knots('renewed')
   await imported(file)
   const renewed = changed(file, ({ exercises }) => (exercises.practice[1]!.uuid = uuidOf('another')))
@@ -455,7 +455,7 @@ describe('enrollments that are behind their course', () => {
   const shorter = (file: TrackFile) =>
     readTrack(Buffer.from(JSON.stringify(changed(file, ({ exercises }) => (exercises.practice[1]!.status = 'wip')))))
 
-  test('are caught up by whoever looks next, when whoever began was interrupted', async () => {
+  test('are caught up by the next process, when the one that began was interrupted', async () => {
     const file = knots('interrupted')
     await imported(file)
     await learners(one.commit, file, 200)
@@ -489,7 +489,7 @@ describe('enrollments that are behind their course', () => {
     expect(versions).toEqual([{ courseVersion: 2, version: 2, total: 6, n: 200 }])
   })
 
-  test('are found without delay when it is rung, and by itself when it is time', async () => {
+  test('are found at once when it is woken, and otherwise at its interval', async () => {
     const file = knots('rung')
     await imported(file)
     await learners(one.commit, file, 5)
@@ -507,7 +507,7 @@ describe('enrollments that are behind their course', () => {
     await quick.stop()
   })
 
-  test('are caught up one pass at a time however often it is rung, 64 at once at most, and none after it was stopped', async () => {
+  test('are caught up in one pass at a time, however often it is woken, at most 64 at once, and none after it was stopped', async () => {
     const file = knots('bell')
     await imported(file)
     await learners(one.commit, file, 150)
@@ -529,7 +529,7 @@ describe('enrollments that are behind their course', () => {
     expect(asked).toBe(150)
   })
 
-  test('wait for a database that is away, and are caught up when it is back; told once each', async () => {
+  test('wait while the database is away, and are caught up when it is back; each failure is reported once', async () => {
     const file = knots('away')
     await imported(file)
     await learners(one.commit, file, 20)
@@ -569,7 +569,7 @@ describe('enrollments that are behind their course', () => {
     expect(told.filter((message) => message.includes('are evaluated again'))).toHaveLength(1)
   })
 
-  test('are not kept in mind when somebody else has caught them up first', async () => {
+  test('are forgotten when another process has caught them up first', async () => {
     const file = knots('raced')
     await imported(file)
     await learners(one.commit, file, 70)
@@ -594,7 +594,7 @@ describe('enrollments that are behind their course', () => {
     for (const values of asked) expect(values.filter((value) => Array.isArray(value))).toEqual([[]])
   })
 
-  test('that nothing changes are tried twice, and told', async () => {
+  test('that are still behind after a try are tried once more, and then reported', async () => {
     const file = knots('stubborn')
     await imported(file)
     await learners(one.commit, file, 3)
@@ -606,7 +606,7 @@ describe('enrollments that are behind their course', () => {
     expect(left[0]!.error).toMatchObject({ message: 'It is behind its course, and nothing changes that.' })
   })
 
-  test('hold nobody up: one that somebody else has locked is left for another time', async () => {
+  test('delay nobody: one that another transaction has locked is left for later', async () => {
     const file = knots('locked')
     await imported(file)
     const [learner] = await learners(one.commit, file, 10)
