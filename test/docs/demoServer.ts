@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { vi } from 'vitest'
+import { program } from '../program.ts'
 import { root } from './markdown.ts'
 
 /** A program that was started, and what it has printed so far. */
@@ -44,7 +45,7 @@ export async function end({ child, ended }: Run): Promise<void> {
 
 /** `lockstep start --demo` on a free port, as a process of its own. */
 export async function demoServer(databaseUrl: string): Promise<Run & { readonly url: string }> {
-  const parameters = ['--import', 'tsx', 'src/main.ts', 'start', '--json', '--demo']
+  const parameters = [...program, 'start', '--json', '--demo']
   const server = run(process.execPath, parameters, { DATABASE_URL: databaseUrl, PORT: '0', LOG_LEVEL: 'error' })
   const line = () => /^\{.*"graphql".*\}$/m.exec(server.printed)?.[0]
   await Promise.race([server.ended, vi.waitUntil(line, { timeout: 40_000, interval: 20 })])

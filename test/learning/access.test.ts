@@ -48,17 +48,17 @@ const everything = [enrollmentId, enrollmentId, progressId, enrollmentId, progre
 const nothing = everything.map(() => null)
 
 describe('an enrollment', () => {
-  test('is seen by its learner, by who teaches its course, and by admins', async () => {
+  test('is visible to its learner, to the course’s instructors and to admins', async () => {
     for (const viewer of [learner, teaches, admin]) expect(await seen(viewer)).toEqual(everything)
   })
 
-  test('is seen by nobody else: not by another learner, not by who teaches another course', async () => {
+  test('is visible to nobody else: neither to another learner nor to an instructor of another course', async () => {
     for (const viewer of [other, teachesAnother]) expect(await seen(viewer)).toEqual(nothing)
   })
 
   test(
-    'in a course: its instructors and admins see who takes it; a learner is refused that field, and answered ' +
-      'the rest',
+    'of a course is listed for its instructors and for admins; a learner gets an error for that field, and the ' +
+      'rest of the answer',
     async () => {
       for (const { token } of [teaches, admin]) {
         expect((await api.get(Roster, { slug: taken.slug }, token)).course!.enrollments).toMatchObject({
@@ -112,7 +112,7 @@ describe('an enrollment', () => {
 
 describe('whether something exists', () => {
   test(
-    'cannot be told by those who may not see it: what is not theirs is answered exactly as what is ' + 'not there',
+    'is hidden from those who may not see it: the answer is the same as for a thing that does ' + 'not exist',
     async () => {
       const absent = enrollmentOf('nobody', taken.id)
       const pairs: [typename: string, theirs: string, none: string][] = [
@@ -143,7 +143,8 @@ describe('whether something exists', () => {
   )
 
   test(
-    'a person is seen by themselves, by admins, and by who teaches them; their enrollments not by ' + 'the latter',
+    'a person is visible to themselves, to admins and to their instructors; the list of a person’s enrollments ' +
+      'only to themselves and to admins',
     async () => {
       const id = globalId('User', learner.id)
       for (const { token } of [learner, admin, teaches])

@@ -78,19 +78,23 @@ test('content of a locked lesson is refused, and nothing is recorded', async () 
   expect(await replays(w, id)).toHaveLength(1)
 })
 
-test('content that is not there, of a lesson that is not there, or without an enrollment: each is said', async () => {
-  const { learner, taken, id } = await enrolled(2)
-  expect(await api.content(learner.token, taken.item(1, 9))).toMatchObject({
-    __typename: 'ContentNotFound',
-    code: 'CONTENT_NOT_FOUND',
-  })
-  expect(await api.content(learner.token, taken.item(9))).toMatchObject({ __typename: 'ContentNotFound' })
-  expect(await api.content(learner.token, taken.lesson(1))).toMatchObject({ __typename: 'ContentNotFound' })
-  await taken.revise(1)
-  expect((await api.content(learner.token, taken.item(2))).__typename).toMatch(/^(Content|Lesson)NotFound$/)
-  expect(await api.content((await person()).token, taken.item(1))).toMatchObject({ __typename: 'NotEnrolled' })
-  await replays(w, id)
-})
+test(
+  'content that does not exist, content of a lesson that does not exist, and a missing enrollment each get their ' +
+    'own error',
+  async () => {
+    const { learner, taken, id } = await enrolled(2)
+    expect(await api.content(learner.token, taken.item(1, 9))).toMatchObject({
+      __typename: 'ContentNotFound',
+      code: 'CONTENT_NOT_FOUND',
+    })
+    expect(await api.content(learner.token, taken.item(9))).toMatchObject({ __typename: 'ContentNotFound' })
+    expect(await api.content(learner.token, taken.lesson(1))).toMatchObject({ __typename: 'ContentNotFound' })
+    await taken.revise(1)
+    expect((await api.content(learner.token, taken.item(2))).__typename).toMatch(/^(Content|Lesson)NotFound$/)
+    expect(await api.content((await person()).token, taken.item(1))).toMatchObject({ __typename: 'NotEnrolled' })
+    await replays(w, id)
+  },
+)
 
 test('expectedVersion of another version is a conflict', async () => {
   const { learner, taken, id } = await enrolled(1)
@@ -101,15 +105,20 @@ test('expectedVersion of another version is a conflict', async () => {
   await replays(w, id)
 })
 
-test('content and reset of its lesson at one moment: whichever was first, rows are what the history says', async () => {
-  for (let round = 0; round < 15; round++) {
-    const { learner, taken, id } = await enrolled(1)
-    payload(await api.content(learner.token, taken.item(1, 1)))
-    await race(4, async (i) =>
-      payload(
-        await (i % 2 ? api.resetLesson(learner.token, taken.lesson(1)) : api.content(learner.token, taken.item(1, 2))),
-      ),
-    )
-    await replays(w, id)
-  }
-})
+test(
+  'completing content and resetting its lesson at once: whichever is first, the history folds to ' + 'the rows',
+  async () => {
+    for (let round = 0; round < 15; round++) {
+      const { learner, taken, id } = await enrolled(1)
+      payload(await api.content(learner.token, taken.item(1, 1)))
+      await race(4, async (i) =>
+        payload(
+          await (i % 2
+            ? api.resetLesson(learner.token, taken.lesson(1))
+            : api.content(learner.token, taken.item(1, 2))),
+        ),
+      )
+      await replays(w, id)
+    }
+  },
+)

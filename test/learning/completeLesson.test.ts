@@ -150,7 +150,7 @@ describe('one lesson', () => {
     },
   )
 
-  test('only those who are enrolled complete it; who is not is told which course to enroll in', async () => {
+  test('needs an enrollment to be completed; without one, the error names the course', async () => {
     const [learner, taken] = [await person(), await course(1)]
     expect(await api.complete(learner.token, taken.lesson(1))).toMatchObject({
       __typename: 'NotEnrolled',
@@ -191,9 +191,7 @@ describe('the course', () => {
   })
 
   test(
-    'servers that meet at an enrollment take turns by its lock: the journal’s own guard against a state ' +
-      'read stale ' +
-      'is never needed',
+    'servers take turns by the enrollment’s lock: the journal’s guard against a stale state is ' + 'never needed',
     async () => {
       const servers = [await serve(w), await serve(w)]
       const taken = await course(8)
@@ -462,7 +460,7 @@ describe('expectedVersion', () => {
     },
   )
 
-  test('of five who saw the same version, one goes on and four are told', async () => {
+  test('of five requests with the same expectedVersion, one succeeds and four get a conflict', async () => {
     const { learner, taken, id } = await enrolled(5)
     const answers = await race(5, (i) => api.complete(learner.token, taken.lesson(i + 1), { expectedVersion: 1 }))
     expect(answers.map(({ __typename }) => __typename).sort()).toEqual([

@@ -84,8 +84,8 @@ test.each(transports)(
 )
 
 test(
-  'a course that nobody takes has a class of none; what the course itself goes through is not told, what its ' +
-    'learners then go through is',
+  'a course without enrollments has an empty class; changes of the course are not sent, later changes of its ' +
+    'learners are',
   async () => {
     const { instructor, taken, enroll } = await school(2)
     const stream = watch(taken.id, { by: instructor })
@@ -109,7 +109,7 @@ test(
   },
 )
 
-test('a change is told alike by the class and by the enrollment itself, but for its cursor and its type', async () => {
+test('the class and the enrollment itself send the same change, except for its cursor and type', async () => {
   const { instructor, taken, enroll } = await school(3)
   const learner = await enroll(await person())
   const [ofClass, own] = [
@@ -149,56 +149,49 @@ test('each enrollment’s changes come once and in order, however many happen at
   for (const [id, versions] of Object.entries(rest)) expect(versions).toEqual(whole[id]!.slice(-versions.length))
 })
 
-test(
-  'whoever comes back with any cursor of a class, over many enrollments, misses nothing and is told ' + 'nothing twice',
-  async () => {
-    const { instructor, taken } = await school(5)
-    const stream = watch(taken.id, { by: instructor })
-    await stream.until(1)
-    const all = await learners(w, commit, 12, taken)
-    await Promise.all(all.flatMap((learner) => range(1, 5).map((n) => learner.complete(n))))
-    const told = await stream.until(1 + 12 * 7)
-    const whole = await history(taken.id)
-    // cursors from everywhere: the snapshot's, and those within what was committed at once
-    for (const i of [0, 1, 2, 7, 12, 13, 25, 40, 41, 60, 83]) {
-      const again = watch(taken.id, { by: instructor, after: told[i]!.cursor })
-      await again.until(told.length - 1 - i)
-      const before = byEnrollment(told.slice(0, i + 1))
-      const after = byEnrollment(again.items)
-      for (const [id, versions] of Object.entries(whole))
-        expect([...(before[id] ?? []), ...(after[id] ?? [])]).toEqual(versions)
-      expect(again.items.every(({ __typename }) => __typename === 'CourseChange')).toBe(true)
-      again.stop()
-    }
-  },
-)
+test('resuming a class from any cursor, over many enrollments, misses nothing and repeats nothing', async () => {
+  const { instructor, taken } = await school(5)
+  const stream = watch(taken.id, { by: instructor })
+  await stream.until(1)
+  const all = await learners(w, commit, 12, taken)
+  await Promise.all(all.flatMap((learner) => range(1, 5).map((n) => learner.complete(n))))
+  const told = await stream.until(1 + 12 * 7)
+  const whole = await history(taken.id)
+  // cursors from everywhere: the snapshot's, and those within what was committed at once
+  for (const i of [0, 1, 2, 7, 12, 13, 25, 40, 41, 60, 83]) {
+    const again = watch(taken.id, { by: instructor, after: told[i]!.cursor })
+    await again.until(told.length - 1 - i)
+    const before = byEnrollment(told.slice(0, i + 1))
+    const after = byEnrollment(again.items)
+    for (const [id, versions] of Object.entries(whole))
+      expect([...(before[id] ?? []), ...(after[id] ?? [])]).toEqual(versions)
+    expect(again.items.every(({ __typename }) => __typename === 'CourseChange')).toBe(true)
+    again.stop()
+  }
+})
+
+test('resuming every few items while the class is busy delivers each change once', async () => {
+  const { instructor, taken } = await school(6)
+  const all = 1 + 20 * 8
+  const first = watch(taken.id, { by: instructor })
+  const held = (await first.until(1)).slice()
+  first.stop()
+  const working = learners(w, commit, 20, taken).then((each) =>
+    Promise.all(each.flatMap((learner) => range(1, 6).map((n) => learner.complete(n)))),
+  )
+  for (let round = 0; held.length < all; round++) {
+    const stream = watch(taken.id, { by: instructor, after: held.at(-1)!.cursor })
+    const wanted = Math.min(1 + (round % 9), all - held.length)
+    await stream.until(wanted)
+    stream.stop()
+    held.push(...stream.items.slice(0, wanted)) // what also came, they never saw
+  }
+  await working
+  expect(byEnrollment(held)).toEqual(await history(taken.id))
+})
 
 test(
-  'whoever goes away after every few items and comes back with the cursor of the last, while the class is busy, ' +
-    'has each change once',
-  async () => {
-    const { instructor, taken } = await school(6)
-    const all = 1 + 20 * 8
-    const first = watch(taken.id, { by: instructor })
-    const held = (await first.until(1)).slice()
-    first.stop()
-    const working = learners(w, commit, 20, taken).then((each) =>
-      Promise.all(each.flatMap((learner) => range(1, 6).map((n) => learner.complete(n)))),
-    )
-    for (let round = 0; held.length < all; round++) {
-      const stream = watch(taken.id, { by: instructor, after: held.at(-1)!.cursor })
-      const wanted = Math.min(1 + (round % 9), all - held.length)
-      await stream.until(wanted)
-      stream.stop()
-      held.push(...stream.items.slice(0, wanted)) // what also came, they never saw
-    }
-    await working
-    expect(byEnrollment(held)).toEqual(await history(taken.id))
-  },
-)
-
-test(
-  'what a snapshot has counted is not told after it, nor to whoever comes back after the first change that ' +
+  'a change that a snapshot includes is not sent after it, nor after resuming from the first change that ' +
     'followed it',
   async () => {
     for (let round = 0; round < 3; round++) {

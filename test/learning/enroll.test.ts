@@ -83,7 +83,7 @@ test('many learners enroll in one course at one moment, each once', async () => 
   for (const learner of learners) await replays(w, enrollmentOf(learner.id, taken.id))
 })
 
-test('a course that is not there is said not to be there', async () => {
+test('a course that does not exist gets an error that says so', async () => {
   const learner = await person()
   expect(await api.enroll(learner.token, 'nowhere')).toMatchObject({
     __typename: 'CourseNotFound',
@@ -105,7 +105,7 @@ test(
   },
 )
 
-test('expectedVersion of an enrollment that is there is compared, and a conflict bears what is there', async () => {
+test('expectedVersion is compared with the enrollment’s version; a conflict has the current enrollment', async () => {
   const [learner, taken] = [await person(), await course(1)]
   payload(await api.enroll(learner.token, taken.id))
   const input = { courseId: globalId('Course', taken.id), expectedVersion: 7 }
@@ -118,14 +118,22 @@ test('expectedVersion of an enrollment that is there is compared, and a conflict
   })
 })
 
-test('expectedVersion of an enrollment that is not there: a conflict with nothing, which is version 0', async () => {
-  const [learner, taken] = [await person(), await course(1)]
-  const { enroll } = await api.get(
-    EnrollAnew,
-    { input: { courseId: globalId('Course', taken.id), expectedVersion: 1 } },
-    learner.token,
-  )
-  expect(enroll).toMatchObject({ __typename: 'VersionConflict', expectedVersion: 1, currentVersion: 0, current: null })
-  expect(await w.query('select id from "Enrollment" where "learnerId" = $1', [learner.id])).toEqual([])
-  expect(payload(await api.enroll(learner.token, taken.id, { expectedVersion: 0 }))).toMatchObject({ version: 1 })
-})
+test(
+  'expectedVersion for an enrollment that does not exist: a conflict with version 0 and no ' + 'current state',
+  async () => {
+    const [learner, taken] = [await person(), await course(1)]
+    const { enroll } = await api.get(
+      EnrollAnew,
+      { input: { courseId: globalId('Course', taken.id), expectedVersion: 1 } },
+      learner.token,
+    )
+    expect(enroll).toMatchObject({
+      __typename: 'VersionConflict',
+      expectedVersion: 1,
+      currentVersion: 0,
+      current: null,
+    })
+    expect(await w.query('select id from "Enrollment" where "learnerId" = $1', [learner.id])).toEqual([])
+    expect(payload(await api.enroll(learner.token, taken.id, { expectedVersion: 0 }))).toMatchObject({ version: 1 })
+  },
+)

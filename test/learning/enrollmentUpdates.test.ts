@@ -150,7 +150,7 @@ test.each(transports)(
   },
 )
 
-test('each item’s cursor is a place to go on from: from every one of them the same rest follows', async () => {
+test('each item’s cursor can be resumed from: the same rest follows', async () => {
   const { learner, taken, id } = await enrolled(6, { 2: [1] })
   const stream = enrollment(id, { by: learner })
   await stream.until(1)
@@ -164,7 +164,7 @@ test('each item’s cursor is a place to go on from: from every one of them the 
 })
 
 test(
-  'the cursor of a mutation’s payload is behind its change: what comes next is told after it, of each ' + 'mutation',
+  'the cursor in a mutation’s payload is after its change: resuming from it sends what follows, for each ' + 'mutation',
   async () => {
     const [learner, taken] = await Promise.all([person(), course(3)])
     const id = enrollmentOf(learner.id, taken.id)
@@ -187,7 +187,7 @@ test(
   },
 )
 
-test('whoever is told the version of their mutation’s payload has been told their own change', async () => {
+test('a change with the version of a mutation’s payload is that mutation’s own', async () => {
   const { learner, taken, id } = await enrolled(20)
   const stream = enrollment(id, { by: learner })
   await stream.until(1)
@@ -212,8 +212,8 @@ test('whoever is told the version of their mutation’s payload has been told th
 })
 
 test(
-  'a mutation that is replayed names the place that it named the first time; one that changes nothing, ' +
-    'the present',
+  'a replayed mutation returns the cursor that it returned the first time; one that changes nothing returns the ' +
+    'present one',
   async () => {
     const { learner, taken, id } = await enrolled(4)
     const input = { lessonId: globalId('Lesson', taken.lesson(1)), idempotencyKey: 'once' }
@@ -281,26 +281,22 @@ test.each(transports)(
   },
 )
 
-test(
-  'a cursor of another history is answered with the present, which says so: of another epoch, or ahead of what ' +
-    'there is',
-  async () => {
-    const { learner, taken, id } = await enrolled()
-    payload(await api.complete(learner.token, taken.lesson(1)))
-    const { cursor } = await mutate('openLesson', { lessonId: globalId('Lesson', taken.lesson(2)) }, learner)
-    const [, epoch] = JSON.parse(Buffer.from(cursor, 'base64url').toString()) as [number, string]
-    for (const after of [crafted(1, 'elsewhr', 'Enrollment', id, 2), crafted(1, epoch, 'Enrollment', id, 4)]) {
-      const stream = enrollment(id, { by: learner, after })
-      expect((await stream.until(1))[0]).toMatchObject({
-        __typename: 'EnrollmentSnapshot',
-        why: 'OTHER_EPOCH',
-        version: 3,
-        enrollment: { completed: 1 },
-      })
-      stream.stop()
-    }
-  },
-)
+test('a cursor of another epoch, or ahead of the history, gets the present state, marked as such', async () => {
+  const { learner, taken, id } = await enrolled()
+  payload(await api.complete(learner.token, taken.lesson(1)))
+  const { cursor } = await mutate('openLesson', { lessonId: globalId('Lesson', taken.lesson(2)) }, learner)
+  const [, epoch] = JSON.parse(Buffer.from(cursor, 'base64url').toString()) as [number, string]
+  for (const after of [crafted(1, 'elsewhr', 'Enrollment', id, 2), crafted(1, epoch, 'Enrollment', id, 4)]) {
+    const stream = enrollment(id, { by: learner, after })
+    expect((await stream.until(1))[0]).toMatchObject({
+      __typename: 'EnrollmentSnapshot',
+      why: 'OTHER_EPOCH',
+      version: 3,
+      enrollment: { completed: 1 },
+    })
+    stream.stop()
+  }
+})
 
 test.each(transports)(
   'over %s: an enrollmentId that is none is INVALID_INPUT, and an operation that the schema does not allow is ' +
@@ -328,7 +324,7 @@ test.each(transports)(
   },
 )
 
-test('many subscriptions share one connection, and one that ends leaves the others be', async () => {
+test('many subscriptions share one connection, and the others go on when one ends', async () => {
   const [a, b] = [await enrolled(5), await course(5)]
   payload(await api.enroll(a.learner.token, b.id))
   const other = enrollmentOf(a.learner.id, b.id)

@@ -391,7 +391,7 @@ describe('a file is refused', () => {
     ])
   })
 
-  test('never with anything but InvalidFile, and names that JavaScript knows mean nothing', () => {
+  test('only with InvalidFile, also where names are those of JavaScript’s own properties', () => {
     const file = changed(({ exercises, concepts }) => {
       exercises.concept.push(concept('constructor', ['to-string']))
       concepts.push({ uuid: uuidOf('x'), slug: 'to-string', name: 'X' })

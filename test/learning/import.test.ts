@@ -264,7 +264,7 @@ describe('importing a track', () => {
     })
   })
 
-  test('tells people in a few lines', async () => {
+  test('prints a few lines for people', async () => {
     const file = knots('people')
     const name = written(file)
     expect((await lockstep(['exercism', name])).output).toBe(
@@ -390,7 +390,7 @@ describe('what cannot be imported is refused whole, and nothing is changed', () 
   })
 })
 
-test('a lesson that is gone gives its slug to the one that has it now', async () => {
+test('a slug of a former lesson belongs to the lesson that has it now', async () => {
   const file = knots('renewed')
   await imported(file)
   const renewed = changed(file, ({ exercises }) => (exercises.practice[1]!.uuid = uuidOf('another')))
@@ -458,7 +458,7 @@ describe('enrollments that are behind their course', () => {
   const shorter = (file: TrackFile) =>
     readTrack(Buffer.from(JSON.stringify(changed(file, ({ exercises }) => (exercises.practice[1]!.status = 'wip')))))
 
-  test('are caught up by whoever looks next, when whoever began was interrupted', async () => {
+  test('are caught up by the next process, when the one that began was interrupted', async () => {
     const file = knots('interrupted')
     await imported(file)
     await learners(one.commit, file, 200)
@@ -493,7 +493,7 @@ describe('enrollments that are behind their course', () => {
     expect(versions).toEqual([{ courseVersion: 2, version: 2, total: 6, n: 200 }])
   })
 
-  test('are found without delay when it is rung, and by itself when it is time', async () => {
+  test('are found at once when it is woken, and otherwise at its interval', async () => {
     const file = knots('rung')
     await imported(file)
     await learners(one.commit, file, 5)
@@ -512,7 +512,8 @@ describe('enrollments that are behind their course', () => {
   })
 
   test(
-    'are caught up one pass at a time however often it is rung, 64 at once at most, and none after it ' + 'was stopped',
+    'are caught up in one pass at a time, however often it is woken, at most 64 at once, and none after it ' +
+      'was stopped',
     async () => {
       const file = knots('bell')
       await imported(file)
@@ -536,47 +537,50 @@ describe('enrollments that are behind their course', () => {
     },
   )
 
-  test('wait for a database that is away, and are caught up when it is back; told once each', async () => {
-    const file = knots('away')
-    await imported(file)
-    await learners(one.commit, file, 20)
-    await importCourse({ ...one, definition: shorter(file) })
-    const name = new URL(w.url).pathname.slice(1)
-    const elsewhere = Object.assign(new URL(w.url), { pathname: '/postgres' }).href
-    const told: string[] = []
-    const log = {
-      info: (_: object, message: string) => void told.push(message),
-      warn: (_: object, message: string) => void told.push(message),
-    }
-    let failed = 0
-    const { db } = w.process()
-    // the driver's own error, counted: the loop itself tells only of the first
-    const watched = new Proxy(db, {
-      get: (target, name) =>
-        name === '$queryRaw'
-          ? (...parameters: never[]) =>
-              (target.$queryRaw as (...p: never[]) => Promise<unknown>)(...parameters).catch((error) => {
-                failed++
-                throw error
-              })
-          : Reflect.get(target, name),
-    })
-    await inSession(elsewhere, async (client) => {
-      await client.query(`alter database ${name} allow_connections false`)
-      await client.query('select pg_terminate_backend(pid) from pg_stat_activity where datname = $1', [name])
-      const keeps = keepCaughtUp({ db: watched, commit: one.commit, everyMs: 20, log })
-      w.onClose(() => keeps.stop())
-      await vi.waitFor(() => expect(failed).toBeGreaterThan(2), { timeout: 10_000 })
-      await client.query(`alter database ${name} allow_connections true`)
-      await vi.waitFor(async () => expect(await behind(file)).toBe(0), { timeout: 20_000 })
-      await vi.waitFor(() => expect(told).toContain('Enrollments are evaluated again.'))
-      await keeps.stop()
-    })
-    expect(told.filter((message) => message.includes('trying again until they can'))).toHaveLength(1)
-    expect(told.filter((message) => message.includes('are evaluated again'))).toHaveLength(1)
-  })
+  test(
+    'wait while the database is away, and are caught up when it is back; each failure is ' + 'reported once',
+    async () => {
+      const file = knots('away')
+      await imported(file)
+      await learners(one.commit, file, 20)
+      await importCourse({ ...one, definition: shorter(file) })
+      const name = new URL(w.url).pathname.slice(1)
+      const elsewhere = Object.assign(new URL(w.url), { pathname: '/postgres' }).href
+      const told: string[] = []
+      const log = {
+        info: (_: object, message: string) => void told.push(message),
+        warn: (_: object, message: string) => void told.push(message),
+      }
+      let failed = 0
+      const { db } = w.process()
+      // the driver's own error, counted: the loop itself tells only of the first
+      const watched = new Proxy(db, {
+        get: (target, name) =>
+          name === '$queryRaw'
+            ? (...parameters: never[]) =>
+                (target.$queryRaw as (...p: never[]) => Promise<unknown>)(...parameters).catch((error) => {
+                  failed++
+                  throw error
+                })
+            : Reflect.get(target, name),
+      })
+      await inSession(elsewhere, async (client) => {
+        await client.query(`alter database ${name} allow_connections false`)
+        await client.query('select pg_terminate_backend(pid) from pg_stat_activity where datname = $1', [name])
+        const keeps = keepCaughtUp({ db: watched, commit: one.commit, everyMs: 20, log })
+        w.onClose(() => keeps.stop())
+        await vi.waitFor(() => expect(failed).toBeGreaterThan(2), { timeout: 10_000 })
+        await client.query(`alter database ${name} allow_connections true`)
+        await vi.waitFor(async () => expect(await behind(file)).toBe(0), { timeout: 20_000 })
+        await vi.waitFor(() => expect(told).toContain('Enrollments are evaluated again.'))
+        await keeps.stop()
+      })
+      expect(told.filter((message) => message.includes('trying again until they can'))).toHaveLength(1)
+      expect(told.filter((message) => message.includes('are evaluated again'))).toHaveLength(1)
+    },
+  )
 
-  test('are not kept in mind when somebody else has caught them up first', async () => {
+  test('are forgotten when another process has caught them up first', async () => {
     const file = knots('raced')
     await imported(file)
     await learners(one.commit, file, 70)
@@ -601,7 +605,7 @@ describe('enrollments that are behind their course', () => {
     for (const values of asked) expect(values.filter((value) => Array.isArray(value))).toEqual([[]])
   })
 
-  test('that nothing changes are tried twice, and told', async () => {
+  test('that are still behind after a try are tried once more, and then reported', async () => {
     const file = knots('stubborn')
     await imported(file)
     await learners(one.commit, file, 3)
@@ -613,7 +617,7 @@ describe('enrollments that are behind their course', () => {
     expect(left[0]!.error).toMatchObject({ message: 'It is behind its course, and nothing changes that.' })
   })
 
-  test('hold nobody up: one that somebody else has locked is left for another time', async () => {
+  test('delay nobody: one that another transaction has locked is left for later', async () => {
     const file = knots('locked')
     await imported(file)
     const [learner] = await learners(one.commit, file, 10)

@@ -231,7 +231,7 @@ describe('what goes with what', () => {
     },
   )
 
-  test('a lesson or content in which somebody did something is not deleted; one that nobody touched is', async () => {
+  test('a lesson or content with progress cannot be deleted; one without can', async () => {
     const taken = await course(2)
     await graduate(taken, 1)
     expect(await refusal('delete from "Lesson" where id = $1', [taken.lesson(1)])).toMatchObject({ code: restricted })

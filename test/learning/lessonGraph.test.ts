@@ -68,7 +68,7 @@ describe('the lessons of a course', () => {
     ],
   ])('may not %s', (_, lessons, problem) => expect(problemsIn('c', lessons)).toEqual([problem]))
 
-  test('are told of all that is wrong with them at once', () => {
+  test('are reported with all their mistakes at once', () => {
     const check = () => checkLessons('c', { 'c.a': lesson('a', ['c.a', 'c.x']), 'c.b': lesson('a', [], { title: '' }) })
     expect(check).toThrow(InvalidCourse)
     const { problems } = (() => {

@@ -102,8 +102,8 @@ test('a lesson that was begun can be opened also after a prerequisite was reset'
 })
 
 test(
-  'one that the course no longer has, and one that it never had, are not found; without an enrollment it is said ' +
-    'where to enroll',
+  'one that the course no longer has, or never had, is not found; without an enrollment, the error names ' +
+    'the course',
   async () => {
     const { learner, taken } = await enrolled(2)
     await taken.revise(1)

@@ -21,7 +21,7 @@ const look = async ({ token }: Person, id: string) =>
   (await api.get(Look, { id: globalId('Enrollment', id) }, token)).enrollment!
 
 describe('a lesson', () => {
-  test('with progress is reset, and a sentence says so', async () => {
+  test('with progress is reset, and a message says so', async () => {
     const { learner, taken, id } = await enrolled(2)
     await complete(learner, taken, 1)
     payload(await api.content(learner.token, taken.item(1)))
@@ -39,7 +39,7 @@ describe('a lesson', () => {
     })
   })
 
-  test('without progress is no error: a sentence says that there was none, and nothing is appended', async () => {
+  test('without progress is no error: a message says that there was none, and nothing is appended', async () => {
     const { learner, taken, id } = await enrolled(2)
     const none = {
       reset: false,
@@ -132,7 +132,7 @@ describe('a whole enrollment', () => {
     expect((await replays(w, id)).at(-1)).toMatchObject({ kind: 'enrollmentReset', actor: admin.id })
   })
 
-  test('that is not there: the learner is told to enroll', async () => {
+  test('that does not exist: the error names the course to enroll in', async () => {
     const [learner, taken] = [await person(), await course(1)]
     expect(await api.reset(learner.token, enrollmentOf(learner.id, taken.id))).toMatchObject({
       __typename: 'NotEnrolled',
@@ -144,8 +144,7 @@ describe('a whole enrollment', () => {
 })
 
 test(
-  'completing and resetting at one moment, at two servers: whichever was first, the state is what the history ' +
-    'amounts to',
+  'completing and resetting at once, at two servers: whichever is first, the history folds to ' + 'the state',
   async () => {
     for (let round = 0; round < 25; round++) {
       const { learner, taken, id } = await enrolled(2)

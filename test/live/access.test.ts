@@ -126,38 +126,45 @@ describe.each(transports)('over %s, an instructor who is dismissed', (over) => {
     expect(codes(again)).toEqual(['NOT_FOUND'])
   })
 
-  test('is told nothing that is committed after the dismissal, however soon after, and through whichever process either comes', async () => {
-    const other = w.process().commit
-    const rounds = range(1, 48).map(async (round) => {
-      const { learner, instructor, taken, id } = await school(4)
-      const streams = [enrollment(id, { by: instructor, over }), watchCourse(taken.id, { by: instructor, over })]
-      await Promise.all(streams.map((stream) => stream.until(1)))
-      const complete = (n: number) =>
-        round % 2
-          ? api.complete(learner.token, taken.lesson(n)).then(payload)
-          : other(completeLesson, { actor: learner.actor, input: { learnerId: learner.id, lessonId: taken.lesson(n) } })
-      if (round % 8 > 3) {
-        // the first change behind a snapshot is always checked; for those behind it only the guards are left
-        payload(await api.complete(learner.token, taken.lesson(4)))
-        await Promise.all(streams.map((stream) => stream.until(2)))
-      }
-      // what comes before may be told or not, and keeps the readers busy
-      const before = round % 3 ? complete(1) : undefined
-      await dismiss(taken.id, instructor, round % 4 < 2 ? commit : other)
-      const { version } = (
-        await w.query<{ version: number }>('select version from "Enrollment" where id = $1', [id])
-      )[0]!
-      await Promise.all([complete(2), complete(3), before])
-      await Promise.all(streams.map((stream) => stream.end()))
-      const last = (await w.query<{ version: number }>('select version from "Enrollment" where id = $1', [id]))[0]!
-      expect(last.version).toBeGreaterThan(version) // there was something to be kept from them
-      for (const stream of streams) {
-        expect(codes(stream)).toEqual(['FORBIDDEN'])
-        for (const told of stream.items.slice(1)) expect(told.version).toBeLessThanOrEqual(version)
-      }
-    })
-    await Promise.all(rounds)
-  })
+  test(
+    'is told nothing that is committed after the dismissal, however soon after, and through whichever process ' +
+      'either comes',
+    async () => {
+      const other = w.process().commit
+      const rounds = range(1, 48).map(async (round) => {
+        const { learner, instructor, taken, id } = await school(4)
+        const streams = [enrollment(id, { by: instructor, over }), watchCourse(taken.id, { by: instructor, over })]
+        await Promise.all(streams.map((stream) => stream.until(1)))
+        const complete = (n: number) =>
+          round % 2
+            ? api.complete(learner.token, taken.lesson(n)).then(payload)
+            : other(completeLesson, {
+                actor: learner.actor,
+                input: { learnerId: learner.id, lessonId: taken.lesson(n) },
+              })
+        if (round % 8 > 3) {
+          // the first change behind a snapshot is always checked; for those behind it only the guards are left
+          payload(await api.complete(learner.token, taken.lesson(4)))
+          await Promise.all(streams.map((stream) => stream.until(2)))
+        }
+        // what comes before may be told or not, and keeps the readers busy
+        const before = round % 3 ? complete(1) : undefined
+        await dismiss(taken.id, instructor, round % 4 < 2 ? commit : other)
+        const { version } = (
+          await w.query<{ version: number }>('select version from "Enrollment" where id = $1', [id])
+        )[0]!
+        await Promise.all([complete(2), complete(3), before])
+        await Promise.all(streams.map((stream) => stream.end()))
+        const last = (await w.query<{ version: number }>('select version from "Enrollment" where id = $1', [id]))[0]!
+        expect(last.version).toBeGreaterThan(version) // there was something to be kept from them
+        for (const stream of streams) {
+          expect(codes(stream)).toEqual(['FORBIDDEN'])
+          for (const told of stream.items.slice(1)) expect(told.version).toBeLessThanOrEqual(version)
+        }
+      })
+      await Promise.all(rounds)
+    },
+  )
 
   test('is told nothing of it either if they come back with a cursor in that very moment', async () => {
     for (let round = 0; round < 30; round++) {
