@@ -614,7 +614,7 @@ describe('enrollments that are behind their course', () => {
     const idle = (async () => ({ changed: ++tries < 0 })) as unknown as Commit
     const { reevaluated, left } = await catchUpAll({ db: one.db, commit: idle, courseId: courseOf(file) })
     expect({ reevaluated, tries, left: left.length }).toEqual({ reevaluated: 0, tries: 6, left: 3 })
-    expect(left[0]!.error).toMatchObject({ message: 'It is behind its course, and nothing changes that.' })
+    expect(left[0]!.error).toMatchObject({ message: 'The enrollment is overdue, and evaluating it changes nothing.' })
   })
 
   test('delay nobody: one that another transaction has locked is left for later', async () => {
