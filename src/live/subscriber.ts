@@ -30,6 +30,15 @@ export interface SubscriberOptions extends AccessOptions {
 /** The most items that wait for one subscriber's rendering or access check; more than a follower keeps. */
 const MOST_PENDING = 4_000
 
+/** What a subscriber asked for, and where its items go. */
+export interface Subscription {
+  readonly args: ExecutionArgs
+  readonly opened: OpenedStream
+  readonly viewer: Viewer
+  readonly sink: Sink
+  readonly arrivals: Arrivals
+}
+
 /**
  * One subscription: items come from its follower, are rendered, and go to its sink, in order.
  *
@@ -59,20 +68,13 @@ export class Subscriber implements Reader, AccessReader {
   #stop: (() => void) | undefined
   #isOver = false
 
-  constructor(
-    options: SubscriberOptions,
-    args: ExecutionArgs,
-    opened: OpenedStream,
-    viewer: Viewer,
-    to: Sink,
-    at: Arrivals,
-  ) {
+  constructor(options: SubscriberOptions, { args, opened, viewer, sink, arrivals }: Subscription) {
     this.#options = options
     this.#args = args
     this.#opened = opened
     this.access = new Access(viewer, opened.stream, options, this)
-    this.#sink = to
-    this.arrivals = at
+    this.#sink = sink
+    this.arrivals = arrivals
     this.#asked = options.rendering.nameOf(args)
     this.#cursor = opened.after && cursorText(opened.after)
   }

@@ -69,7 +69,8 @@ export class Subscriptions {
     const { viewer, sink } = context
     if (!viewer) throw new Error('A stream was opened for nobody.')
     const arrivals = new Arrivals(sink !== undefined)
-    const subscriber = new Subscriber(this.#ofSubscribers, args, opened, viewer, sink ?? arrivals, arrivals)
+    const asked = { args, opened, viewer, sink: sink ?? arrivals, arrivals }
+    const subscriber = new Subscriber(this.#ofSubscribers, asked)
     arrivals.onBegin = () => this.#enter(subscriber)
     arrivals.onReturn = () => subscriber.leave()
     return arrivals

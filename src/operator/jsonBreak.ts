@@ -29,53 +29,69 @@ const escaped = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y
  * Node to the next.
  */
 export function jsonBreak(text: string): number | undefined {
-  let at = 0
+  const scanner = new Scanner(text)
   let next: Next = 'value'
   const open: ('{' | '[')[] = []
-  const take = (pattern: RegExp) => {
-    pattern.lastIndex = at
-    const found = pattern.test(text)
-    if (found) at = pattern.lastIndex
-    return found
-  }
-  const string = () => {
-    at++
-    do take(plain)
-    while (take(escaped))
-    return text[at++] === '"'
-  }
   const after = (): Next => (open.length ? 'comma' : 'nothing')
 
   for (;;) {
-    take(space)
-    const char = text[at]
+    scanner.take(space)
+    const { at, char } = scanner
     if (char === undefined) return next === 'nothing' ? undefined : at
     const inside = open.at(-1)
     const ends =
       (char === '}' && inside === '{' && next !== 'name') || (char === ']' && inside === '[' && next !== 'value')
     if (ends && (next === 'comma' || next === 'field' || next === 'item')) {
-      at++
+      scanner.at++
       open.pop()
       next = after()
     } else if (next === 'comma' && char === ',') {
-      at++
+      scanner.at++
       next = inside === '{' ? 'name' : 'value'
     } else if (next === 'colon' && char === ':') {
-      at++
+      scanner.at++
       next = 'value'
     } else if ((next === 'name' || next === 'field') && char === '"') {
-      if (!string()) return at - 1
+      if (!scanner.string()) return scanner.at - 1
       next = 'colon'
-    } else if (next === 'value' || next === 'item') {
-      if (char === '{' || char === '[') {
-        at++
-        open.push(char)
-        next = char === '{' ? 'field' : 'item'
-      } else if (char === '"') {
-        if (!string()) return at - 1
-        next = after()
-      } else if (take(word)) next = after()
-      else return at
-    } else return at
+    } else if ((next === 'value' || next === 'item') && (char === '{' || char === '[')) {
+      scanner.at++
+      open.push(char)
+      next = char === '{' ? 'field' : 'item'
+    } else if ((next === 'value' || next === 'item') && char === '"') {
+      if (!scanner.string()) return scanner.at - 1
+      next = after()
+    } else if ((next === 'value' || next === 'item') && scanner.take(word)) next = after()
+    else return at
+  }
+}
+
+/** A place in a text, moved forward by what it takes. */
+class Scanner {
+  at = 0
+  readonly #text: string
+
+  constructor(text: string) {
+    this.#text = text
+  }
+
+  get char(): string | undefined {
+    return this.#text[this.at]
+  }
+
+  /** Takes what matches here, if anything does. */
+  take(pattern: RegExp): boolean {
+    pattern.lastIndex = this.at
+    const isFound = pattern.test(this.#text)
+    if (isFound) this.at = pattern.lastIndex
+    return isFound
+  }
+
+  /** Takes a string, from its quote to what ends it. False: something else ended it. */
+  string(): boolean {
+    this.at++
+    do this.take(plain)
+    while (this.take(escaped))
+    return this.#text[this.at++] === '"'
   }
 }

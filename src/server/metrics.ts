@@ -149,9 +149,8 @@ function liveMetrics(registers: Registry[]): Metrics['live'] {
     registers,
     name: 'lockstep_live_executed_total',
     help:
-      'How often an item was rendered: once for many subscribers (shared), for one of them (apart), or for ' +
-      'many until ' +
-      'it turned out that it differs by viewer (in vain: at most once for each item and document).',
+      'How often an item was rendered: once for many subscribers (shared), for one of them (apart), or for many ' +
+      'until it turned out that it differs by viewer (in vain: at most once for each item and document).',
     labelNames: ['how'],
   })
   const closed = new Counter({
@@ -177,11 +176,7 @@ function liveMetrics(registers: Registry[]): Metrics['live'] {
     closed: (why) => closed.inc({ why }),
     count(connections, subscriptions) {
       gauge('lockstep_live_connections', 'WebSockets that are open.', connections)
-      gauge(
-        'lockstep_live_subscriptions',
-        'Subscriptions that are open, over WebSocket and server-sent events.',
-        subscriptions,
-      )
+      gauge('lockstep_live_subscriptions', 'Open subscriptions, over WebSocket and server-sent events.', subscriptions)
     },
   }
 }
