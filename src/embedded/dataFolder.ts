@@ -16,7 +16,7 @@ import {
 } from 'node:fs/promises'
 import path from 'node:path'
 import { exitCode, OperatorError } from '../operator/operatorError.ts'
-import { aside, removeLeftovers } from './temporaryName.ts'
+import { removeAbandoned, temporaryName } from './temporaryName.ts'
 import { explained, isDiskFull } from './folderError.ts'
 import { environment, findPrograms, majorVersion, type Programs } from './programs.ts'
 import { canEnter, type SystemAccount, systemAccount } from './systemAccount.ts'
@@ -114,9 +114,9 @@ const programsFor = (account: SystemAccount | undefined, base: string) =>
 async function create(base: string, place: string, fast: boolean) {
   const account = systemAccount()
   const programs = await programsFor(account, base)
-  await removeLeftovers(base)
+  await removeAbandoned(base)
   const inPlace = canEnter(account, base)
-  const mine = inPlace ? aside(place) : path.join(systemFolder, randomBytes(6).toString('hex'))
+  const mine = inPlace ? temporaryName(place) : path.join(systemFolder, randomBytes(6).toString('hex'))
   try {
     await mkdir(path.dirname(mine), { recursive: true, mode: 0o755 })
     await initialize(mine, programs, account, fast)

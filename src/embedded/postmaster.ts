@@ -52,16 +52,16 @@ async function serves(pid: number, folder: string): Promise<boolean> {
  */
 export async function removeStale(folder: string, isStale = async (pid: number) => !(await serves(pid, folder))) {
   const file = path.join(folder, 'postmaster.pid')
-  const aside = `${file}.${process.pid}`
+  const renamed = `${file}.${process.pid}`
   const pidIn = async (name: string) => Number.parseInt(await readFile(name, 'utf8').catch(() => ''), 10)
   const found = await pidIn(file)
   if (Number.isNaN(found) || !(await isStale(found))) return
   // between looking and removing, another process may have removed it and started PostgreSQL, whose file then goes back
   // to its place
-  await rename(file, aside).catch(() => {})
-  const taken = await pidIn(aside)
-  if (!Number.isNaN(taken) && !(await isStale(taken))) await link(aside, file).catch(() => {})
-  await rm(aside, { force: true })
+  await rename(file, renamed).catch(() => {})
+  const taken = await pidIn(renamed)
+  if (!Number.isNaN(taken) && !(await isStale(taken))) await link(renamed, file).catch(() => {})
+  await rm(renamed, { force: true })
 }
 
 /**

@@ -4,7 +4,7 @@ import { chmod, cp, mkdir, readFile, rename, rm, stat, symlink } from 'node:fs/p
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import { exitCode, OperatorError } from '../operator/operatorError.ts'
-import { aside, removeLeftovers } from './temporaryName.ts'
+import { removeAbandoned, temporaryName } from './temporaryName.ts'
 import { canEnter, type SystemAccount } from './systemAccount.ts'
 
 /** Where PostgreSQL's programs are. */
@@ -90,9 +90,9 @@ export async function complete(source: string): Promise<boolean> {
 
 /** Under a name of this process's own first, so that nobody sees half a copy; whoever is second throws theirs away. */
 async function copyTo(copy: string, source: string) {
-  const mine = aside(copy)
+  const mine = temporaryName(copy)
   await mkdir(path.dirname(copy), { recursive: true, mode: 0o755 })
-  await removeLeftovers(path.dirname(copy))
+  await removeAbandoned(path.dirname(copy))
   try {
     for (const part of ['package.json', 'native']) {
       await cp(path.join(source, part), path.join(mine, part), {
