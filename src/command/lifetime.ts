@@ -78,7 +78,8 @@ export class Lifetime {
     const { data } = this.#config
     if (!existsSync(path.join(data, 'postgres')))
       this.#log.fatal(
-        `The data folder ${data} is gone: it was removed or renamed while it was in use. Put it back, then start again.`,
+        `The data folder ${data} is gone: it was removed or renamed while it was in use. Put it back, then ` +
+          'start again.',
       )
     if (!this.isEnding) void this.#exit(exitCode.unavailable)
   }

@@ -61,7 +61,8 @@ export async function startEmbedded({
   }
   if (lease.adopted && lease.maxConnections < maxConnections) {
     log?.warn(
-      `The PostgreSQL that already runs on ${folder} takes ${lease.maxConnections} connections, and this process would have it take ${maxConnections}.`,
+      `The PostgreSQL that already runs on ${folder} takes ${lease.maxConnections} connections, and this ` +
+        `process would have it take ${maxConnections}.`,
     )
   }
   return new Supervised(data, options, lease, log)

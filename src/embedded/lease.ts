@@ -39,7 +39,9 @@ export async function takeLease(data: DataFolder, options: LaunchOptions): Promi
       if (connection) return { ...found, ...connection, adopted }
     }
     if (found && performance.now() - since > patienceMs) {
-      const sentence = `A PostgreSQL (pid ${found.pid}) runs on ${data.path} and does not answer at port ${found.port}. Stop it, then start again.`
+      const sentence =
+        `A PostgreSQL (pid ${found.pid}) runs on ${data.path} and does not answer at port ${found.port}. Stop ` +
+        'it, then start again.'
       throw new OperatorError(sentence, exitCode.unavailable)
     }
     if (found || adopted) await sleep(20) // it starts, recovers or stops, none of which has a limit
@@ -73,7 +75,8 @@ async function connect(
     if (unsettled.includes(code) || /terminated|timeout/.test(message)) return undefined
     if (code !== '28P01') throw error
     throw new OperatorError(
-      `The PostgreSQL that runs on ${data.path} (pid ${pid}) does not accept the password in ${data.path}/lockstep.password. Was one of them changed?`,
+      `The PostgreSQL that runs on ${data.path} (pid ${pid}) does not accept the password in ` +
+        `${data.path}/lockstep.password. Was one of them changed?`,
       exitCode.permission,
     )
   }
@@ -131,7 +134,8 @@ async function stopPostmaster(pid: number, warn: Warn) {
   process.kill(pid, 'SIGINT') // PostgreSQL's `fast` stop: ends the sessions, writes everything to disk
   if (await gone(60_000)) return
   warn(
-    'The embedded PostgreSQL has been stopping for a minute; ending it as a crash would. Nothing that was committed is lost.',
+    'The embedded PostgreSQL has been stopping for a minute; ending it as a crash would. Nothing that was ' +
+      'committed is lost.',
   )
   process.kill(pid, 'SIGQUIT')
   await gone(10_000)
