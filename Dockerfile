@@ -1,8 +1,8 @@
-# Built from the lockfile, runs as an unprivileged user, needs DATABASE_URL.
+# Built from the lockfile. Runs as an unprivileged user. Needs DATABASE_URL.
 FROM node:24-slim AS build
 WORKDIR /app
 
-# First what changes rarely: the dependencies, and the client that their install script generates from the Prisma schema.
+# First what changes rarely: the dependencies, and the Prisma client, which the install script generates.
 COPY package.json package-lock.json prisma.config.ts ./
 COPY prisma ./prisma
 RUN npm ci --no-audit --no-fund
@@ -12,7 +12,7 @@ COPY scripts ./scripts
 COPY src ./src
 RUN npm run build
 
-# Without what only building, testing and the PostgreSQL of the development machine need.
+# Without the packages that only building, testing and the embedded PostgreSQL need.
 RUN npm prune --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund
 
 

@@ -1,8 +1,7 @@
 import { defineConfig } from 'prisma/config'
 
-// `prisma generate` never runs the schema engine but insists that the file exists, and would download it. Only then is
-// it pointed at a file that is there: `prisma migrate …`, for those who prefer it to ours, must still fetch the real
-// one.
+// `prisma generate` never runs the schema engine, but downloads it if its file does not exist. For that command alone it
+// is pointed at a file that does: `prisma migrate …` must still fetch the real engine.
 if (process.argv.includes('generate')) process.env.PRISMA_SCHEMA_ENGINE_BINARY ??= process.execPath
 
 export default defineConfig({

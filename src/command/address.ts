@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import net from 'node:net'
 import type { Config } from '../operator/config.ts'
+import { errorCode } from '../operator/errorCode.ts'
 import { exitCode, OperatorError } from '../operator/operatorError.ts'
 
 type Address = Pick<Config, 'host' | 'port'>
@@ -20,9 +21,7 @@ export async function expectFree(address: Address): Promise<void> {
 
 /** One sentence for an error of `listen`; any other error as it is. */
 export function addressError(error: unknown, { host, port }: Address): unknown {
-  switch (
-    (error as NodeJS.ErrnoException).code // what Node throws is untyped
-  ) {
+  switch (errorCode(error)) {
     case 'EADDRINUSE':
       return new OperatorError(
         `Port ${port} at ${host} is in use by another program. Stop that one, or set PORT to a port that is free.`,
@@ -37,8 +36,8 @@ export function addressError(error: unknown, { host, port }: Address): unknown {
     case 'ENOTFOUND':
     case 'EAI_AGAIN':
       return new OperatorError(
-        `HOST is ${host}, which is no address of this machine. Set it to 127.0.0.1, or to 0.0.0.0 for all its ` +
-          `addresses.`,
+        `HOST is ${host}, which is no address of this machine. Set it to 127.0.0.1, or to 0.0.0.0 for all ` +
+          'its addresses.',
         exitCode.unavailable,
       )
     default:

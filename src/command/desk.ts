@@ -8,6 +8,7 @@ import { connect } from '../database/client.ts'
 import { isDisconnection } from '../database/conflict.ts'
 import { migrate, migrationStatus, refuse } from '../database/migrate.ts'
 import type { Config, PoolOptions } from '../operator/config.ts'
+import { errorCode } from '../operator/errorCode.ts'
 import { exitCode, OperatorError } from '../operator/operatorError.ts'
 import { commandLine, quietLog } from '../operator/print.ts'
 import { interruptible } from './interruption.ts'
@@ -44,7 +45,7 @@ export function desk(config: Config, differences: Partial<PoolOptions> = {}): De
 const isVacant = (folder: string) =>
   readdir(path.join(folder, 'postgres')).then(
     (names) => names.length === 0,
-    (error: NodeJS.ErrnoException) => error.code === 'ENOENT',
+    (error: unknown) => errorCode(error) === 'ENOENT',
   )
 
 async function opened<T>(config: Config, work: (url: string) => Promise<T>): Promise<T> {
@@ -64,10 +65,8 @@ async function isMigrated(url: string): Promise<boolean> {
   if (pending.length === 0) return true
   if (pending.length === status.length) return false
   const sentence =
-    `The database is at an older version (${pending[0]!.name} is the first migration that is ` +
-    `pending), ` +
-    `and a dry ` +
-    `run does not migrate. Run ${commandLine('migrate')} first.`
+    `The database is at an older version (${pending[0]!.name} is the first migration that is pending), and a ` +
+    `dry run does not migrate. Run ${commandLine('migrate')} first.`
   throw new OperatorError(sentence, exitCode.data)
 }
 

@@ -28,8 +28,8 @@ const renew = strictCommand({
     if (json) printJson({ events: freed })
     else
       print(
-        `Another epoch has begun (${freed} events were freed of the numbers of old transactions). Whoever ` +
-          `watches gets a fresh snapshot.`,
+        `Another epoch has begun (${freed} events were freed of the numbers of old transactions). ` +
+          'Subscribers get a fresh snapshot.',
       )
   },
 })

@@ -79,7 +79,7 @@ export class Lifetime {
     if (!existsSync(path.join(data, 'postgres')))
       this.#log.fatal(
         `The data folder ${data} is gone: it was removed or renamed while it was in use. Put it back, then ` +
-          `start again.`,
+          'start again.',
       )
     if (!this.isEnding) void this.#exit(exitCode.unavailable)
   }

@@ -82,9 +82,9 @@ async function refusePending(url: string) {
   refuse(status)
   const pending = status.filter(({ state }) => state === 'pending')
   if (pending.length === 0) return
+  const count = pending.length === 1 ? 'A migration is' : `${pending.length} migrations are`
   throw new OperatorError(
-    `${pending.length === 1 ? 'A migration is' : `${pending.length} migrations are`} pending, the first of them ` +
-      `${pending[0]!.name}. ` +
+    `${count} pending, the first of them ${pending[0]!.name}. ` +
       `Run ${commandLine('migrate')}, or start without --no-migrate.`,
     exitCode.data,
   )
@@ -114,8 +114,8 @@ async function demoTokensOf(
   if (!found) return []
   if (isLocal || demo) return (await import('../identity/demo.ts')).demoTokens
   throw new OperatorError(
-    `The database holds the demo's users, whose tokens everybody knows, and HOST is ${config.host}, where others ` +
-      `can reach it. ` +
+    `The database holds the demo's users, whose tokens everybody knows, and HOST is ${config.host}, where ` +
+      'others can reach it. ' +
       'Use another database, set HOST to 127.0.0.1, or start with --demo if that is what you want.',
     exitCode.config,
   )
@@ -131,9 +131,7 @@ function sayWhere(url: string, demoTokens: readonly string[], { json }: StartOpt
     ['  Health', places.health],
   ]
   print(`\nLockstep is ready.\n\n${columns(lines)}`)
-  if (demoTokens.length)
-    print(
-      `\n  The demo's tokens, for the header Authorization: Bearer ` +
-        `<token>\n\n${demoTokens.map((token) => `    ${token}`).join('\n')}`,
-    )
+  if (demoTokens.length === 0) return
+  const list = demoTokens.map((token) => `    ${token}`).join('\n')
+  print(`\n  The demo's tokens, for the header Authorization: Bearer <token>\n\n${list}`)
 }

@@ -15,33 +15,34 @@ import {
   writeFile,
 } from 'node:fs/promises'
 import path from 'node:path'
+import { errorCode } from '../operator/errorCode.ts'
 import { exitCode, OperatorError } from '../operator/operatorError.ts'
-import { aside, removeLeftovers } from './temporaryName.ts'
+import { removeAbandoned, temporaryName } from './temporaryName.ts'
 import { explained, isDiskFull } from './folderError.ts'
 import { environment, findPrograms, majorVersion, type Programs } from './programs.ts'
 import { canEnter, type SystemAccount, systemAccount } from './systemAccount.ts'
 
-/** A folder of PostgreSQL's that can be served: it is there, complete and of the right version. */
+/** A data folder of PostgreSQL that can be used: it exists, is complete and of the right version. */
 export interface DataFolder {
-  /** Where it really is. */
+  /** Its real path, without symbolic links. */
   readonly path: string
   readonly password: string
   readonly programs: Programs
   readonly account: SystemAccount | undefined
 }
 
-/** Where root keeps what the user postgres has to reach and can't reach in place. */
+/** For what the user postgres must reach, and cannot where it would otherwise be. */
 const systemFolder = '/var/lib/lockstep'
 const passwordFile = 'lockstep.password'
 
 /**
- * PostgreSQL's own folder is `postgres` in the data folder. Where root runs this program and the user postgres can't
- * get into the data folder (below /root, or a home of mode 0700), it is made below /var/lib/lockstep instead, under a
- * random name, and `postgres` is a symbolic link to it: whoever deletes the data folder begins anew, and never finds
- * old data again by its path.
+ * Makes PostgreSQL's data folder if it is missing, and checks it. It is `postgres` in the data folder. If root runs
+ * this program and the user postgres can't enter the data folder (below /root, or a home of mode 0700), it is made
+ * below /var/lib/lockstep instead, under a random name, and `postgres` is a symbolic link to it. The name is random so
+ * that old data are never found again by the path of a data folder that was deleted.
  *
- * Several processes may prepare one new folder at once, without a lock: each makes its own aside and moves it into
- * place, which succeeds for one of them. The others throw theirs away and use that one.
+ * Several processes may do so at once, without a lock: each makes its own under a temporary name and renames it, which
+ * succeeds for one of them. The others remove theirs and use that one.
  */
 export async function prepareDataFolder(folder: string, { fast }: { fast: boolean }): Promise<DataFolder> {
   const base = path.resolve(folder)
@@ -65,17 +66,16 @@ async function open(base: string, place: string): Promise<DataFolder> {
   const real = await realpath(place).catch(() => undefined)
   if (!real) {
     const sentence =
-      `${place} leads to a folder that is not there. Bring it back, or remove the link to begin with ` +
-      `an empty ` +
-      `database.`
+      `${place} leads to a folder that is not there. Bring it back, or remove the link to begin with an empty ` +
+      'database.'
     throw new OperatorError(sentence, exitCode.data)
   }
   const owner = await stat(real)
   const me = process.getuid?.()
   if (me !== undefined && me !== 0 && owner.uid !== me) {
     throw new OperatorError(
-      `${real} belongs to another user (uid ${owner.uid}; this is uid ${me}). Start Lockstep as that user or as ` +
-        `root, or set LOCKSTEP_DATA to another folder.`,
+      `${real} belongs to another user (uid ${owner.uid}; this is uid ${me}). Start Lockstep as that user or ` +
+        'as root, or set LOCKSTEP_DATA to another folder.',
       exitCode.permission,
     )
   }
@@ -83,7 +83,7 @@ async function open(base: string, place: string): Promise<DataFolder> {
   if (version === undefined) {
     throw new OperatorError(
       `${real} is not a data folder of PostgreSQL: it has no file PG_VERSION. Set LOCKSTEP_DATA to another ` +
-        `folder, or move that one out of the way.`,
+        'folder, or move that one out of the way.',
       exitCode.data,
     )
   }
@@ -92,15 +92,15 @@ async function open(base: string, place: string): Promise<DataFolder> {
       `${real} is a data folder of PostgreSQL ${version}, and this version of Lockstep comes with PostgreSQL ` +
         `${majorVersion}. ` +
         `Set LOCKSTEP_DATA to another folder, or run it with a PostgreSQL ${version} of your own and set ` +
-        `DATABASE_URL to that.`,
+        'DATABASE_URL to that.',
       exitCode.data,
     )
   }
   const password = (await readFile(path.join(real, passwordFile), 'utf8').catch(() => undefined))?.trim()
   if (!password) {
     throw new OperatorError(
-      `${real} was not made by Lockstep: it has no readable file ${passwordFile}. Set LOCKSTEP_DATA to another ` +
-        `folder, or DATABASE_URL to the PostgreSQL that it belongs to.`,
+      `${real} was not made by Lockstep: it has no readable file ${passwordFile}. Set LOCKSTEP_DATA to ` +
+        'another folder, or DATABASE_URL to the PostgreSQL that it belongs to.',
       exitCode.data,
     )
   }
@@ -123,9 +123,9 @@ const programsFor = (account: SystemAccount | undefined, base: string) =>
 async function create(base: string, place: string, fast: boolean) {
   const account = systemAccount()
   const programs = await programsFor(account, base)
-  await removeLeftovers(base)
+  await removeAbandoned(base)
   const inPlace = canEnter(account, base)
-  const mine = inPlace ? aside(place) : path.join(systemFolder, randomBytes(6).toString('hex'))
+  const mine = inPlace ? temporaryName(place) : path.join(systemFolder, randomBytes(6).toString('hex'))
   try {
     await mkdir(path.dirname(mine), { recursive: true, mode: 0o755 })
     await initialize(mine, programs, account, fast)
@@ -133,7 +133,7 @@ async function create(base: string, place: string, fast: boolean) {
     else await symlink(mine, place)
   } catch (error) {
     await rm(mine, { recursive: true, force: true })
-    const { code } = error as NodeJS.ErrnoException
+    const code = errorCode(error)
     if (code !== 'EEXIST' && code !== 'ENOTEMPTY') throw error // otherwise another process was first
   }
 }
@@ -158,7 +158,7 @@ async function initialize(folder: string, programs: Programs, account: SystemAcc
   }
 }
 
-/** Detached, so that a Ctrl-C in the terminal reaches this program alone, which then knows what it was about. */
+/** Detached, so that a Ctrl-C in the terminal reaches this program only, and initdb is not killed half-way. */
 async function run(program: string, parameters: string[], account: SystemAccount | undefined) {
   const child = spawn(program, parameters, {
     ...account,

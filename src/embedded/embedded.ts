@@ -1,26 +1,24 @@
-import { stat } from 'node:fs/promises'
-import { setTimeout as sleep } from 'node:timers/promises'
-import pg from 'pg'
-import { exitCode, OperatorError } from '../operator/operatorError.ts'
+import type pg from 'pg'
 import { type DataFolder, prepareDataFolder } from './dataFolder.ts'
 import { explained } from './folderError.ts'
-import { isAlive } from './livingProcess.ts'
-import { findPostmaster, launch, type LaunchOptions, type Postmaster, removeStale } from './postmaster.ts'
+import { type Lease, release, setIdle, takeLease } from './lease.ts'
+import { makeDatabase } from './makeDatabase.ts'
+import type { LaunchOptions } from './postmaster.ts'
 
-/** Where it is told what PostgreSQL is about. */
+/** Receives what happens to PostgreSQL, as sentences. */
 export interface EmbeddedLog {
   info(message: string): void
   warn(message: string): void
   error(message: string): void
 }
 
-/** What is asked of a PostgreSQL of our own. */
+/** How to run a PostgreSQL of our own. */
 export interface EmbeddedOptions {
   /** The data folder; PostgreSQL's own is below it. */
   readonly folder: string
   /** For tests: nothing is flushed to the disk. */
   readonly fast?: boolean
-  /** All processes that use the data folder together; whoever starts PostgreSQL decides. */
+  /** For all processes that use the data folder together; the process that starts PostgreSQL decides. */
   readonly maxConnections?: number
   readonly log?: EmbeddedLog
 }
@@ -35,23 +33,16 @@ export interface Embedded {
   readonly pid: number
   /** Settles when PostgreSQL went away and could not be brought back. */
   readonly lost: Promise<Error>
-  /** Lets go of it; whoever does so last stops it. */
+  /** Ends this process's use of it. The last process to do so stops PostgreSQL. */
   stop(): Promise<void>
 }
 
-/** Held shared by each process that uses the data folder, for as long as it does. */
-const inUse = 7_270_736_901
-/** Held by the one that makes the database. */
-const making = 7_270_736_902
-
-/** So many restarts in so many milliseconds, then it is given up. */
+/** More restarts than `most` in `within` milliseconds: it is given up. */
 const restarts = { most: 5, within: 60_000 }
 
 /**
  * Runs PostgreSQL on a data folder, or adopts the one that already runs on it, be it another process's or one that a
- * killed process left behind. There is no lock file and no list of users: each user holds one connection, and on it a
- * shared advisory lock. PostgreSQL knows when a user is gone, however it went. Who can get the lock for itself alone is
- * the last one, and stops PostgreSQL.
+ * killed process left behind. Throws an OperatorError if the folder, or the PostgreSQL on it, cannot be used.
  */
 export async function startEmbedded({
   folder,
@@ -61,208 +52,94 @@ export async function startEmbedded({
 }: EmbeddedOptions): Promise<Embedded> {
   const data = await prepareDataFolder(folder, { fast })
   const options = { fast, maxConnections }
-  let held = await hold(data, options)
+  const lease = await takeLease(data, options)
   try {
-    await makeDatabase(held.client)
+    await makeDatabase(lease.client)
   } catch (error) {
-    await letGo(held, log)
+    await release(lease, (message) => log?.warn(message))
     throw explained(error, folder)
   }
-  const { port, adopted } = held
-  if (adopted && held.maxConnections < maxConnections) {
+  if (lease.adopted && lease.maxConnections < maxConnections) {
     log?.warn(
-      `The PostgreSQL that already runs on ${folder} takes ${held.maxConnections} connections, and this process ` +
-        `would have it take ${maxConnections}.`,
+      `The PostgreSQL that already runs on ${folder} takes ${lease.maxConnections} connections, and this ` +
+        `process would have it take ${maxConnections}.`,
     )
   }
-
-  let stopping: Promise<void> | undefined
-  let recovering: Promise<void> | undefined
-  let giveUp: (error: Error) => void = () => {}
-  const lost = new Promise<Error>((resolve) => (giveUp = resolve))
-  const times: number[] = []
-
-  const watch = (client: pg.Client) => {
-    client.once('end', () => {
-      if (!stopping) recovering = recover()
-    })
-    idle(client, true)
-  }
-
-  async function recover() {
-    try {
-      const now = performance.now()
-      times.push(now)
-      if (times.filter((time) => now - time < restarts.within).length > restarts.most) {
-        throw new Error(`it went away more than ${restarts.most} times in ${restarts.within / 1_000} seconds`)
-      }
-      log?.warn('The connection to the embedded PostgreSQL was lost; looking after it.')
-      held = await hold(data, options)
-      if (held.port !== port)
-        throw new Error(`it came back at port ${held.port}, since port ${port} was taken meanwhile`)
-      log?.info(
-        held.adopted
-          ? `The embedded PostgreSQL is there (pid ${held.pid}).`
-          : `The embedded PostgreSQL was restarted (pid ${held.pid}).`,
-      )
-      if (stopping) return
-      watch(held.client)
-    } catch (error) {
-      const failure = new Error(
-        `The embedded PostgreSQL went away and could not be brought back: ` +
-          `${error instanceof Error ? error.message : error}`,
-        { cause: error },
-      )
-      log?.error(failure.message)
-      giveUp(failure)
-    }
-  }
-
-  watch(held.client)
-  return {
-    url: `postgresql://lockstep:${data.password}@127.0.0.1:${port}/lockstep?sslmode=disable`,
-    adopted,
-    get pid() {
-      return held.pid
-    },
-    lost,
-    stop: () => (stopping ??= Promise.resolve(recovering).then(() => letGo(held, log))),
-  }
-}
-
-/** A connection that says: in use. */
-interface Held extends Postmaster {
-  readonly client: pg.Client
-  readonly adopted: boolean
-  readonly maxConnections: number
-}
-
-async function hold(data: DataFolder, options: LaunchOptions): Promise<Held> {
-  let adopted = true
-  let since = performance.now()
-  for (;;) {
-    const found = await findPostmaster(data.path)
-    if (!found) adopted = (await launch(data, options)) === 'given way'
-    if (!found?.ready) since = performance.now()
-    else {
-      const held = await connect(data, found)
-      if (held) return { ...found, ...held, adopted }
-    }
-    if (found && performance.now() - since > 30_000) {
-      const sentence =
-        `A PostgreSQL (pid ${found.pid}) runs on ${data.path} and does not answer at port ` +
-        `${found.port}. ` +
-        `Stop it, ` +
-        `then start again.`
-      throw new OperatorError(sentence, exitCode.unavailable)
-    }
-    if (found || adopted) await sleep(20) // it starts, recovers or stops, none of which has a limit
-  }
-}
-
-/** PostgreSQL's word for: not yet, or not any more. */
-const unsettled = ['57P01', '57P02', '57P03', '53300', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE']
-
-async function connect(
-  data: DataFolder,
-  { pid, port }: Postmaster,
-): Promise<{ client: pg.Client; maxConnections: number } | undefined> {
-  const address = {
-    host: '127.0.0.1',
-    port,
-    user: 'postgres',
-    password: data.password,
-    database: 'postgres',
-    ssl: false,
-    options: '-c statement_timeout=0',
-  }
-  const client = new pg.Client({
-    ...address,
-    application_name: 'lockstep (holds the data folder)',
-    connectionTimeoutMillis: 10_000,
-    keepAlive: true,
-  })
-  client.on('error', () => {}) // told by 'end' too
-  try {
-    await client.connect()
-    await client.query('select pg_advisory_lock_shared($1)', [inUse])
-    const { rows } = await client.query<{ folder: string; maximum: number }>(
-      "select current_setting('data_directory') as folder, current_setting('max_connections')::int as maximum",
-    )
-    const { folder, maximum } = rows[0]!
-    if (await isSame(folder, data.path)) return { client, maxConnections: maximum }
-    // the data folder was copied from one in use, and with it the file that names that one's process
-    await removeStale(data.path, async (found) => found === pid)
-    await client.end()
-    return undefined
-  } catch (error) {
-    await client.end().catch(() => {})
-    const { code = '', message } = error as pg.DatabaseError
-    if (unsettled.includes(code) || /terminated|timeout/.test(message)) return undefined
-    if (code !== '28P01') throw error
-    throw new OperatorError(
-      `The PostgreSQL that runs on ${data.path} (pid ${pid}) does not accept the password in ` +
-        `${data.path}/lockstep.password. Was one of them changed?`,
-      exitCode.permission,
-    )
-  }
-}
-
-/** A folder that can't be seen was renamed while it was in use, and is this one. */
-async function isSame(folder: string, other: string): Promise<boolean> {
-  const found = await stat(folder).catch(() => undefined)
-  return !found || found.ino === (await stat(other)).ino
-}
-
-/** Holding on to PostgreSQL is no reason for a program to go on running; asking it something is. */
-function idle(client: pg.Client, isIdle: boolean) {
-  const { ref, unref } = client as pg.Client & { ref(): void; unref(): void } // pg has them, its types don't
-  ;(isIdle ? unref : ref).call(client)
+  return new Supervised(data, options, lease, log)
 }
 
 /**
- * The password is the superuser's, as PostgreSQL keeps it: nothing that can be read goes over the wire or into a log.
+ * Watches the connection of a lease, and takes another when that connection ends:
+ *
+ *     watching ──▶ recovering ──▶ watching
+ *        │             ├── too often, or PostgreSQL is not at its port again ──▶ lost
+ *        └── stop() ───┴──▶ stopped
  */
-async function makeDatabase(client: pg.Client) {
-  await client.query('select pg_advisory_lock($1)', [making])
-  await client.query(`
-    do $$ begin
-      if not exists (select from pg_roles where rolname = 'lockstep') then
-        execute format('create role lockstep login createdb password %L', (select rolpassword from pg_authid
-        where rolname = 'postgres'));
-        grant pg_monitor, pg_checkpoint to lockstep;
-      end if;
-    end $$`)
-  const { rowCount } = await client.query("select from pg_database where datname = 'lockstep'")
-  if (!rowCount) await client.query('create database lockstep owner lockstep')
-  await client.query('select pg_advisory_unlock($1)', [making])
-}
+class Supervised implements Embedded {
+  readonly url: string
+  readonly adopted: boolean
+  readonly lost: Promise<Error>
+  readonly #data: DataFolder
+  readonly #options: LaunchOptions
+  readonly #log: EmbeddedLog | undefined
+  readonly #port: number
+  readonly #recoveries: number[] = []
+  #lease: Lease
+  #giveUp: (error: Error) => void = () => {}
+  #recovering: Promise<void> | undefined
+  #stopping: Promise<void> | undefined
 
-async function letGo({ client, pid }: Held, log: EmbeddedLog | undefined) {
-  idle(client, false)
-  const isLast = await client
-    .query('select pg_advisory_unlock_shared($1)', [inUse])
-    .then(() => client.query<{ last: boolean }>('select pg_try_advisory_lock($1) as last', [inUse]))
-    .then(
-      ({ rows }) => rows[0]!.last,
-      () => false,
-    ) // gone already
-  // Whoever comes now waits for the lock, and is turned away when PostgreSQL stops; it then starts it again.
-  if (isLast) await stopPostmaster(pid, log)
-  await client.end().catch(() => {})
-}
-
-async function stopPostmaster(pid: number, log: EmbeddedLog | undefined) {
-  const gone = async (milliseconds: number) => {
-    for (const end = Date.now() + milliseconds; Date.now() < end; await sleep(10)) if (!isAlive(pid)) return true
-    return false
+  constructor(data: DataFolder, options: LaunchOptions, lease: Lease, log: EmbeddedLog | undefined) {
+    this.url = `postgresql://lockstep:${data.password}@127.0.0.1:${lease.port}/lockstep?sslmode=disable`
+    this.adopted = lease.adopted
+    this.lost = new Promise((resolve) => (this.#giveUp = resolve))
+    this.#data = data
+    this.#options = options
+    this.#log = log
+    this.#port = lease.port
+    this.#lease = lease
+    this.#watch(lease.client)
   }
-  process.kill(pid, 'SIGINT') // its `fast`: ends the sessions, writes everything to disk
-  if (await gone(60_000)) return
-  log?.warn(
-    'The embedded PostgreSQL has been stopping for a minute; ending it as a crash would. Nothing that was ' +
-      'committed is lost.',
-  )
-  process.kill(pid, 'SIGQUIT')
-  await gone(10_000)
+
+  get pid(): number {
+    return this.#lease.pid
+  }
+
+  stop(): Promise<void> {
+    return (this.#stopping ??= Promise.resolve(this.#recovering).then(() =>
+      release(this.#lease, (message) => this.#log?.warn(message)),
+    ))
+  }
+
+  #watch(client: pg.Client) {
+    client.once('end', () => {
+      if (!this.#stopping) this.#recovering = this.#recover()
+    })
+    setIdle(client, true)
+  }
+
+  async #recover() {
+    try {
+      this.#countRecovery()
+      this.#log?.warn('The connection to the embedded PostgreSQL was lost; looking after it.')
+      const lease = await takeLease(this.#data, this.#options)
+      this.#lease = lease
+      if (lease.port !== this.#port)
+        throw new Error(`it came back at port ${lease.port}, since port ${this.#port} was taken meanwhile`)
+      this.#log?.info(`The embedded PostgreSQL ${lease.adopted ? 'is there' : 'was restarted'} (pid ${lease.pid}).`)
+      if (!this.#stopping) this.#watch(lease.client)
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : error
+      const message = `The embedded PostgreSQL went away and could not be brought back: ${reason}`
+      this.#log?.error(message)
+      this.#giveUp(new Error(message, { cause: error }))
+    }
+  }
+
+  #countRecovery() {
+    const now = performance.now()
+    this.#recoveries.push(now)
+    if (this.#recoveries.filter((time) => now - time < restarts.within).length > restarts.most)
+      throw new Error(`it went away more than ${restarts.most} times in ${restarts.within / 1_000} seconds`)
+  }
 }

@@ -1,11 +1,15 @@
 import { exitCode, OperatorError } from '../operator/operatorError.ts'
 
-/** PostgreSQL has several ways to say so. */
+/** Whether PostgreSQL reports a full disk; it has several ways to. */
 export const isDiskFull = (said: string) =>
   /No space left on device|Check free disk space|Disk quota exceeded/.test(said)
 
-/** One sentence for what an operating system says about a folder, or PostgreSQL about the disk. */
+/**
+ * An OperatorError for an error of the operating system about a folder, or of PostgreSQL about the disk; any other
+ * error as it is.
+ */
 export function explained(error: unknown, folder: string): unknown {
+  // untyped where it is caught; an error of PostgreSQL has no path
   const { code: found, path: where = folder, message } = error as NodeJS.ErrnoException
   const code = isDiskFull(message) ? 'ENOSPC' : found
   const elsewhere = 'set LOCKSTEP_DATA to another folder'

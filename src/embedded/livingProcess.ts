@@ -3,8 +3,7 @@ import { readFileSync } from 'node:fs'
 import path from 'node:path'
 
 /**
- * Whether there is a process of this id that does anything; a zombie, which only waits for its parent to notice, does
- * not.
+ * Whether there is a process with this id. A zombie, which only waits for its parent to notice its end, does not count.
  */
 export const isAlive = (pid: number): boolean => programOf(pid) !== undefined
 

@@ -13,24 +13,23 @@ import { environment } from './programs.ts'
 export interface Postmaster {
   readonly pid: number
   readonly port: number
-  /** It takes connections; otherwise it is starting, recovering from a crash, or stopping. */
+  /** It accepts connections. Otherwise it is starting, recovering from a crash, or stopping. */
   readonly ready: boolean
 }
 
-/** What PostgreSQL is started with. */
+/** The options that PostgreSQL is started with. */
 export interface LaunchOptions {
   /**
-   * For tests: nothing is flushed to the disk. What is committed survives a crash of PostgreSQL, not one of the
-   * machine.
+   * For tests: nothing is flushed to the disk. Commits survive a crash of PostgreSQL, but not one of the machine.
    */
   readonly fast: boolean
   readonly maxConnections: number
 }
 
 /**
- * Who serves a data folder, by the file that PostgreSQL itself leaves there, which is also its lock. After a crash it
- * is still there; its process is then gone, or is something else by now (process ids come again after a restart of the
- * machine or the container).
+ * The PostgreSQL that runs on a data folder, by the file postmaster.pid there, which is also PostgreSQL's lock. After a
+ * crash the file is still there; its process is then gone, or another program (process ids are reused after a restart
+ * of the machine or the container).
  */
 export async function findPostmaster(folder: string): Promise<Postmaster | undefined> {
   const text = await readFile(path.join(folder, 'postmaster.pid'), 'utf8').catch(() => '')
@@ -39,7 +38,7 @@ export async function findPostmaster(folder: string): Promise<Postmaster | undef
   return { pid: Number(pid), port: Number(port), ready: status?.trim() === 'ready' }
 }
 
-/** PostgreSQL works in its data folder; where that can't be seen, being PostgreSQL must do. */
+/** PostgreSQL's working directory is its data folder. Where that can't be seen, any PostgreSQL counts. */
 async function serves(pid: number, folder: string): Promise<boolean> {
   if (programOf(pid) !== 'postgres') return false
   const working = await stat(`/proc/${pid}/cwd`).catch(() => undefined)
@@ -47,26 +46,26 @@ async function serves(pid: number, folder: string): Promise<boolean> {
 }
 
 /**
- * PostgreSQL takes any living process of the same user for the one that left the file, even a zombie, and won't start.
- * So what is stale is removed.
+ * PostgreSQL mistakes any process of the same user, even a zombie, for the one that left the file, and won't start. So
+ * a stale file is removed.
  */
 export async function removeStale(folder: string, isStale = async (pid: number) => !(await serves(pid, folder))) {
   const file = path.join(folder, 'postmaster.pid')
-  const aside = `${file}.${process.pid}`
+  const renamed = `${file}.${process.pid}`
   const pidIn = async (name: string) => Number.parseInt(await readFile(name, 'utf8').catch(() => ''), 10)
   const found = await pidIn(file)
   if (Number.isNaN(found) || !(await isStale(found))) return
-  // between looking and removing, another process may have removed it and started PostgreSQL, whose file then goes back
-  // to its place
-  await rename(file, aside).catch(() => {})
-  const taken = await pidIn(aside)
-  if (!Number.isNaN(taken) && !(await isStale(taken))) await link(aside, file).catch(() => {})
-  await rm(aside, { force: true })
+  // between reading and removing, another process may have removed it and started PostgreSQL: that one's file is put
+  // back
+  await rename(file, renamed).catch(() => {})
+  const taken = await pidIn(renamed)
+  if (!Number.isNaN(taken) && !(await isStale(taken))) await link(renamed, file).catch(() => {})
+  await rm(renamed, { force: true })
 }
 
 /**
- * Starts PostgreSQL and waits until it takes connections, however long it recovers from a crash. If another process has
- * started one meanwhile, this one gives way: the lock in the data folder is PostgreSQL's own.
+ * Starts PostgreSQL and waits until it accepts connections, however long it recovers from a crash. If another process
+ * has started one meanwhile, this one gives way: the lock in the data folder is PostgreSQL's own.
  */
 export async function launch(folder: DataFolder, options: LaunchOptions): Promise<'started' | 'given way'> {
   const patience = Date.now() + 30_000
@@ -89,15 +88,15 @@ function reasonFor(said: string, folder: string): Error {
     .filter((line) => /FATAL|PANIC|error/.test(line))
     .map((line) => line.replace(/^.*?(FATAL|PANIC): +/, '')) // without the time
   return new OperatorError(
-    `PostgreSQL could not be started on ${folder}: ${reasons.join('; ') || said.trim() || 'it said nothing'}. ` +
-      `What it said is in ${logFile(folder)}.`,
+    `PostgreSQL could not be started on ${folder}: ` +
+      `${reasons.join('; ') || said.trim() || 'it said nothing'}. What it said is in ${logFile(folder)}.`,
     exitCode.system,
   )
 }
 
 const logFile = (folder: string) => path.join(folder, 'lockstep.log')
 
-/** What it said, if it stopped instead of starting. */
+/** Returns PostgreSQL's last words if it stopped instead of starting. */
 async function tryLaunch(
   { path: folder, programs, account }: DataFolder,
   port: number,
@@ -113,8 +112,8 @@ async function tryLaunch(
       folder,
       ...Object.entries(flags(port, options)).flatMap(([name, value]) => ['-c', `${name}=${value}`]),
     ]
-    // In a session of its own: a Ctrl-C in the terminal must not reach it, since this program drains first, and it
-    // outlives a crash of this program. What it says goes to a file, which outlives this program too.
+    // In a session of its own: a Ctrl-C in the terminal must not reach it, since this program drains first, and it must
+    // outlive a crash of this program. Its output goes to a file, since a pipe would not outlive this program.
     const child = spawn(programs.postgres, parameters, {
       ...account,
       cwd: '/',
@@ -140,7 +139,7 @@ async function tryLaunch(
   }
 }
 
-/** Only starts, stops and what is fatal are written there; even so, ten years of it need not be kept. */
+/** Only starts, stops and fatal errors are logged; even so, ten years of them need not be kept. */
 async function keepSmall(file: string) {
   const found = await stat(file).catch(() => undefined)
   if (found && found.size > 1_000_000) await rename(file, `${file}.old`)
@@ -156,8 +155,7 @@ function flags(port: number, { fast, maxConnections }: LaunchOptions): Record<st
     jit: 'off',
     timezone: 'UTC',
     lc_messages: 'C',
-    // errors of statements, many of which are expected, are the client's to tell; `log` is what PostgreSQL says about
-    // itself
+    // the client reports errors of statements, many of which are expected; `log` is about PostgreSQL itself
     log_min_messages: 'log',
     log_checkpoints: 'off',
     ...(fast ? { fsync: 'off', full_page_writes: 'off' } : {}),
@@ -165,8 +163,8 @@ function flags(port: number, { fast, maxConnections }: LaunchOptions): Record<st
 }
 
 /**
- * A data folder keeps its port as long as it is free, so that processes which use it find it again when it was
- * restarted.
+ * A data folder keeps its port while that is free, so that the processes that use it find PostgreSQL again after a
+ * restart.
  */
 async function lastPort(folder: string): Promise<number | undefined> {
   const port = /"port=(\d+)"/.exec(await readFile(path.join(folder, 'postmaster.opts'), 'utf8').catch(() => ''))?.[1]
@@ -174,9 +172,8 @@ async function lastPort(folder: string): Promise<number | undefined> {
 }
 
 /**
- * A port that nobody listens at. Not one of those that the system hands out itself: there, it may be taken by an
- * outgoing connection when PostgreSQL is restarted, even by our own attempt to reach it (a socket can connect to
- * itself).
+ * A port that is free. Not one of the range that the system assigns itself: an outgoing connection may take such a port
+ * while PostgreSQL restarts, even our own attempt to reach it (a socket can connect to itself).
  */
 async function freePort(): Promise<number> {
   for (;;) {

@@ -3,8 +3,9 @@ import { constants, existsSync } from 'node:fs'
 import { chmod, cp, mkdir, readFile, rename, rm, stat, symlink } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import path from 'node:path'
+import { errorCode } from '../operator/errorCode.ts'
 import { exitCode, OperatorError } from '../operator/operatorError.ts'
-import { aside, removeLeftovers } from './temporaryName.ts'
+import { removeAbandoned, temporaryName } from './temporaryName.ts'
 import { canEnter, type SystemAccount } from './systemAccount.ts'
 
 /** Where PostgreSQL's programs are. */
@@ -13,16 +14,16 @@ export interface Programs {
   readonly postgres: string
 }
 
-/** The major version that comes with this program, as it stands in a data folder's PG_VERSION. */
+/** The major version of the PostgreSQL from npm, as in a data folder's file PG_VERSION. */
 export const majorVersion = '18'
 
-/** Nothing of the caller's environment, where PGDATA, PGOPTIONS or a locale may be set, reaches PostgreSQL. */
+/** PostgreSQL's whole environment: the caller's may set PGDATA, PGOPTIONS or a locale. */
 export const environment = { PATH: '/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin', LC_ALL: 'C', TZ: 'UTC' }
 
 /**
- * PostgreSQL's programs for this machine, from npm. They are used where they are; if that can't be (their links are
- * missing and can't be made there, or PostgreSQL's account can't get there), they are copied below `elsewhere`, once
- * for all who look for them there.
+ * PostgreSQL's programs for this machine, from npm. They are used in place. If that is not possible (their links are
+ * missing and can't be made there, or PostgreSQL's account can't enter), they are copied below `elsewhere`, once for
+ * all processes that use `elsewhere`.
  */
 export async function findPrograms(
   account: SystemAccount | undefined,
@@ -61,9 +62,8 @@ function packageFolder(): string {
 }
 
 /**
- * Whether the programs can be run as they are. npm packages hold no symbolic links and, unpacked by some tools, lose
- * the executable bit; the package's install script makes good for that, where such scripts are allowed to run. Here it
- * is made good without it.
+ * Whether the programs can be run in place. npm packages hold no symbolic links and, unpacked by some tools, lose the
+ * executable bit. The package's install script repairs both, where such scripts may run. This does so without it.
  */
 export async function complete(source: string): Promise<boolean> {
   try {
@@ -73,8 +73,8 @@ export async function complete(source: string): Promise<boolean> {
       if (existsSync(target)) continue
       await rm(target, { force: true }) // a link that points nowhere
       await symlink(path.relative(path.dirname(target), path.join(source, link.source)), target).catch(
-        (error: NodeJS.ErrnoException) => {
-          if (error.code !== 'EEXIST') throw error // otherwise another process was first
+        (error: unknown) => {
+          if (errorCode(error) !== 'EEXIST') throw error // otherwise another process was first
         },
       )
     }
@@ -84,16 +84,16 @@ export async function complete(source: string): Promise<boolean> {
     }
     return true
   } catch (error) {
-    if (['EACCES', 'EPERM', 'EROFS'].includes((error as NodeJS.ErrnoException).code!)) return false
+    if (['EACCES', 'EPERM', 'EROFS'].includes(errorCode(error) ?? '')) return false
     throw error
   }
 }
 
-/** Under a name of this process's own first, so that nobody sees half a copy; whoever is second throws theirs away. */
+/** Under a temporary name first, so that no process sees half a copy. The process that is second removes its own. */
 async function copyTo(copy: string, source: string) {
-  const mine = aside(copy)
+  const mine = temporaryName(copy)
   await mkdir(path.dirname(copy), { recursive: true, mode: 0o755 })
-  await removeLeftovers(path.dirname(copy))
+  await removeAbandoned(path.dirname(copy))
   try {
     for (const part of ['package.json', 'native']) {
       await cp(path.join(source, part), path.join(mine, part), {
@@ -103,7 +103,7 @@ async function copyTo(copy: string, source: string) {
       })
     }
     await complete(mine)
-    execFileSync('chmod', ['-R', 'a+rX', mine]) // a clone made under a strict umask is nobody else's to read
+    execFileSync('chmod', ['-R', 'a+rX', mine]) // after a clone under a strict umask, only its owner could read it
     await rename(mine, copy)
   } catch (error) {
     await rm(mine, { recursive: true, force: true })

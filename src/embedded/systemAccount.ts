@@ -1,7 +1,8 @@
 import { execFileSync, spawnSync } from 'node:child_process'
+import { errorCode } from '../operator/errorCode.ts'
 import { exitCode, OperatorError } from '../operator/operatorError.ts'
 
-/** Whom PostgreSQL runs as; none: as whoever runs this program. */
+/** The user and group that PostgreSQL runs as. */
 export interface SystemAccount {
   readonly uid: number
   readonly gid: number
@@ -10,8 +11,9 @@ export interface SystemAccount {
 const isRoot = () => process.getuid?.() === 0
 
 /**
- * PostgreSQL refuses to run as root. Started by root, it runs as the owner of the data folder, if there is one already,
- * and as the user `postgres` otherwise, who is created where absent.
+ * PostgreSQL refuses to run as root. Started by root, it runs as the owner of the data folder if that exists, otherwise
+ * as the user `postgres`, which is created if absent. Undefined if this process is not root's: it runs as the same
+ * user.
  */
 export function systemAccount(owner?: SystemAccount): SystemAccount | undefined {
   if (!isRoot()) return undefined
@@ -23,7 +25,7 @@ export function systemAccount(owner?: SystemAccount): SystemAccount | undefined 
   } catch (error) {
     const reason = error instanceof Error ? error.message.split('\n')[0] : String(error)
     throw new OperatorError(
-      `PostgreSQL refuses to run as root, and the user postgres, as whom it would run, could not be created ` +
+      'PostgreSQL refuses to run as root, and the user postgres, as whom it would run, could not be created ' +
         `(${reason}). ` +
         'Start Lockstep as another user, or create that one: useradd --system postgres.',
       exitCode.permission,
@@ -59,14 +61,13 @@ function create() {
     )
   } catch (error) {
     if (find()) return // another process was first
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    if (errorCode(error) !== 'ENOENT') throw error
     run('adduser', '-S', '-D', '-H', '-s', '/sbin/nologin', 'postgres') // Alpine's
   }
 }
 
 /**
- * Whether the account can get into all of these folders: asked by trying, since ownership, modes, ACLs and mounts all
- * have a say.
+ * Whether the account can enter all of these folders. It is tried, since ownership, modes, ACLs and mounts all matter.
  */
 export function canEnter(account: SystemAccount | undefined, ...folders: string[]): boolean {
   if (!account) return true

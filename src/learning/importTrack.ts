@@ -5,6 +5,7 @@ import { progressBar } from '../operator/progressBar.ts'
 import { courses } from './courseAggregate.ts'
 import {
   type CourseDifference,
+  type CourseGraph,
   type CourseImport,
   importCourse,
   type LessonChange,
@@ -77,9 +78,6 @@ function carryOut({ work }: Desk, definition: CourseDefinition): Promise<Importe
 const number = (count: number) => count.toLocaleString('en-US')
 const counted = (count: number, one: string, many = `${one}s`) => `${number(count)} ${count === 1 ? one : many}`
 
-/** Who evaluates enrollments that were busy. */
-const later = 'a server that runs does them, or the same import again'
-
 /** How many lessons of a kind are listed. */
 const listed = 10
 
@@ -101,18 +99,8 @@ function summary({ dryRun, course, difference, graph, enrollments }: Imported, f
   const rows = [
     ...(fields.length ? [['Course', fields.join(', ')]] : []),
     ['Lessons', counts.join(', ') || 'nothing to do'],
-    [
-      'Unlocking',
-      `${counted(graph.active, 'active lesson')} (${number(graph.inactive)} inactive), ` +
-        `${counted(graph.requirements, 'requirement')}, ${number(graph.open)} open from the start`,
-    ],
-    [
-      'Enrollments',
-      [
-        `${number(enrollments.reevaluated)} ${dryRun ? 'to be evaluated anew' : 'evaluated anew'}`,
-        ...(enrollments.left ? [`${number(enrollments.left)} were busy: ${later}`] : []),
-      ].join(', '),
-    ],
+    ['Unlocking', unlocking(graph)],
+    ['Enrollments', evaluated(enrollments, dryRun)],
   ]
   const details = state === 'created' ? [] : detailsOf(difference)
   return [
@@ -122,6 +110,19 @@ function summary({ dryRun, course, difference, graph, enrollments }: Imported, f
     ...(details.length ? ['', ...details] : []),
     ...(dryRun ? ['', 'A dry run: nothing was changed.'] : []),
   ].join('\n')
+}
+
+const unlocking = ({ active, inactive, requirements, open }: CourseGraph) =>
+  [
+    `${counted(active, 'active lesson')} (${number(inactive)} inactive)`,
+    counted(requirements, 'requirement'),
+    `${number(open)} open from the start`,
+  ].join(', ')
+
+function evaluated({ reevaluated, left }: Imported['enrollments'], dryRun: boolean): string {
+  if (dryRun) return `${number(reevaluated)} to be evaluated anew`
+  const busy = `, ${number(left)} were busy: a server that runs does them, or the same import again`
+  return `${number(reevaluated)} evaluated anew${left ? busy : ''}`
 }
 
 function detailsOf({ added, changed, deactivated, reactivated }: CourseDifference): string[] {

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { exitCode, OperatorError } from './operatorError.ts'
 
-/** How a process holds on to its database. Times in milliseconds unless named otherwise. */
+/** The connections of a process to its database. Times are in milliseconds unless named otherwise. */
 export interface PoolOptions {
   /** How many connections are kept open when idle. */
   readonly size: number
@@ -9,7 +9,7 @@ export interface PoolOptions {
   readonly max: number
   /** A connection older than this is replaced when it is returned. */
   readonly recycleSeconds: number
-  /** One that lay idle for longer is asked whether it still lives before it is handed out. */
+  /** A connection that was idle for longer is validated before it is used. */
   readonly validateIdleSeconds: number
   /** How long a caller waits for a connection. */
   readonly waitMs: number
@@ -22,16 +22,18 @@ export interface PoolOptions {
 /** One environment variable. */
 export interface Setting {
   readonly variable: string
-  /** As it would be written in the environment; none: the variable may be left out, and then there is none. */
+  /**
+   * As it would be written in the environment. Absent: the variable may be left out, and the setting is then absent.
+   */
   readonly fallback?: string
-  /** What may be set, in words that fit after `must be`. */
+  /** The allowed values, in words that fit after `must be`. */
   readonly wanted: string
   readonly sentence: string
   /** It may hold a password, and is never shown. */
   readonly secret?: true
 }
 
-/** A setting and what its text is parsed with. */
+/** A setting with the schema that parses its text. */
 interface Parsed<T> extends Setting {
   readonly schema: z.ZodType<T, string>
 }
@@ -104,8 +106,8 @@ const parsed = {
       wanted: 'a URL that begins with postgresql://',
       secret: true,
       sentence:
-        'A PostgreSQL of your own, version 15 or newer, as `postgresql://user:password@host:5432/database`. Left ' +
-        'out: Lockstep runs one itself.',
+        'A PostgreSQL of your own, version 15 or newer, as `postgresql://user:password@host:5432/database`. ' +
+        'Left out: Lockstep runs one itself.',
     }),
     schema: z.string().refine(isPostgresUrl),
   },
@@ -114,8 +116,8 @@ const parsed = {
     20,
     0,
     10_000,
-    'How many connections are kept when they are idle; those above this number are closed when they have been ' +
-      'idle for 30 seconds.',
+    'How many connections are kept when they are idle; those above this number are closed when they have ' +
+      'been idle for 30 seconds.',
   ),
   max: whole('DATABASE_POOL_MAX', 60, 1, 10_000, 'How many connections there may be at most, under load.'),
   recycleSeconds: whole(
@@ -202,8 +204,8 @@ const parsed = {
     1_048_576,
     1_024,
     1_073_741_824,
-    'How many bytes may wait on the connection of a subscriber who reads too slowly; beyond that, they are told ' +
-      'from where to resume, and let go.',
+    'How many bytes may wait on the connection of a subscriber who reads too slowly; beyond that, they are ' +
+      'told from where to resume, and let go.',
   ),
   logLevel: oneOf(
     'LOG_LEVEL',
@@ -222,19 +224,19 @@ const parsed = {
 
 type Values = { [K in keyof typeof parsed]: z.output<(typeof parsed)[K]['schema']> }
 
-/** What the environment says, or, where it says nothing, the defaults. */
+/** The settings from the environment, or their defaults. */
 export interface Config extends Omit<Values, keyof PoolOptions | 'databaseUrl'> {
-  /** None: Lockstep runs a PostgreSQL itself. */
+  /** Absent: Lockstep runs a PostgreSQL itself. */
   readonly databaseUrl?: string
   readonly pool: PoolOptions
 }
 
-/** Every environment variable that Lockstep reads, in the order in which they are told of. */
+/** Every environment variable that Lockstep reads, in the order in which they are listed. */
 export const settings: readonly Setting[] = Object.values(parsed).map(({ schema: _, ...setting }) => setting)
 
 /**
- * Reads the environment once. All that is wrong with it is told at once. An empty value is wrong too: a variable that a
- * script failed to fill is not a wish for the default.
+ * Parses the environment. Throws one OperatorError with everything that is wrong. An empty value is wrong too: it is
+ * more likely a script that failed to fill the variable than a wish for the default.
  */
 export function parseConfig(environment: Readonly<Record<string, string | undefined>> = process.env): Config {
   const wrong: string[] = []
@@ -249,8 +251,8 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
   const { size, max, lockTimeoutMs, statementTimeoutMs, ...rest } = values as Values
   if (rest.journalDays && rest.journalDays <= rest.idempotencyKeyDays) {
     wrong.push(
-      `JOURNAL_DAYS must be 0 or more than IDEMPOTENCY_KEY_DAYS, since a request sent again is answered from the ` +
-        `journal, ` +
+      'JOURNAL_DAYS must be 0 or more than IDEMPOTENCY_KEY_DAYS, since a request sent again is answered from ' +
+        'the journal, ' +
         `and is ${rest.journalDays}, with IDEMPOTENCY_KEY_DAYS at ${rest.idempotencyKeyDays}.`,
     )
   }
@@ -260,8 +262,8 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
     )
   if (lockTimeoutMs >= statementTimeoutMs) {
     wrong.push(
-      `DATABASE_LOCK_TIMEOUT_MS must be less than DATABASE_STATEMENT_TIMEOUT_MS, so that a wait for a lock ends ` +
-        `as such, ` +
+      'DATABASE_LOCK_TIMEOUT_MS must be less than DATABASE_STATEMENT_TIMEOUT_MS, so that a wait for a lock ' +
+        'ends as such, ' +
         `and is ${lockTimeoutMs}, with DATABASE_STATEMENT_TIMEOUT_MS at ${statementTimeoutMs}.`,
     )
   }
@@ -288,7 +290,7 @@ function shown(found: string, { secret }: Setting): string {
   return secret ? 'something else (not shown, since it may hold a password)' : JSON.stringify(found)
 }
 
-/** The settings as a table in Markdown, as the README has it. */
+/** The settings as a table in Markdown, for the documentation. */
 export function settingsTable(): string {
   const rows = settings.map(
     ({ variable, fallback, wanted, sentence }) =>
@@ -298,8 +300,7 @@ export function settingsTable(): string {
 }
 
 /**
- * The settings as they now are, by variable, for whoever wants to see them; what may hold a password is shown without
- * it.
+ * The settings as they are now, by variable. A value that may hold a password is returned without it.
  */
 export function describeConfig(
   environment: Readonly<Record<string, string | undefined>> = process.env,

@@ -4,7 +4,7 @@ export interface Place {
   readonly column: number
 }
 
-/** The place of a character. */
+/** The place of the character at this index. */
 export function placeOf(text: string, at: number): Place {
   const before = text.slice(0, at)
   const line = before.split('\n').length
@@ -24,74 +24,96 @@ const plain = /[^"\\\u0000-\u001f]*/y
 const escaped = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y
 
 /**
- * Where a text stops being JSON: at the first character that can't be there, or at its end, where there should be more;
- * undefined if it is JSON. `JSON.parse` says only that it isn't, or says where in words that differ from one version of
- * Node to the next.
+ * The index where a text stops being JSON: of the first character that can't be there, or the text's length if it ends
+ * too early; undefined if it is JSON. `JSON.parse` says only that it isn't, or says where in words that differ from one
+ * version of Node to the next.
  */
-export function jsonBreak(text: string): number | undefined {
-  const scanner = new Scanner(text)
-  let next: Next = 'value'
-  const open: ('{' | '[')[] = []
-  const after = (): Next => (open.length ? 'comma' : 'nothing')
+export const jsonBreak = (text: string): number | undefined => new Scanner(text).findBreak()
 
-  for (;;) {
-    scanner.take(space)
-    const { at, char } = scanner
-    if (char === undefined) return next === 'nothing' ? undefined : at
-    const inside = open.at(-1)
-    const ends =
-      (char === '}' && inside === '{' && next !== 'name') || (char === ']' && inside === '[' && next !== 'value')
-    if (ends && (next === 'comma' || next === 'field' || next === 'item')) {
-      scanner.at++
-      open.pop()
-      next = after()
-    } else if (next === 'comma' && char === ',') {
-      scanner.at++
-      next = inside === '{' ? 'name' : 'value'
-    } else if (next === 'colon' && char === ':') {
-      scanner.at++
-      next = 'value'
-    } else if ((next === 'name' || next === 'field') && char === '"') {
-      if (!scanner.string()) return scanner.at - 1
-      next = 'colon'
-    } else if ((next === 'value' || next === 'item') && (char === '{' || char === '[')) {
-      scanner.at++
-      open.push(char)
-      next = char === '{' ? 'field' : 'item'
-    } else if ((next === 'value' || next === 'item') && char === '"') {
-      if (!scanner.string()) return scanner.at - 1
-      next = after()
-    } else if ((next === 'value' || next === 'item') && scanner.take(word)) next = after()
-    else return at
-  }
-}
-
-/** A place in a text, moved forward by what it takes. */
 class Scanner {
-  at = 0
   readonly #text: string
+  readonly #open: ('{' | '[')[] = []
+  #at = 0
+  #next: Next = 'value'
 
   constructor(text: string) {
     this.#text = text
   }
 
-  get char(): string | undefined {
-    return this.#text[this.at]
+  findBreak(): number | undefined {
+    for (;;) {
+      this.#take(space)
+      const char = this.#text[this.#at]
+      if (char === undefined) return this.#next === 'nothing' ? undefined : this.#at
+      if (!this.#step(char)) return this.#at
+    }
   }
 
-  /** Takes what matches here, if anything does. */
-  take(pattern: RegExp): boolean {
-    pattern.lastIndex = this.at
-    const isFound = pattern.test(this.#text)
-    if (isFound) this.at = pattern.lastIndex
-    return isFound
+  /** Reads one token. False, at the character that is wrong, if it can't be there. */
+  #step(char: string): boolean {
+    const inside = this.#open.at(-1)
+    switch (this.#next) {
+      case 'colon':
+        return char === ':' && this.#mark('value')
+      case 'comma':
+        if (char === ',') return this.#mark(inside === '{' ? 'name' : 'value')
+        return this.#isEnd(char) && this.#close()
+      case 'name':
+        return char === '"' && this.#string('colon')
+      case 'field':
+        return char === '"' ? this.#string('colon') : this.#isEnd(char) && this.#close()
+      case 'item':
+        return this.#isEnd(char) ? this.#close() : this.#value(char)
+      case 'value':
+        return this.#value(char)
+      case 'nothing':
+        return false
+    }
   }
 
-  /** Takes a string, from its quote to what ends it. False: something else ended it. */
-  string(): boolean {
-    this.at++
-    do this.take(plain)
-    while (this.take(escaped))
-    return this.#text[this.at++] === '"'
+  #value(char: string): boolean {
+    if (char === '"') return this.#string(this.#afterValue())
+    if (char === '{' || char === '[') {
+      this.#open.push(char)
+      return this.#mark(char === '{' ? 'field' : 'item')
+    }
+    if (!this.#take(word)) return false
+    this.#next = this.#afterValue()
+    return true
+  }
+
+  /** A character that stands for itself. */
+  #mark(next: Next): true {
+    this.#at++
+    this.#next = next
+    return true
+  }
+
+  #isEnd(char: string): boolean {
+    const inside = this.#open.at(-1)
+    return (char === '}' && inside === '{') || (char === ']' && inside === '[')
+  }
+
+  #close(): true {
+    this.#open.pop()
+    return this.#mark(this.#afterValue())
+  }
+
+  #string(next: Next): boolean {
+    this.#at++
+    do this.#take(plain)
+    while (this.#take(escaped))
+    return this.#text[this.#at] === '"' && this.#mark(next)
+  }
+
+  #afterValue(): Next {
+    return this.#open.length ? 'comma' : 'nothing'
+  }
+
+  #take(pattern: RegExp): boolean {
+    pattern.lastIndex = this.#at
+    const found = pattern.test(this.#text)
+    if (found) this.#at = pattern.lastIndex
+    return found
   }
 }

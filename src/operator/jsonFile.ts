@@ -2,34 +2,34 @@ import { isUtf8 } from 'node:buffer'
 import type { z } from 'zod'
 import { jsonBreak, placeOf } from './jsonBreak.ts'
 
-/** Something that is wrong with a file. */
+/** A problem of an input file. */
 export interface FileProblem {
   /**
-   * A path into its JSON, as `exercises.concept[3].slug`; `line 5, column 12` where it is none; empty if it is the file
-   * as a whole.
+   * A path into its JSON, as `exercises.concept[3].slug`; `line 5, column 12` if the file is not JSON; empty for the
+   * file as a whole.
    */
   readonly where: string
-  /** A sentence without its end. */
+  /** A sentence without its full stop. */
   readonly why: string
 }
 
-/** The file is none that could be imported. */
+/** The file cannot be imported. */
 export class InvalidFile extends Error {
-  /** Everything that is wrong with it. */
+  /** Everything that is wrong with the file. */
   readonly problems: readonly FileProblem[]
   constructor(problems: readonly FileProblem[]) {
     super(problems.map(({ where, why }) => `${where && `${where}: `}${why}.`).join('\n'))
     this.problems = problems
   }
-  /** For a single reason. */
+  /** With a single problem. */
   static because(where: string, why: string): InvalidFile {
     return new InvalidFile([{ where, why }])
   }
 }
 
 /**
- * What is in a file of JSON; throws InvalidFile with the place where it stops being that. `kind` is what the file
- * should be.
+ * Parses a file of JSON. Throws InvalidFile with the place where it stops being JSON. `kind` names what the file should
+ * be, for the errors.
  */
 export function readJson(bytes: Uint8Array, largest: number, kind: string): unknown {
   if (bytes.length > largest)
@@ -64,14 +64,13 @@ function decode(bytes: Uint8Array): string {
   return new TextDecoder().decode(bytes)
 }
 
-/** What zod found, in words; a path is told beside it. */
+/** The problem that zod found, as words that fit after a path. */
 export function why(issue: z.core.$ZodRawIssue): string {
   const found = issue.input === undefined ? 'is missing' : `is ${shown(issue.input)}`
   if (issue.code === 'invalid_type')
     return issue.input === undefined
       ? 'is missing'
-      : `must be ${issue.expected === 'object' ? 'an' : issue.expected === 'array' ? 'an' : 'a'} ` +
-          `${issue.expected}, and ${found}`
+      : `must be ${/^[aeiou]/.test(issue.expected) ? 'an' : 'a'} ${issue.expected}, and ${found}`
   if (issue.code === 'too_big') return `must have at most ${issue.maximum} characters`
   if (issue.code === 'invalid_value')
     return `must be ${issue.values.map((value) => JSON.stringify(value)).join(' or ')}, and ${found}`
@@ -88,20 +87,20 @@ export function why(issue: z.core.$ZodRawIssue): string {
 
 const codePoint = (character: string) => `U+${character.codePointAt(0)!.toString(16).toUpperCase().padStart(4, '0')}`
 
-/** As JSON, in which also those control characters are escaped that JSON may leave as they are. */
+/** As JSON, with all control characters escaped; JSON may leave some as they are. */
 const quoted = (value: unknown) =>
   JSON.stringify(value).replace(
     /\p{Cc}/gu,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   )
 
-/** A value as it is told to people: as JSON, and not too much of it. */
+/** A value as it is shown to people: as JSON, 60 characters at most. */
 export function shown(value: unknown): string {
   const text = quoted(value)
   return text.length > 60 ? `${text.slice(0, 60)}…` : text
 }
 
-/** A path into JSON, as JavaScript spells it. */
+/** A path into JSON, in JavaScript's notation. */
 export const spelled = (path: readonly PropertyKey[]) =>
   path.reduce<string>(
     (before, part) =>

@@ -1,6 +1,6 @@
 /**
- * What went wrong is for whoever runs the program to put right: it is told in one sentence (what was found, what is
- * wanted, what to do), without a stack. The exit codes are those of sysexits.h.
+ * An error that the operator can correct. It is shown as one sentence (what was found, what is wanted, what to do),
+ * without a stack. The exit codes are those of sysexits.h.
  */
 export class OperatorError extends Error {
   readonly exitCode: number
@@ -13,23 +13,23 @@ export class OperatorError extends Error {
 }
 
 /**
- * Exit codes by what they mean; 70, a mistake in the program itself, is for every error that isn't an OperatorError.
+ * Exit codes by their meaning. Every error that isn't an OperatorError exits with `software`.
  */
 export const exitCode = {
-  /** The command line can't be meant. */
+  /** The command line is wrong. */
   usage: 64,
-  /** What is in the database or the data folder is not what this version can work with. */
+  /** This version cannot work with what the input, the database or the data folder holds. */
   data: 65,
-  /** The database, or the port, can't be had. */
+  /** The database, or the port, is not available. */
   unavailable: 69,
   /** A mistake in the program. */
   software: 70,
   /** The operating system refuses something, such as a disk that is full. */
   system: 71,
-  /** It may succeed when it is tried again. */
+  /** The same command may succeed later. */
   temporary: 75,
-  /** Somebody may not do this: a password, a folder's owner, a low port. */
+  /** Not permitted: a password, a folder's owner, a low port. */
   permission: 77,
-  /** An environment variable. */
+  /** An environment variable is wrong. */
   config: 78,
 } as const

@@ -15,8 +15,8 @@ const drawEveryMs = 100
 const lineEveryMs = 5_000
 
 /**
- * In a terminal a bar on standard error, unless there is little to do. Elsewhere, given `lines`, a line that begins
- * with that, every few seconds; otherwise nothing.
+ * In a terminal: a bar on standard error, unless there is only one thing to do. Elsewhere: every few seconds a line
+ * that begins with `lines`, if that is given.
  */
 export function progressBar(what: string, initialTotal = 0, lines?: string, output = process.stderr): ProgressBar {
   const begun = performance.now()

@@ -97,8 +97,8 @@ function carryOut({ work }: Desk, definition: PlanDefinition): Promise<FillPlanA
       const { done, ...answer } = await importPlan({ commit, definition, onProgress: bar.update, signal })
       if (done < total)
         stopIfInterrupted(
-          `Interrupted. ${number(done)} of ${number(total)} workouts were imported; the same import again does ` +
-            `the others.`,
+          `Interrupted. ${number(done)} of ${number(total)} workouts were imported; the same import again ` +
+            'does the others.',
         )
       return answer
     } finally {
