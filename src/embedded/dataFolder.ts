@@ -65,9 +65,8 @@ async function open(base: string, place: string): Promise<DataFolder> {
   const real = await realpath(place).catch(() => undefined)
   if (!real) {
     const sentence =
-      `${place} leads to a folder that is not there. Bring it back, or remove the link to begin with ` +
-      `an empty ` +
-      `database.`
+      `${place} leads to a folder that is not there. Bring it back, or remove the link to begin with an empty ` +
+      'database.'
     throw new OperatorError(sentence, exitCode.data)
   }
   const owner = await stat(real)
@@ -79,23 +78,7 @@ async function open(base: string, place: string): Promise<DataFolder> {
       exitCode.permission,
     )
   }
-  const version = (await readFile(path.join(real, 'PG_VERSION'), 'utf8').catch(() => undefined))?.trim()
-  if (version === undefined) {
-    throw new OperatorError(
-      `${real} is not a data folder of PostgreSQL: it has no file PG_VERSION. Set LOCKSTEP_DATA to another ` +
-        `folder, or move that one out of the way.`,
-      exitCode.data,
-    )
-  }
-  if (version !== majorVersion) {
-    throw new OperatorError(
-      `${real} is a data folder of PostgreSQL ${version}, and this version of Lockstep comes with PostgreSQL ` +
-        `${majorVersion}. ` +
-        `Set LOCKSTEP_DATA to another folder, or run it with a PostgreSQL ${version} of your own and set ` +
-        `DATABASE_URL to that.`,
-      exitCode.data,
-    )
-  }
+  await refuseOtherVersion(real)
   const password = (await readFile(path.join(real, passwordFile), 'utf8').catch(() => undefined))?.trim()
   if (!password) {
     throw new OperatorError(
@@ -115,6 +98,27 @@ async function open(base: string, place: string): Promise<DataFolder> {
     )
   }
   return { path: real, password, account, programs: await programsFor(account, base) }
+}
+
+/** Throws unless the folder is of the version of PostgreSQL that is run here. */
+async function refuseOtherVersion(real: string): Promise<void> {
+  const version = (await readFile(path.join(real, 'PG_VERSION'), 'utf8').catch(() => undefined))?.trim()
+  if (version === undefined) {
+    throw new OperatorError(
+      `${real} is not a data folder of PostgreSQL: it has no file PG_VERSION. Set LOCKSTEP_DATA to another ` +
+        `folder, or move that one out of the way.`,
+      exitCode.data,
+    )
+  }
+  if (version !== majorVersion) {
+    throw new OperatorError(
+      `${real} is a data folder of PostgreSQL ${version}, and this version of Lockstep comes with PostgreSQL ` +
+        `${majorVersion}. ` +
+        `Set LOCKSTEP_DATA to another folder, or run it with a PostgreSQL ${version} of your own and set ` +
+        `DATABASE_URL to that.`,
+      exitCode.data,
+    )
+  }
 }
 
 const programsFor = (account: SystemAccount | undefined, base: string) =>

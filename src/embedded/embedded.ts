@@ -36,7 +36,7 @@ export interface Embedded {
   /** Settles when PostgreSQL went away and could not be brought back. */
   readonly lost: Promise<Error>
   /** Lets go of it; whoever does so last stops it. */
-  stop(): Promise<void>
+  readonly stop: () => Promise<void>
 }
 
 /** Held shared by each process that uses the data folder, for as long as it does. */
@@ -61,72 +61,90 @@ export async function startEmbedded({
 }: EmbeddedOptions): Promise<Embedded> {
   const data = await prepareDataFolder(folder, { fast })
   const options = { fast, maxConnections }
-  let held = await hold(data, options)
+  const held = await hold(data, options)
   try {
     await makeDatabase(held.client)
   } catch (error) {
     await letGo(held, log)
     throw explained(error, folder)
   }
-  const { port, adopted } = held
-  if (adopted && held.maxConnections < maxConnections) {
+  if (held.adopted && held.maxConnections < maxConnections) {
     log?.warn(
       `The PostgreSQL that already runs on ${folder} takes ${held.maxConnections} connections, and this process ` +
         `would have it take ${maxConnections}.`,
     )
   }
+  return new KeptPostgres(data, options, held, log)
+}
 
-  let stopping: Promise<void> | undefined
-  let recovering: Promise<void> | undefined
-  let giveUp: (error: Error) => void = () => {}
-  const lost = new Promise<Error>((resolve) => (giveUp = resolve))
-  const times: number[] = []
+/** Holds on to a PostgreSQL, and brings it back when it goes away. */
+class KeptPostgres implements Embedded {
+  readonly url: string
+  readonly adopted: boolean
+  readonly lost: Promise<Error>
+  readonly #data: DataFolder
+  readonly #options: LaunchOptions
+  readonly #log: EmbeddedLog | undefined
+  /** The port stays the same: it is part of the URL. */
+  readonly #port: number
+  /** When it was restarted. */
+  readonly #times: number[] = []
+  #held: Held
+  #giveUp: (error: Error) => void = () => {}
+  #recovering: Promise<void> | undefined
+  #stopping: Promise<void> | undefined
 
-  const watch = (client: pg.Client) => {
-    client.once('end', () => {
-      if (!stopping) recovering = recover()
-    })
-    idle(client, true)
+  constructor(data: DataFolder, options: LaunchOptions, held: Held, log: EmbeddedLog | undefined) {
+    this.#data = data
+    this.#options = options
+    this.#log = log
+    this.#held = held
+    this.#port = held.port
+    this.url = `postgresql://lockstep:${data.password}@127.0.0.1:${held.port}/lockstep?sslmode=disable`
+    this.adopted = held.adopted
+    this.lost = new Promise((resolve) => (this.#giveUp = resolve))
+    this.#watch()
   }
 
-  async function recover() {
+  get pid(): number {
+    return this.#held.pid
+  }
+
+  /** Bound, so that it can be passed on by itself. */
+  readonly stop = (): Promise<void> =>
+    (this.#stopping ??= Promise.resolve(this.#recovering).then(() => letGo(this.#held, this.#log)))
+
+  #watch() {
+    this.#held.client.once('end', () => {
+      if (!this.#stopping) this.#recovering = this.#recover()
+    })
+    idle(this.#held.client, true)
+  }
+
+  async #recover() {
     try {
-      const now = performance.now()
-      times.push(now)
-      if (times.filter((time) => now - time < restarts.within).length > restarts.most) {
-        throw new Error(`it went away more than ${restarts.most} times in ${restarts.within / 1_000} seconds`)
-      }
-      log?.warn('The connection to the embedded PostgreSQL was lost; looking after it.')
-      held = await hold(data, options)
-      if (held.port !== port)
-        throw new Error(`it came back at port ${held.port}, since port ${port} was taken meanwhile`)
-      log?.info(
-        held.adopted
-          ? `The embedded PostgreSQL is there (pid ${held.pid}).`
-          : `The embedded PostgreSQL was restarted (pid ${held.pid}).`,
-      )
-      if (stopping) return
-      watch(held.client)
+      await this.#bringBack()
     } catch (error) {
-      const failure = new Error(
-        `The embedded PostgreSQL went away and could not be brought back: ` +
-          `${error instanceof Error ? error.message : error}`,
-        { cause: error },
-      )
-      log?.error(failure.message)
-      giveUp(failure)
+      const reason = error instanceof Error ? error.message : error
+      const sentence = `The embedded PostgreSQL went away and could not be brought back: ${reason}`
+      this.#log?.error(sentence)
+      this.#giveUp(new Error(sentence, { cause: error }))
     }
   }
 
-  watch(held.client)
-  return {
-    url: `postgresql://lockstep:${data.password}@127.0.0.1:${port}/lockstep?sslmode=disable`,
-    adopted,
-    get pid() {
-      return held.pid
-    },
-    lost,
-    stop: () => (stopping ??= Promise.resolve(recovering).then(() => letGo(held, log))),
+  async #bringBack() {
+    const now = performance.now()
+    this.#times.push(now)
+    if (this.#times.filter((time) => now - time < restarts.within).length > restarts.most) {
+      throw new Error(`it went away more than ${restarts.most} times in ${restarts.within / 1_000} seconds`)
+    }
+    this.#log?.warn('The connection to the embedded PostgreSQL was lost; looking after it.')
+    this.#held = await hold(this.#data, this.#options)
+    const { port, adopted, pid } = this.#held
+    if (port !== this.#port)
+      throw new Error(`it came back at port ${port}, since port ${this.#port} was taken meanwhile`)
+    this.#log?.info(`The embedded PostgreSQL ${adopted ? 'is there' : 'was restarted'} (pid ${pid}).`)
+    if (!this.#stopping) this.#watch()
   }
 }
 
