@@ -186,6 +186,21 @@ describe('the files', () => {
     expect(long.map(({ path, at, lines }) => `${path}:${at} has ${lines} lines`)).toEqual([])
   })
 
+  test('have lines of 120 columns, as those of tests, benches and scripts', () => {
+    const own = ['src', 'test', 'bench', 'scripts'].flatMap((folder) =>
+      readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((path) => join(folder, path)),
+    )
+    const read = own.filter((path) => /\.ts$/.test(path) && !/\bgenerated\b/.test(path))
+    // a regular expression can't be broken into lines
+    const isLong = (line: string) => line.length > 120 && !/^ *\/.*\/[a-z]*[,)]*$/.test(line)
+    const long = read.flatMap((path) =>
+      readFileSync(join(root, path), 'utf8')
+        .split('\n')
+        .flatMap((line, at) => (isLong(line) ? [`${path}:${at + 1}`] : [])),
+    )
+    expect(long).toEqual([])
+  })
+
   test('open transactions in one place only', () => {
     expect(
       occurrences(
