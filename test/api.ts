@@ -94,6 +94,10 @@ interface More {
   readonly expectedVersion?: number
 }
 
+/** The text for each number from 0 on, so many, one after the other. */
+export const numbered = (count: number, text: (i: number) => string) =>
+  Array.from({ length: count }, (_, i) => text(i)).join(' ')
+
 export const globalId = (typename: string, id: string) => Buffer.from(`${typename}:${id}`).toString('base64')
 export const localIdOf = (globalId: string) => Buffer.from(globalId, 'base64').toString().split(':')[1]!
 

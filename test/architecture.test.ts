@@ -32,6 +32,7 @@ interface Import {
 
 interface Source {
   readonly path: string
+  readonly lines: readonly string[]
   /** Without comments. */
   readonly code: string
   /** Its room: the folder under src/, `modules` for that of a module, the file's own name for those in src/ itself. */
@@ -59,7 +60,7 @@ function source(path: string): Source {
   const module = path.split('/').length > 2 && !(place in rooms) ? place : undefined
   const room = module !== undefined ? 'modules' : basename(place, '.ts')
   const verb = module !== undefined && new RegExp(`export const ${name}\\b`).test(code) && /\bdecide\s*[(:]/.test(code)
-  return { path, code, room, module, verb, imports: imports(path, code) }
+  return { path, lines: text.split('\n'), code, room, module, verb, imports: imports(path, code) }
 }
 
 function imports(path: string, code: string): Import[] {
@@ -72,6 +73,38 @@ function imports(path: string, code: string): Import[] {
     path: posix.join(posix.dirname(path), (fixed ?? dynamic)!),
     erased: type !== undefined || fixed === undefined,
   }))
+}
+
+interface Block {
+  readonly path: string
+  /** The line in which it begins. */
+  readonly at: number
+  readonly kind: 'function' | 'class'
+  /** From the line in which it begins to the one in which it ends. */
+  readonly lines: number
+}
+
+/**
+ * The functions and classes of a file, by the layout that the formatter gives them: a brace that closes one is indented
+ * as its beginning. Biome has a rule for functions, which leaves closing braces out of its count.
+ */
+function blocksOf({ path, lines }: Source): Block[] {
+  return lines.flatMap((line, end) => {
+    if (!/^ *\}/.test(line) || line.endsWith('{')) return []
+    const indent = line.search(/\S/)
+    // what begins with a bracket goes on with what began above: a signature of several lines, an else
+    const isBeginning = (text: string) => text.search(/\S/) === indent && !/^ *[})\]|?:&+]/.test(text)
+    const begin = lines.slice(0, end).findLastIndex(isBeginning)
+    const kind = kindOf(lines[begin] ?? '')
+    return kind ? [{ path, at: begin + 1, kind, lines: end - begin + 1 }] : []
+  })
+}
+
+function kindOf(beginning: string): Block['kind'] | undefined {
+  if (/^ *(export )?(abstract )?class /.test(beginning)) return 'class'
+  if (/^ *(if|for|while|switch|do|try)\b/.test(beginning)) return undefined
+  const method = /^ *((async|static|get|set|override) )*#?\w+(<[^()]*>)?\((.*\{|[^()]*)$/
+  return /\bfunction\b|=> \(?\{$/.test(beginning) || method.test(beginning) ? 'function' : undefined
 }
 
 /** Each import of src/ by src/ that breaks the rule, as a sentence. */
@@ -90,6 +123,7 @@ function occurrences(among: readonly Source[], pattern: RegExp): string[] {
 }
 
 const files = [...sources.values()]
+const blocks = files.flatMap(blocksOf)
 const verbs = files.filter(({ verb }) => verb)
 
 describe('the arrows', () => {
@@ -146,6 +180,27 @@ describe('the files', () => {
     expect(loose.filter((path) => !['src/main.ts', 'src/modules.ts'].includes(path))).toEqual([])
   })
 
+  test('have no function of more than 50 lines and no class of more than 150', () => {
+    const most = { function: 50, class: 150 }
+    const long = blocks.filter(({ kind, lines }) => lines > most[kind])
+    expect(long.map(({ path, at, lines }) => `${path}:${at} has ${lines} lines`)).toEqual([])
+  })
+
+  test('have lines of 120 columns, as those of tests, benches and scripts', () => {
+    const own = ['src', 'test', 'bench', 'scripts'].flatMap((folder) =>
+      readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((path) => join(folder, path)),
+    )
+    const read = own.filter((path) => /\.ts$/.test(path) && !/\bgenerated\b/.test(path))
+    // a regular expression can't be broken into lines
+    const isLong = (line: string) => line.length > 120 && !/^ *\/.*\/[a-z]*[,)]*$/.test(line)
+    const long = read.flatMap((path) =>
+      readFileSync(join(root, path), 'utf8')
+        .split('\n')
+        .flatMap((line, at) => (isLong(line) ? [`${path}:${at + 1}`] : [])),
+    )
+    expect(long).toEqual([])
+  })
+
   test('open transactions in one place only', () => {
     expect(
       occurrences(
@@ -174,5 +229,7 @@ describe('a verb', () => {
 
 test('the rules above look at something', () => {
   expect(verbs.length).toBeGreaterThan(0)
+  expect(blocks.filter(({ kind }) => kind === 'class').length).toBeGreaterThan(0)
+  expect(blocks.filter(({ lines }) => lines > 40).length).toBeGreaterThan(0)
   expect(files.flatMap(({ imports }) => imports).length).toBeGreaterThan(0)
 })

@@ -79,23 +79,7 @@ async function open(base: string, place: string): Promise<DataFolder> {
       exitCode.permission,
     )
   }
-  const version = (await readFile(path.join(real, 'PG_VERSION'), 'utf8').catch(() => undefined))?.trim()
-  if (version === undefined) {
-    throw new OperatorError(
-      `${real} is not a data folder of PostgreSQL: it has no file PG_VERSION. Set LOCKSTEP_DATA to another ` +
-        'folder, or move that one out of the way.',
-      exitCode.data,
-    )
-  }
-  if (version !== majorVersion) {
-    throw new OperatorError(
-      `${real} is a data folder of PostgreSQL ${version}, and this version of Lockstep comes with PostgreSQL ` +
-        `${majorVersion}. ` +
-        `Set LOCKSTEP_DATA to another folder, or run it with a PostgreSQL ${version} of your own and set ` +
-        'DATABASE_URL to that.',
-      exitCode.data,
-    )
-  }
+  await expectVersion(real)
   const password = (await readFile(path.join(real, passwordFile), 'utf8').catch(() => undefined))?.trim()
   if (!password) {
     throw new OperatorError(
@@ -115,6 +99,27 @@ async function open(base: string, place: string): Promise<DataFolder> {
     )
   }
   return { path: real, password, account, programs: await programsFor(account, base) }
+}
+
+/** Throws unless PostgreSQL's folder is of the version that comes with this program. */
+async function expectVersion(real: string): Promise<void> {
+  const version = (await readFile(path.join(real, 'PG_VERSION'), 'utf8').catch(() => undefined))?.trim()
+  if (version === undefined) {
+    throw new OperatorError(
+      `${real} is not a data folder of PostgreSQL: it has no file PG_VERSION. Set LOCKSTEP_DATA to another ` +
+        'folder, or move that one out of the way.',
+      exitCode.data,
+    )
+  }
+  if (version !== majorVersion) {
+    throw new OperatorError(
+      `${real} is a data folder of PostgreSQL ${version}, and this version of Lockstep comes with PostgreSQL ` +
+        `${majorVersion}. ` +
+        `Set LOCKSTEP_DATA to another folder, or run it with a PostgreSQL ${version} of your own and set ` +
+        'DATABASE_URL to that.',
+      exitCode.data,
+    )
+  }
 }
 
 const programsFor = (account: SystemAccount | undefined, base: string) =>

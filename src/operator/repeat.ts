@@ -6,7 +6,10 @@ export interface Repeated {
   stop(): Promise<void>
 }
 
-/** Runs `pass` at once, when it is rung, and every `everyMs`; one pass at a time. A pass handles its own errors. */
+/**
+ * Runs `pass` at once, when it is rung, and `everyMs` after it has ended; one pass at a time. A pass handles its own
+ * errors.
+ */
 export function repeat(everyMs: number, pass: (signal: AbortSignal) => Promise<void>): Repeated {
   const ended = new AbortController()
   const { signal } = ended

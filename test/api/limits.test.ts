@@ -1,7 +1,7 @@
 import { getIntrospectionQuery } from 'graphql'
 import { afterEach, describe, expect, test } from 'vitest'
 import { academy } from '../academy.ts'
-import { globalId, payload, serve } from '../api.ts'
+import { globalId, payload, serve, numbered } from '../api.ts'
 import { socketClient, subscribe, subscribeEvents } from '../live/client.ts'
 import { world } from '../world.ts'
 
@@ -63,19 +63,25 @@ afterEach(async () => {
 
 describe('what is too much is refused', () => {
   const nested = (levels: number) =>
-    `{ viewer { ${'enrollments(first: 1) { edges { node { learner { '.repeat(levels / 4)} id ${'} } } }'.repeat(levels / 4)} } }`
+    `{ viewer { ${'enrollments(first: 1) { edges { node { learner { '.repeat(levels / 4)} id
+      ${'} } } }'.repeat(levels / 4)} } }`
   const tooMuch = [
     ['a query of 40 levels', nested(40)],
     ['a query of 400 levels', nested(400)],
     [
       '40 levels by way of fragments',
-      `{ viewer { ...F0 } } ${Array.from({ length: 10 }, (_, i) => `fragment F${i} on User { enrollments(first: 1) { edges { node { learner { ${i < 9 ? `...F${i + 1}` : 'id'} } } } } }`).join(' ')}`,
+      `{ viewer { ...F0 } } ${numbered(
+        10,
+        (i) => `fragment F${i} on User {
+          enrollments(first: 1) { edges { node { learner { ${i < 9 ? `...F${i + 1}` : 'id'} } } } }
+        }`,
+      )}`,
     ],
     ['fragments in a circle', '{ viewer { ...A } } fragment A on User { ...B } fragment B on User { ...A }'],
-    ['1,000 aliases', `{ ${Array.from({ length: 1_000 }, (_, i) => `a${i}: viewer { id }`).join(' ')} }`],
+    ['1,000 aliases', `{ ${numbered(1_000, (i) => `a${i}: viewer { id }`)} }`],
     [
       '40 aliases of a mutation',
-      `mutation { ${Array.from({ length: 40 }, (_, i) => `a${i}: completeLesson(input: {lessonId: "x"}) { __typename }`).join(' ')} }`,
+      `mutation { ${numbered(40, (i) => `a${i}: completeLesson(input: {lessonId: "x"}) { __typename }`)} }`,
     ],
     ['100,000 tokens', `{ viewer { ${'id '.repeat(100_000)} } }`],
     ['100 directives', `{ viewer { id ${'@include(if: true) '.repeat(100)} } }`],

@@ -43,7 +43,7 @@ test('afterwards, nobody listens to signals any more', async () => {
 
 test.each([
   [new Unavailable(), 69, /^The database went away\. What was committed stays; run the same command again\.$/],
-  [new Busy(), 75, /^Somebody else .* Run the same command again\.$/],
+  [new Busy(), 75, /^Another change .* Run the same command again\.$/],
 ])('%s is said to the operator, with exit code %i', async (error, exitCode, message) => {
   const failing = () => Promise.reject(error)
   const expected = { name: 'OperatorError', exitCode, message: expect.stringMatching(message) }

@@ -40,7 +40,8 @@ describe('who follows docs/adding-a-module.md', () => {
     }
   })
 
-  test('generates the client and the schema, and finds nothing wrong', async () => {
+  // four programs, one after the other
+  test('generates the client and the schema, and finds nothing wrong', { timeout: 240_000 }, async () => {
     await run('prisma/build/index.js', 'generate')
     await run('tsx/dist/cli.mjs', 'codegen.ts')
     expect(fs.readFileSync(path.join(copy, 'schema.graphql'), 'utf8')).toContain('union CreateGoalResult =')

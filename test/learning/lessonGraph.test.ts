@@ -44,17 +44,17 @@ describe('the lessons of a course', () => {
     [
       "have another course's id",
       { 'd.a': lesson('a') },
-      'The lesson "a" has the id d.a, which is none of the course c.',
+      'The lesson "a" has the id d.a, which is not an id of the course c.',
     ],
     [
       "have a content item's id",
       { 'c.a.b': lesson('a') },
-      'The lesson "a" has the id c.a.b, which is none of the course c.',
+      'The lesson "a" has the id c.a.b, which is not an id of the course c.',
     ],
     [
       "have another lesson's content",
       { 'c.a': lesson('a', [], { contents: { 'c.b.x': { position: 1, title: 'X', kind: 'TEXT', active: true } } }) },
-      'The lesson "a" has content with the id c.b.x, which is none of the lesson\'s.',
+      'The lesson "a" has content with the id c.b.x, which is not an id of the lesson.',
     ],
     [
       'go round in a circle',

@@ -191,7 +191,8 @@ test('who never reads is let go, and no more is kept for them than LIVE_BUFFER_B
   const last = await fire(learner, taken, (changes) => changes === 600) // 20 MB for each of them
   await vi.waitUntil(async () => (await watch.metric('lockstep_live_subscriptions')) === before, { timeout: 10_000 })
   expect(await watch.metric('lockstep_live_closed_total{why="lagging"}')).toBe(lagging + 8)
-  expect(((await held()) - memory) / 1e6).toBeLessThan(8 * 3 + 10) // of each: the buffer, what this client's own buffers hold; and what the test itself keeps
+  // of each: the buffer, what this client's own buffers hold; and what the test itself keeps
+  expect(((await held()) - memory) / 1e6).toBeLessThan(8 * 3 + 10)
   expect(versions(await fast.until(last))).toEqual(range(1, last))
 
   // and when they read at last, that is what they find

@@ -846,7 +846,8 @@ describe('who is there', () => {
 })
 
 const nested = (levels: number) =>
-  `{ viewer { ${'enrollments(first: 1) { edges { node { learner { '.repeat(levels / 4)} id ${'} } } }'.repeat(levels / 4)} } }`
+  `{ viewer { ${'enrollments(first: 1) { edges { node { learner { '.repeat(levels / 4)} id
+    ${'} } } }'.repeat(levels / 4)} } }`
 const inChange = (selection: string) =>
   `subscription($id: ID!) { enrollmentUpdates(enrollmentId: $id) { ... on EnrollmentChange { ${selection} } } }`
 
@@ -1210,7 +1211,8 @@ describe('when the server drains', () => {
     const begun = performance.now()
     const drained = own.server.drain()
     for (const t of [...all, early]) expect(await t.closed()).toMatchObject({ code: 1001 })
-    for (const t of all) expect(t.of('a').map(({ type }) => type)).toEqual(['next']) // not `complete`: they are to come back
+    // not `complete`: they shall return
+    for (const t of all) expect(t.of('a').map(({ type }) => type)).toEqual(['next'])
     for (const stream of streams) {
       await stream.end()
       expect(stream.errors).toEqual([])

@@ -11,7 +11,7 @@ import { nestingOf } from '../../src/api/nestingLimit.ts'
 import { toSchema } from '../../src/server/schema.ts'
 import { startServer } from '../../src/server/server.ts'
 import { academy } from '../academy.ts'
-import { client, globalId, payload, serve } from '../api.ts'
+import { client, globalId, payload, serve, numbered } from '../api.ts'
 import { socketClient, subscribe } from '../live/client.ts'
 import { world } from '../world.ts'
 
@@ -126,7 +126,9 @@ describe('a query of lists within lists', () => {
     ],
     [
       'again and again',
-      `{ course(slug: "x") { ${Array.from({ length: 6 }, (_, i) => `a${i}: lessons(first: 100) { edges { node { ${levels(2)} } } }`).join(' ')} } }`,
+      `{ course(slug: "x") {
+        ${numbered(6, (i) => `a${i}: lessons(first: 100) { edges { node { ${levels(2)} } } }`)}
+      } }`,
       {},
     ],
   ])('is refused for what it costs: %s', async (_, query, variables) => {
@@ -182,13 +184,13 @@ describe('a document that nests too deep', () => {
     ['brackets without number', '['.repeat(100_000), /^QUERY_TOO_DEEP$/],
     [
       'a chain of 240 fragments',
-      `{ viewer { ...F0 } } ${Array.from({ length: 240 }, (_, i) => `fragment F${i} on User{${i < 239 ? `...F${i + 1}` : 'id'}}`).join(' ')}`,
+      `{ viewer { ...F0 } } ${numbered(240, (i) => `fragment F${i} on User{${i < 239 ? `...F${i + 1}` : 'id'}}`)}`,
       /^[A-Z_]+$/,
     ],
     ['a fragment in itself', '{ viewer { ...A } } fragment A on User { ...A }', /^GRAPHQL_VALIDATION_FAILED$/],
     [
       'fragments in a circle of 200',
-      `{ viewer { ...F0 } } ${Array.from({ length: 200 }, (_, i) => `fragment F${i} on User{...F${(i + 1) % 200}}`).join(' ')}`,
+      `{ viewer { ...F0 } } ${numbered(200, (i) => `fragment F${i} on User{...F${(i + 1) % 200}}`)}`,
       /^[A-Z_]+$/,
     ],
   ]
