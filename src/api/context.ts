@@ -24,35 +24,36 @@ export interface Surroundings {
 export interface Context extends Surroundings {
   readonly viewer: Viewer | null
   readonly requestId: string
-  /** Where the results of a subscription go, if not back to whoever asked for it to be carried out. */
+  /** Receives the results of a subscription. Without it, they are returned as an iterable. */
   readonly sink?: Sink | undefined
-  /** One of many that are asked for in the same tick, and then loaded together. */
+  /** Loads one of many: those that are asked for in the same tick are loaded together, each once an operation. */
   load<Key, Value>(many: Load<Key, Value>, key: Key): Promise<Value>
 }
 
-/** Where what a subscriber is told goes. */
+/** Receives the results for one subscriber. */
 export interface Sink {
   /** One result, as JSON. */
   send(json: string): void
   /** The subscriber's session has ended. */
   signedOut?(): void
-  /** How many bytes, or characters, are still on their way. */
+  /** How many bytes, or characters, wait to be sent. */
   readonly waiting: number
-  /** Resolves when little is on its way any more, or nobody is there to take it. */
+  /** Resolves when little waits to be sent, or the connection is closed. */
   drained(): Promise<void>
 }
 
-/** What loads many at once, in the order of their keys. */
+/** Loads many values at once, in the order of their keys. */
 export type Load<Key, Value> = (keys: readonly Key[], context: Context) => Promise<readonly Value[]>
 
-/** A context of one operation's own. Its members are its own too, since Yoga copies them into an object. */
+/** A new context for one operation. All its members are own properties, since Yoga copies those into an object. */
 export function createContext(
   surroundings: Surroundings,
   viewer: Viewer | null,
   requestId: string,
   sink?: Sink,
 ): Context {
-  const loaders = new Map<unknown, DataLoader<unknown, unknown, string>>()
+  // by the function that loads; a map can't say that key and value types go with it, hence the casts
+  const loaders = new Map<unknown, unknown>()
 
   const context: Context = {
     ...surroundings,
@@ -65,7 +66,7 @@ export function createContext(
         loader = new DataLoader<Key, Value, string>((keys) => many(keys, context), {
           cacheKeyFn: (key) => JSON.stringify(key),
         })
-        loaders.set(many, loader as never)
+        loaders.set(many, loader)
       }
       return loader.load(key)
     },

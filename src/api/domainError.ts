@@ -16,7 +16,7 @@ import { builder, type SchemaTypes } from './builder.ts'
 export type ErrorClass<E extends DomainError = DomainError> = new (...args: never[]) => E
 
 const DomainErrorInterface = builder.interfaceRef<DomainError>('DomainError').implement({
-  description: 'Why a request was refused. Nothing has changed.',
+  description: 'Why a request was refused. Nothing has changed, except with OutcomeUnknown, where that is not known.',
   fields: (t) => ({
     code: t.exposeString('code', { description: 'The error’s stable code for programs, in capitals.' }),
     message: t.exposeString('message', {

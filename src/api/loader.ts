@@ -15,9 +15,10 @@ interface Finds {
  */
 export function rowsOf<Row extends object>(
   of: (db: Db) => unknown,
-  column: keyof Row & string = 'id' as never,
+  column: keyof Row & string = 'id' as keyof Row & string, // every table that is loaded by default has an id
 ): Load<string, Row | null> {
   return async (keys, { db }) => {
+    // Prisma's delegates have no type in common; `Row` says which it is
     const found = (await (of(db) as Finds).findMany({ where: { [column]: { in: [...keys] } } })) as Row[]
     const byKey = new Map(found.map((row) => [row[column] as string, row]))
     return keys.map((key) => byKey.get(key) ?? null)

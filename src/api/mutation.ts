@@ -36,7 +36,7 @@ interface MutationOptions<S extends Shape, Input, Answer extends object, Fields 
   readonly errors: readonly ErrorClass[]
   /** The verb adds up or creates: without a key, a request sent again could take effect twice. */
   readonly keyRequired?: true
-  /** An answer to give instead of an error, where the change could not be made for want of a database. */
+  /** The answer if the database is not available; undefined: return the error. */
   degrade?(input: Input, error: DomainError): Committed<S['view'], Answer> | undefined
 }
 
@@ -80,7 +80,7 @@ export function mutation<S extends Shape, Input, Answer extends object, Fields e
       args: { input: t.arg({ type: input, description: `Input for ${name}.` }) },
       errors: {
         types: errors,
-        union: { name: `${Name}Result`, description: `The payload of ${name}, or the reason why nothing was changed.` },
+        union: { name: `${Name}Result`, description: `The payload of ${name}, or the error that it was refused with.` },
       },
       resolve: (_, args, context) => run((args as { input: unknown }).input, context) as never, // generic: see below
     }),

@@ -1,26 +1,30 @@
 import { once } from 'node:events'
 import net from 'node:net'
 import type { Config } from '../operator/config.ts'
+import type { Listener } from '../operator/listener.ts'
 import { errorCode } from '../operator/errorCode.ts'
 import { exitCode, OperatorError } from '../operator/operatorError.ts'
 
 type Address = Pick<Config, 'host' | 'port'>
 
-/** Listens there for a moment. Throws an OperatorError if nobody could. */
-export async function expectFree(address: Address): Promise<void> {
-  const probe = net.createServer()
+/**
+ * Listens there, for a server that is not loaded yet: it takes this listener over, with the connections that have
+ * arrived. Throws an OperatorError if the address can't be had.
+ */
+export async function bind({ port, host }: Address): Promise<Listener> {
+  const early: net.Socket[] = []
+  const server = net.createServer({ pauseOnConnect: true }, (socket) => early.push(socket))
   try {
-    probe.listen(address.port, address.host)
-    await once(probe, 'listening')
+    server.listen(port, host)
+    await once(server, 'listening')
   } catch (error) {
-    throw addressError(error, address)
+    throw addressError(error, { port, host })
   }
-  probe.close()
-  await once(probe, 'close')
+  return { server, early }
 }
 
 /** One sentence for an error of `listen`; any other error as it is. */
-export function addressError(error: unknown, { host, port }: Address): unknown {
+function addressError(error: unknown, { host, port }: Address): unknown {
   switch (errorCode(error)) {
     case 'EADDRINUSE':
       return new OperatorError(

@@ -2,10 +2,10 @@ import pino, { type Logger } from 'pino'
 import { migrate, migrationStatus, refuse } from '../database/migrate.ts'
 import { inSession } from '../database/session.ts'
 import { type Config, parseConfig } from '../operator/config.ts'
+import type { Listener } from '../operator/listener.ts'
 import { exitCode, OperatorError } from '../operator/operatorError.ts'
 import { columns, commandLine, print, printJson, report } from '../operator/print.ts'
-import type { Server } from '../server/server.ts'
-import { addressError, expectFree, isLoopback, urlOf } from './address.ts'
+import { bind, isLoopback, urlOf } from './address.ts'
 import { Lifetime } from './lifetime.ts'
 import { openDatabase } from './openDatabase.ts'
 import { strictCommand } from './strictCommand.ts'
@@ -35,20 +35,18 @@ export const start = strictCommand({
   run: ({ args }) => serve(args),
 })
 
-/**
- * The port is looked at first: a second server that was started by mistake must not touch the database of the first.
- */
+/** The port comes first: a second server that was started by mistake must not touch the database of the first. */
 async function serve(options: StartOptions) {
   const config = parseConfig()
-  await expectFree(config)
+  const listener = await bind(config)
   const log = pino({ level: config.logLevel }, report)
   const lifetime = new Lifetime(config, log)
-  await lifetime.begin(() => open(lifetime, config, log, options))
+  await lifetime.begin(() => open(lifetime, config, log, options, listener))
 }
 
 /** Until the database is there, health checks are answered: alive, not ready. Each step looks whether to go on. */
-async function open(lifetime: Lifetime, config: Config, log: Logger, options: StartOptions) {
-  const { server, database } = await listenAndOpen(lifetime, config, log)
+async function open(lifetime: Lifetime, config: Config, log: Logger, options: StartOptions, listener: Listener) {
+  const { server, database } = await serveAndOpen(lifetime, config, log, listener)
   const { url, embedded } = database
   if (lifetime.isEnding) return
   if (options.migrate) await migrate(url, { log })
@@ -60,21 +58,14 @@ async function open(lifetime: Lifetime, config: Config, log: Logger, options: St
   if (!lifetime.isEnding) sayWhere(urlOf(server.address), tokens, options)
 }
 
-/** Both at once: most of the time to listen is loading modules, and initdb and PostgreSQL are other processes. */
-async function listenAndOpen(lifetime: Lifetime, config: Config, log: Logger) {
-  const listening = listen(config, log).then((server) => (lifetime.server = server))
+/** Both at once: the server's modules take a while to load, and initdb and PostgreSQL are other processes. */
+async function serveAndOpen(lifetime: Lifetime, config: Config, log: Logger, listener: Listener) {
+  const serving = import('../server/server.ts')
+    .then(({ startServer }) => startServer({ config, log, listener }))
+    .then((server) => (lifetime.server = server))
   const opening = openDatabase(config, log).then((database) => (lifetime.database = database))
-  await Promise.allSettled([listening, opening]) // if one fails, the other must be there to be ended
-  return { server: await listening, database: await opening }
-}
-
-async function listen(config: Config, log: Logger): Promise<Server> {
-  const { startServer } = await import('../server/server.ts')
-  try {
-    return await startServer({ config, log })
-  } catch (error) {
-    throw addressError(error, config)
-  }
+  await Promise.allSettled([serving, opening]) // if one fails, the other must be there to be ended
+  return { server: await serving, database: await opening }
 }
 
 async function refusePending(url: string) {

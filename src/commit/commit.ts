@@ -40,7 +40,7 @@ const LIMITS: QueueLimits & AttemptLimits = {
  * otherwise of all that arrived meanwhile. `drained` resolves when every request is settled.
  */
 export function commits(db: Db, options: CommitOptions = {}): { commit: Commit; drained(): Promise<void> } {
-  const limits = { ...LIMITS, ...options }
+  const limits = { ...LIMITS, ...given(options) }
   const watch = harmless(options.watch ?? {})
   const open = new OpenRequests(watch)
   const context: AttemptContext = { db, limits, open, watch, ...harmless({ onCommit: options.onCommit }) }
@@ -54,3 +54,7 @@ export function commits(db: Db, options: CommitOptions = {}): { commit: Commit; 
   }
   return { commit, drained: () => open.drained() }
 }
+
+/** Without what is undefined, which means the default. */
+const given = (options: CommitOptions): CommitOptions =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))

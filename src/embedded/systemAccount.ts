@@ -26,8 +26,7 @@ export function systemAccount(owner?: SystemAccount): SystemAccount | undefined 
     const reason = error instanceof Error ? error.message.split('\n')[0] : String(error)
     throw new OperatorError(
       'PostgreSQL refuses to run as root, and the user postgres, as whom it would run, could not be created ' +
-        `(${reason}). ` +
-        'Start Lockstep as another user, or create that one: useradd --system postgres.',
+        `(${reason}). Start Lockstep as another user, or create that one: useradd --system postgres.`,
       exitCode.permission,
     )
   }

@@ -63,9 +63,8 @@ builder.mutationField('updateLevels', (t) =>
   t.field({
     type: UpdateLevelsPayload,
     description:
-      `Sets up to ${MOST} levels, each as updateLevel does. If an item fails, the others are still ` +
-      `done. For ` +
-      `instructors, but not about themselves, and for admins.`,
+      `Sets up to ${MOST} levels, each as updateLevel does. If an item fails, the others are still done. ` +
+      'For instructors, but not about themselves, and for admins.',
     args: { input: t.arg({ type: UpdateLevelsInput, description: 'Input for updateLevels.' }) },
     errors: {
       types: [Unauthenticated, Forbidden, InvalidInput],

@@ -204,8 +204,8 @@ const parsed = {
     1_048_576,
     1_024,
     1_073_741_824,
-    'How many bytes may wait on the connection of a subscriber who reads too slowly; beyond that, they are ' +
-      'told from where to resume, and let go.',
+    'The most bytes that wait for one subscriber. Above that, the subscriber gets a cursor to resume from and is ' +
+      'disconnected.',
   ),
   logLevel: oneOf(
     'LOG_LEVEL',
@@ -252,8 +252,7 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
   if (rest.journalDays && rest.journalDays <= rest.idempotencyKeyDays) {
     wrong.push(
       'JOURNAL_DAYS must be 0 or more than IDEMPOTENCY_KEY_DAYS, since a request sent again is answered from ' +
-        'the journal, ' +
-        `and is ${rest.journalDays}, with IDEMPOTENCY_KEY_DAYS at ${rest.idempotencyKeyDays}.`,
+        `the journal, and is ${rest.journalDays}, with IDEMPOTENCY_KEY_DAYS at ${rest.idempotencyKeyDays}.`,
     )
   }
   if (size > max)
@@ -263,8 +262,7 @@ export function parseConfig(environment: Readonly<Record<string, string | undefi
   if (lockTimeoutMs >= statementTimeoutMs) {
     wrong.push(
       'DATABASE_LOCK_TIMEOUT_MS must be less than DATABASE_STATEMENT_TIMEOUT_MS, so that a wait for a lock ' +
-        'ends as such, ' +
-        `and is ${lockTimeoutMs}, with DATABASE_STATEMENT_TIMEOUT_MS at ${statementTimeoutMs}.`,
+        `ends as such, and is ${lockTimeoutMs}, with DATABASE_STATEMENT_TIMEOUT_MS at ${statementTimeoutMs}.`,
     )
   }
   if (wrong.length > 0) throw new OperatorError(wrong.join('\n'), exitCode.config)

@@ -3,12 +3,18 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { refuse } from '../live/upgrade.ts'
+import type { Listener } from '../operator/listener.ts'
 import type { Log } from '../operator/log.ts'
 import { fail, say } from './answer.ts'
 
 /** Answers a request. What it throws is logged and answered with 500. */
 export type Handle = (request: IncomingMessage, response: ServerResponse) => unknown
 export type Upgrade = (request: IncomingMessage, stream: Duplex, head: Buffer) => void
+
+interface Address {
+  readonly host: string
+  readonly port: number
+}
 
 export interface HttpOptions {
   /** By path. */
@@ -46,8 +52,23 @@ export class Http {
   }
 
   /** Resolves with the address; rejects if it can't be had. */
-  async listen(port: number, host: string): Promise<{ host: string; port: number }> {
+  async listen({ port, host }: Address): Promise<Address> {
     this.#server.listen(port, host)
+    return this.#listening()
+  }
+
+  /** Listens in place of a listener, and serves the connections that have arrived there. */
+  async takeOver({ server, early }: Listener): Promise<Address> {
+    this.#server.listen(server)
+    const address = await this.#listening()
+    for (const socket of early) {
+      this.#server.emit('connection', socket)
+      socket.resume()
+    }
+    return address
+  }
+
+  async #listening(): Promise<Address> {
     await once(this.#server, 'listening')
     const found = this.#server.address() as AddressInfo // not the path of a pipe: it listens on a port
     return { host: found.address, port: found.port }

@@ -1,6 +1,7 @@
 import type { Commit } from '../commit/commit.ts'
 import { modules } from '../modules.ts'
 import type { Config } from '../operator/config.ts'
+import type { Listener } from '../operator/listener.ts'
 import type { Log } from '../operator/log.ts'
 import { say } from './answer.ts'
 import { graphqlRoute } from './graphqlRoute.ts'
@@ -32,8 +33,15 @@ interface Open {
   readonly readiness: Readiness
 }
 
-/** Listens at once, alive but not ready. Rejects if the address can't be had. */
-export async function startServer({ config, log }: { config: Config; log: Log }): Promise<Server> {
+interface StartServerOptions {
+  readonly config: Config
+  readonly log: Log
+  /** Taken over, if there is one; otherwise it listens by itself. */
+  readonly listener?: Listener
+}
+
+/** Is alive at once, but not ready. Rejects if the address can't be had. */
+export async function startServer({ config, log, listener }: StartServerOptions): Promise<Server> {
   const metrics = metricsOf(log)
   let open: Open | undefined
 
@@ -45,7 +53,7 @@ export async function startServer({ config, log }: { config: Config; log: Log })
     ['/', (_, response) => response.writeHead(302, { location: '/graphql' }).end()],
   ])
   const http = new Http({ routes, upgrade: () => open?.parts.sockets.upgrade, onRequest: metrics.http.request, log })
-  const address = await http.listen(config.port, config.host)
+  const address = await (listener ? http.takeOver(listener) : http.listen(config))
 
   return {
     address,

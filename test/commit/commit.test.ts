@@ -340,6 +340,11 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
       expect(await outcome(ada.complete(99, { by: deaf.commit }))).toMatchObject({ code: 'LESSON_NOT_FOUND' })
       expect(await kinds(ada)).toEqual(['enrolled', 'lessonCompleted'])
     })
+
+    test('an option that is undefined has its default', async () => {
+      const options = { maxBatch: undefined, minRoots: undefined, maxInFlight: undefined, maxAttempts: undefined }
+      expect(await ada.complete(1, { by: w.process({ isolation }, options).commit })).toMatchObject({ version: 2 })
+    })
   })
 
   describe('keys', () => {
