@@ -28,7 +28,7 @@ export async function createWorld(): Promise<World> {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'lockstep-bench-'))
   fs.chmodSync(folder, 0o755)
   const embedded = await startEmbedded({ folder, maxConnections: 150 })
-  const { url, stop } = embedded
+  const { url } = embedded
   await migrate(url)
   const admin = new pg.Client({ connectionString: url })
   admin.on('error', () => {})
@@ -90,7 +90,7 @@ export async function createWorld(): Promise<World> {
   }
   const close = async () => {
     await admin.end()
-    await stop()
+    await embedded.stop()
     fs.rmSync(folder, { recursive: true, force: true })
   }
   return { url, admin, reset, consistent, cpu, close }
