@@ -27,7 +27,8 @@ const WARM_UP_MS = 1_000
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'lockstep-bench-'))
 fs.chmodSync(folder, 0o755)
-const { url, stop } = await startEmbedded({ folder, maxConnections: 150 })
+const embedded = await startEmbedded({ folder, maxConnections: 150 })
+const { url } = embedded
 await migrate(url)
 const admin = new pg.Client({ connectionString: url })
 admin.on('error', () => {})
@@ -248,5 +249,5 @@ for (const { label } of cases) {
   )
 }
 await admin.end()
-await stop()
+await embedded.stop()
 fs.rmSync(folder, { recursive: true, force: true })
