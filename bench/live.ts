@@ -128,11 +128,13 @@ async function lockstep(environment: Record<string, string> = {}): Promise<Pushe
 
 /** An event as the journal bears it, to be sent by those who have none. */
 const [{ event }] = await (async () => {
-  const { columns } = await import('../src/journal/event.ts')
+  const { EVENT_COLUMNS } = await import('../src/journal/event.ts')
   const one = await lockstep()
   await one.push(1)
   await one.close()
-  return (await world.admin.query(`select ${columns.sql} as event from "Event" e where "rootId" = 'u0.c' limit 1`)).rows
+  return (
+    await world.admin.query(`select ${EVENT_COLUMNS.sql} as event from "Event" e where "rootId" = 'u0.c' limit 1`)
+  ).rows
 })()
 const sample = eventOf(event)
 const itemOf = (version: number): ChangeItem => ({

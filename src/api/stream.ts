@@ -41,7 +41,7 @@ export class OpenedStream implements AsyncIterable<never> {
   }
 }
 
-interface Access {
+interface StreamAccess {
   /** The message for viewers who may not see it, and where there is no such thing. */
   readonly missing: string
   may(context: Context): Promise<boolean> | boolean
@@ -49,7 +49,11 @@ interface Access {
 }
 
 /** Follows one root: its state first, whole, then each change. */
-export function followRoot<S extends Shape>(aggregate: Aggregate<S>, id: string, access: Access): Stream<S['state']> {
+export function followRoot<S extends Shape>(
+  aggregate: Aggregate<S>,
+  id: string,
+  access: StreamAccess,
+): Stream<S['state']> {
   return follow<S['state']>(access, {
     subject: { rootType: aggregate.root, rootId: id },
     read: aggregate.read(whole(id)),
@@ -58,12 +62,12 @@ export function followRoot<S extends Shape>(aggregate: Aggregate<S>, id: string,
 }
 
 /** Follows a feed over many roots; `read` and `load` are the present that it begins with. */
-export function followFeed<Present>(access: Access, feed: Omit<Source<Present>, 'missing'>): Stream<Present> {
+export function followFeed<Present>(access: StreamAccess, feed: Omit<Source<Present>, 'missing'>): Stream<Present> {
   return follow(access, feed)
 }
 
 function follow<Present>(
-  { missing, may, guards = [] }: Access,
+  { missing, may, guards = [] }: StreamAccess,
   source: Omit<Source<Present>, 'missing'>,
 ): Stream<Present> {
   const notFound = () => new NotFound(missing)

@@ -1,6 +1,6 @@
 import { json } from '../api/command.ts'
 import { describeConfig, settings, settingsTable } from '../operator/config.ts'
-import { columns, print, printJson } from '../operator/print.ts'
+import { aligned, print, printJson } from '../operator/print.ts'
 import { strictCommand } from './strictCommand.ts'
 
 /** Prints every setting: its value, or with --table its default and meaning. */
@@ -17,6 +17,6 @@ export const config = strictCommand({
     if (table) return json ? printJson(settings) : print(settingsTable())
     const current = describeConfig()
     if (json) printJson(current)
-    else print(columns(current.map(({ variable, value, set }) => [set ? '*' : ' ', variable, value ?? '(none)'])))
+    else print(aligned(current.map(({ variable, value, set }) => [set ? '*' : ' ', variable, value ?? '(none)'])))
   },
 })

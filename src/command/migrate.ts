@@ -2,7 +2,7 @@ import { json } from '../api/command.ts'
 import { migrate as migrateUp, migrateDown, migrationStatus } from '../database/migrate.ts'
 import { parseConfig } from '../operator/config.ts'
 import { exitCode, OperatorError } from '../operator/operatorError.ts'
-import { columns, complain, print, printJson } from '../operator/print.ts'
+import { aligned, complain, print, printJson } from '../operator/print.ts'
 import { openDatabase } from './openDatabase.ts'
 import { strictCommand } from './strictCommand.ts'
 
@@ -34,7 +34,7 @@ export const migrate = strictCommand({
       if (what === 'status') {
         const status = await migrationStatus(database.url)
         if (json) printJson(status)
-        else print(columns(status.map(({ name, state }) => [state, name])))
+        else print(aligned(status.map(({ name, state }) => [state, name])))
         return
       }
       const done =

@@ -4,7 +4,7 @@ import { inSession } from '../database/session.ts'
 import { type Config, parseConfig } from '../operator/config.ts'
 import type { Listener } from '../operator/listener.ts'
 import { exitCode, OperatorError } from '../operator/operatorError.ts'
-import { columns, commandLine, print, printJson, report } from '../operator/print.ts'
+import { aligned, commandLine, print, printJson, report } from '../operator/print.ts'
 import { bind, isLoopback, urlOf } from './address.ts'
 import { Lifetime } from './lifetime.ts'
 import { openDatabase } from './openDatabase.ts'
@@ -121,7 +121,7 @@ function sayWhere(url: string, demoTokens: readonly string[], { json }: StartOpt
     ['  GraphQL', `${places.graphql} (HTTP)`],
     ['  Health', places.health],
   ]
-  print(`\nLockstep is ready.\n\n${columns(lines)}`)
+  print(`\nLockstep is ready.\n\n${aligned(lines)}`)
   if (demoTokens.length === 0) return
   const list = demoTokens.map((token) => `    ${token}`).join('\n')
   print(`\n  The demo's tokens, for the header Authorization: Bearer <token>\n\n${list}`)

@@ -29,7 +29,7 @@ export const GENESIS = 'genesis'
 export const COLUMNS = `json_build_array(
   e."rootType", e."rootId", e.version, e.topic, e.kind, e.data, e.view, e.actor, e.at, e.xid::text)`
 /** The same, for a statement made by `sql`. */
-export const columns = raw(COLUMNS)
+export const EVENT_COLUMNS = raw(COLUMNS)
 
 /** SQL: the order of events. Those of a root are in the order of their versions. */
 export const ORDER = `e."rootType", e."rootId", e.version`

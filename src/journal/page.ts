@@ -1,6 +1,6 @@
 import { type Db, join, raw, sql, type Sql } from '../database/client.ts'
 import type { Place } from './cursor.ts'
-import { columns, type EventRow, eventOf, type JournalEvent, NEWEST, ORDER } from './event.ts'
+import { EVENT_COLUMNS, type EventRow, eventOf, type JournalEvent, NEWEST, ORDER } from './event.ts'
 import type { RootSubject, Source, TopicSubject } from './follow.ts'
 import { lasting } from './snapshot.ts'
 import type { Window } from './listeners.ts'
@@ -38,7 +38,7 @@ export function readRootPage(db: Db, { rootType, rootId }: RootSubject, after: n
   const place = sql`e."rootType" = ${rootType} and e."rootId" = ${rootId}`
   return readPage(
     db,
-    sql`select ${columns} as event from "Event" e
+    sql`select ${EVENT_COLUMNS} as event from "Event" e
       where ${place} and e.version > ${after}::int order by e.version limit ${limit}::int`,
     sql`(select max(e.version) from "Event" e where ${place})`,
   )
@@ -57,7 +57,7 @@ export function readTopicPage(
   if (place) conditions.push(sql`(${raw(ORDER)}) > (${place[0]}::text, ${place[1]}::text, ${place[2]}::int)`)
   return readPage(
     db,
-    sql`select ${columns} as event from (
+    sql`select ${EVENT_COLUMNS} as event from (
         select e.* from "Event" e where e.xid >= pg_snapshot_xmax(${from}::text::pg_snapshot) and e.topic = ${topic}
         union all
         select e.* from pg_snapshot_xip(${from}::text::pg_snapshot) as x (xid) join "Event" e on e.xid = x.xid

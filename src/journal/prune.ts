@@ -1,7 +1,7 @@
 import type { Aggregate, Shape } from '../commit/aggregate.ts'
 import { type Db, type Sql, sql } from '../database/client.ts'
 import { retry } from '../database/retry.ts'
-import { columns, type EventRow, eventOf, GENESIS } from './event.ts'
+import { EVENT_COLUMNS, type EventRow, eventOf, GENESIS } from './event.ts'
 import { evolved } from './fold.ts'
 
 /** The most old events that are looked at in one statement. */
@@ -135,7 +135,7 @@ async function foldTo<S extends Shape>(
   let state = aggregate.blank(id)
   for (;;) {
     const rows = await db.$queryRaw<{ event: EventRow }[]>(sql`
-      select ${columns} as event from "Event" e
+      select ${EVENT_COLUMNS} as event from "Event" e
       where "rootType" = ${aggregate.root} and "rootId" = ${id}
         and version > ${state.version}::int and version <= ${version}::int
       order by version limit ${MOST_EVENTS}::int`)

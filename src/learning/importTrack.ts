@@ -1,6 +1,6 @@
 import { command, type Desk, dryRun, json } from '../api/command.ts'
 import { bytesOf, readWhole } from '../operator/inputFile.ts'
-import { columns, print, printJson } from '../operator/print.ts'
+import { aligned, print, printJson } from '../operator/print.ts'
 import { progressBar } from '../operator/progressBar.ts'
 import { courses } from './courseAggregate.ts'
 import {
@@ -35,13 +35,13 @@ export const importTrack = command({
   async run({ file, json, 'dry-run': dryRun }, desk) {
     const bytes = await bytesOf(file, largestTrack, kind)
     const definition = readWhole(file, () => readTrack(bytes))
-    const done = dryRun ? await plan(desk, definition) : await carryOut(desk, definition)
+    const done = dryRun ? await preview(desk, definition) : await apply(desk, definition)
     if (json) printJson(done)
     else print(summary(done, file))
   },
 })
 
-function plan({ look }: Desk, definition: CourseDefinition): Promise<Imported> {
+function preview({ look }: Desk, definition: CourseDefinition): Promise<Imported> {
   const answer = ({ overdue, ...plan }: CourseImport): Imported => ({
     dryRun: true,
     ...plan,
@@ -57,7 +57,7 @@ function plan({ look }: Desk, definition: CourseDefinition): Promise<Imported> {
  * First the course, then the enrollments. A Ctrl-C between two of them ends it in order; a server, or the next import,
  * does the others.
  */
-function carryOut({ work }: Desk, definition: CourseDefinition): Promise<Imported> {
+function apply({ work }: Desk, definition: CourseDefinition): Promise<Imported> {
   return work(async ({ db, commit, signal, stopIfInterrupted }) => {
     const { overdue: _, ...plan } = await importCourse({ db, commit, definition })
     const bar = progressBar('enrollments', 0, 'Enrollments evaluated anew')
@@ -106,7 +106,7 @@ function summary({ dryRun, course, difference, graph, enrollments }: Imported, f
   return [
     head,
     '',
-    columns(rows.map(([name, text]) => [`  ${name}`, text!])),
+    aligned(rows.map(([name, text]) => [`  ${name}`, text!])),
     ...(details.length ? ['', ...details] : []),
     ...(dryRun ? ['', 'A dry run: nothing was changed.'] : []),
   ].join('\n')

@@ -8,7 +8,7 @@ const MOST = 500
 
 const { input: UpdateLevelInput, payload: UpdateLevelPayload, errors, run } = updateLevelField
 
-type Outcome = Awaited<ReturnType<typeof run>> | Error
+type ItemResult = Awaited<ReturnType<typeof run>> | Error
 
 /** The error of item `i`; an invalid input has the item's path. */
 function errorAt(i: number, error: Error): Error {
@@ -31,7 +31,7 @@ const UpdateLevelsInput = builder.inputType('UpdateLevelsInput', {
 })
 
 /** What updateLevels did, item by item. */
-export const UpdateLevelsPayload = builder.objectRef<readonly Outcome[]>('UpdateLevelsPayload').implement({
+export const UpdateLevelsPayload = builder.objectRef<readonly ItemResult[]>('UpdateLevelsPayload').implement({
   description: 'What updateLevels did, item by item.',
   fields: (t) => ({
     results: t.field({
@@ -45,7 +45,7 @@ export const UpdateLevelsPayload = builder.objectRef<readonly Outcome[]>('Update
       },
       description: 'One result for each item, in the order of the items.',
       // itemErrors takes errors as items; its types don't say so
-      resolve: (outcomes) => outcomes as readonly Exclude<Outcome, Error>[],
+      resolve: (outcomes) => outcomes as readonly Exclude<ItemResult, Error>[],
     }),
     succeeded: t.int({
       description: 'The number of items that succeeded, by this request or by an earlier one with the same key.',
@@ -82,7 +82,7 @@ builder.mutationField('updateLevels', (t) =>
           `input.items has ${items.length} items. Wanted are 1 to ${MOST}; send others in another request.`,
         )
       return Promise.all(
-        items.map((item, i): Promise<Outcome> => run(item, context).catch((error: Error) => errorAt(i, error))),
+        items.map((item, i): Promise<ItemResult> => run(item, context).catch((error: Error) => errorAt(i, error))),
       )
     },
   }),

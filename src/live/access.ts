@@ -5,7 +5,7 @@ import { rootChannel } from '../journal/listeners.ts'
 import type { Tail } from '../journal/tail.ts'
 
 /** The longest delay that a timer takes, in ms. */
-const LONGEST_DELAY = 2 ** 31
+export const LONGEST_DELAY = 2 ** 31
 
 export interface AccessOptions {
   readonly surroundings: Surroundings

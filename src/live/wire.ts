@@ -1,14 +1,13 @@
 import type { Duplex } from 'node:stream'
 import type { WebSocket } from 'ws'
 import type { Sink } from '../api/context.ts'
+import { LONGEST_DELAY } from './access.ts'
 
 /** The codes that a socket is closed with, besides those of graphql-transport-ws. */
 export const closing = { unauthorized: 4401, tryAgainLater: 1013, goingAway: 1001 } as const
 
 /** The most bytes of a reason in a close frame. */
 const LONGEST_REASON = 123
-/** The longest delay that a timer takes, in ms. */
-const LONGEST_DELAY = 2 ** 31
 
 /** One socket, as it is written to. Messages of the same turn of the event loop leave in one write. */
 export class Wire {

@@ -17,7 +17,7 @@ export const printJson = (value: unknown) => print(JSON.stringify(value))
 /** An answer of a few values: a line each for people, one object for programs. */
 export function printAnswer(values: Readonly<Record<string, string | number | boolean>>, asJson: boolean) {
   if (asJson) printJson(values)
-  else print(columns(Object.entries(values).map(([name, value]) => [name, String(value)])))
+  else print(aligned(Object.entries(values).map(([name, value]) => [name, String(value)])))
 }
 
 /** How many bytes may wait for a slow reader of standard error. */
@@ -67,7 +67,7 @@ export function commandLine(words: string): string {
 }
 
 /** Rows as aligned columns, for people. */
-export function columns(rows: readonly (readonly string[])[]): string {
+export function aligned(rows: readonly (readonly string[])[]): string {
   const widths = rows[0]?.map((_, at) => Math.max(...rows.map((row) => row[at]!.length))) ?? []
   return rows
     .map((row) => row.map((cell, at) => (at === row.length - 1 ? cell : cell.padEnd(widths[at]!))).join('  '))

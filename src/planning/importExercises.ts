@@ -3,7 +3,7 @@ import type { Db } from '../database/client.ts'
 import { bytesOf, problemLines, readWhole, refused } from '../operator/inputFile.ts'
 import type { FileProblem } from '../operator/jsonFile.ts'
 import { exitCode, OperatorError } from '../operator/operatorError.ts'
-import { columns, print, printJson } from '../operator/print.ts'
+import { aligned, print, printJson } from '../operator/print.ts'
 import { progressBar } from '../operator/progressBar.ts'
 import { importPlan, definitionOf, previewImport } from './importPlan.ts'
 import { type ExerciseFile, largestExercises, readExercises } from './exerciseFile.ts'
@@ -47,7 +47,7 @@ export const importExercises = command({
     const title = titleOf(given)
     const { exercises, problems } = await read(file, skip)
     const definition = definitionOf(exercises, owner, title)
-    const { created, added, revised } = dryRun ? await plan(desk, definition) : await carryOut(desk, definition)
+    const { created, added, revised } = dryRun ? await preview(desk, definition) : await apply(desk, definition)
     const done = {
       dryRun,
       plan: { id: definition.planId, ownerId: owner, title, created },
@@ -75,7 +75,7 @@ async function read(file: string, skip: boolean): Promise<ExerciseFile> {
   throw refused(file, problems, hint)
 }
 
-function plan({ look }: Desk, definition: PlanDefinition): Promise<FillPlanAnswer> {
+function preview({ look }: Desk, definition: PlanDefinition): Promise<FillPlanAnswer> {
   return look({
     empty() {
       throw unknownOwner(definition.ownerId)
@@ -88,7 +88,7 @@ function plan({ look }: Desk, definition: PlanDefinition): Promise<FillPlanAnswe
 }
 
 /** A Ctrl-C between two commits ends it in order; the same import again does the others. */
-function carryOut({ work }: Desk, definition: PlanDefinition): Promise<FillPlanAnswer> {
+function apply({ work }: Desk, definition: PlanDefinition): Promise<FillPlanAnswer> {
   const total = definition.workouts.length
   return work(async ({ db, commit, signal, stopIfInterrupted }) => {
     await expectOwner(db, definition.ownerId)
@@ -124,7 +124,7 @@ function summary({ dryRun, plan, workouts: { added, revised, unchanged }, skippe
       ? `${plan.title} ${dryRun ? `would be ${verb}` : `was ${verb}`} from ${file}.`
       : `${plan.title} is as the file says.`,
     '',
-    columns([
+    aligned([
       ['  Plan', `${plan.id}, of ${plan.ownerId}`],
       ['  Workouts', counts.join(', ')],
     ]),
