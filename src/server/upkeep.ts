@@ -7,7 +7,10 @@ import { type Repeated, repeat } from '../operator/repeat.ts'
 
 const HOUR_MS = 3_600_000
 
-/** Runs chores now and an hour after they have ended, until stopped. A chore that fails is logged, and runs again at the next hour. */
+/**
+ * Runs chores now and an hour after they have ended, until stopped. A chore that fails is logged, and runs again at the
+ * next hour.
+ */
 export class Upkeep {
   /** Each chore repeats by itself: it never runs twice at a time, and no chore waits for another. */
   readonly #chores: readonly Repeated[]
