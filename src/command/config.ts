@@ -1,6 +1,7 @@
 import { json } from '../api/command.ts'
-import { describeConfig, settings, settingsTable } from '../operator/config.ts'
+import { describeConfig } from '../operator/config.ts'
 import { aligned, print, printJson } from '../operator/print.ts'
+import { settings, settingsTable } from '../operator/settings.ts'
 import { strictCommand } from './strictCommand.ts'
 
 /** Prints every setting: its value, or with --table its default and meaning. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { settingsTable } from '../../src/operator/config.ts'
+import { settingsTable } from '../../src/operator/settings.ts'
 import { blocks, textOf } from './markdown.ts'
 
 const readme = textOf('README.md')

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { describeConfig, parseConfig, settings, settingsTable, withoutPassword } from '../../src/operator/config.ts'
+import { describeConfig, parseConfig, withoutPassword } from '../../src/operator/config.ts'
+import { settings, settingsTable } from '../../src/operator/settings.ts'
 import { defaultPool } from '../../src/database/pool.ts'
 import { OperatorError } from '../../src/operator/operatorError.ts'
 
