@@ -6,7 +6,7 @@ import type { Variant } from './variants.ts'
 
 const document = `mutation Complete($input: CompleteLessonInput!) { completeLesson(input: $input) { __typename
   ... on CompleteLessonPayload { version alreadyCompleted courseCompleted lessonProgress { status completedAt }
-    enrollment { completed total percent } } } }`
+    enrollment { completedLessonCount lessonCount percent } } } }`
 
 /** completeLesson through the front door: a server process of its own, HTTP with keep-alive, a token a learner. */
 export async function viaHttp(url: string): Promise<Variant> {

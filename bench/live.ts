@@ -30,10 +30,10 @@ const BURST = 32
 const document = `subscription Watch($id: ID!) { enrollmentUpdates(enrollmentId: $id) { __typename
   ... on EnrollmentSnapshot { cursor version }
   ... on EnrollmentChange { cursor version kind occurredAt actorId
-    enrollment { id version completed total percent } lesson { id status completedAt } } } }`
+    enrollment { id version completedLessonCount lessonCount percent } lessonProgress { id status completedAt } } } }`
 const feed = `subscription Class($id: ID!) { courseUpdates(courseId: $id) { __typename
-  ... on CourseSnapshot { cursor learners }
-  ... on CourseChange { cursor version kind occurredAt enrollment { id version completed percent } } } }`
+  ... on CourseSnapshot { cursor learnerCount }
+  ... on CourseChange { cursor version kind occurredAt enrollment { id version completedLessonCount percent } } } }`
 const globalId = (typename: string, id: string) => Buffer.from(`${typename}:${id}`).toString('base64')
 const enrollmentId = globalId('Enrollment', 'u0.c')
 

@@ -15,12 +15,12 @@ const query = /* GraphQL */ `
   subscription Class($courseId: ID!, $after: Cursor) {
     courseUpdates(courseId: $courseId, after: $after) {
       __typename
-      ... on CourseSnapshot { why cursor learners percent }
+      ... on CourseSnapshot { reason cursor learnerCount percent }
       ... on CourseChange { kind cursor version enrollment { id percent } }
-      ... on StreamLagging { cursor }
+      ... on SubscriberTooSlow { cursor }
     }
   }`
-const temporary = ['LAGGING', 'TRY_AGAIN_LATER', 'UNAVAILABLE']
+const temporary = ['SUBSCRIBER_TOO_SLOW', 'TRY_AGAIN_LATER', 'UNAVAILABLE']
 const variables = { courseId: 'Q291cnNlOjExYTViZTUxZTg4NTE1MDY=', after: null }
 
 function watch() {
@@ -30,7 +30,7 @@ function watch() {
       const item = data.courseUpdates
       variables.after = item.cursor // graphql-ws sends the variables again when it reconnects
       console.log(JSON.stringify(item))
-      if (item.__typename === 'StreamLagging') watch() // this reader was too slow: it continues at the cursor
+      if (item.__typename === 'SubscriberTooSlow') watch() // this reader was too slow: it continues at the cursor
     },
     error: failed,
     complete() {},

@@ -113,7 +113,7 @@ export const Enroll = graphql(`
   mutation Enroll($input: EnrollInput!) {
     enroll(input: $input) {
       __typename
-      ... on EnrollPayload { version replayed enrollment { id version completed total percent attempt completedAt } }
+      ... on EnrollPayload { version replayed enrollment { id version completedLessonCount lessonCount percent attempt completedAt } }
       ... on DomainError { code message }
       ... on VersionConflict { currentVersion current { __typename id } }
     }
@@ -150,12 +150,12 @@ export const Complete = graphql(`
       ... on CompleteLessonPayload {
         version replayed alreadyCompleted courseCompleted
         lessonProgress { id status openedAt completedAt resets }
-        enrollment { id version completed total percent attempt completedAt }
+        enrollment { id version completedLessonCount lessonCount percent attempt completedAt }
       }
       ... on DomainError { code message }
       ... on PrerequisiteNotMet { lessons { id title } }
       ... on VersionConflict { expectedVersion currentVersion current { __typename id ... on Enrollment { version
-      completed percent } } }
+      completedLessonCount percent } } }
       ... on Busy { retryAfterMs }
       ... on Unavailable { retryAfterMs }
       ... on OperationFailed { requestId }
@@ -168,7 +168,7 @@ export const Reset = graphql(`
     resetProgress(input: $input) {
       __typename
       ... on ResetProgressPayload { version replayed reset message lessonProgress { status openedAt completedAt resets
-      } enrollment { id version completed percent attempt completedAt } }
+      } enrollment { id version completedLessonCount percent attempt completedAt } }
       ... on DomainError { code message }
     }
   }

@@ -308,7 +308,7 @@ const mutants: readonly Mutant[] = [
     file: 'src/journal/catchUp.ts',
     change: [
       [
-        "if (events[0] && (events[0].version !== after + 1 || events[0].kind === GENESIS)) return 'RESUMED_TOO_LATE'\n",
+        "if (events[0] && (events[0].version !== after + 1 || events[0].kind === GENESIS)) return 'CURSOR_EXPIRED'\n",
         '',
       ],
     ],
@@ -317,7 +317,7 @@ const mutants: readonly Mutant[] = [
   {
     name: 'out: what was pruned is passed over in silence, of a topic',
     file: 'src/journal/catchUp.ts',
-    change: [["if (pruned !== null && pruned >= xmin) return 'RESUMED_TOO_LATE'\n", '']],
+    change: [["if (pruned !== null && pruned >= xmin) return 'CURSOR_EXPIRED'\n", '']],
     tests: ['journal/prune'],
   },
   {

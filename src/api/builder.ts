@@ -49,7 +49,10 @@ function readerOf(context: Context): Context['db'] {
   return reader
 }
 
-/** Builds every type. Connections have 20 items by default, and 100 at most. */
+/** How many items of a connection are returned by default, and at most. */
+export const [PAGE, LARGEST_PAGE] = [20, 100]
+
+/** Builds every type. */
 export const builder = new SchemaBuilder<Types>({
   plugins: [ErrorsPlugin, ScopeAuthPlugin, RelayPlugin, PrismaPlugin],
   defaultFieldNullability: false,
@@ -57,8 +60,8 @@ export const builder = new SchemaBuilder<Types>({
   prisma: {
     client: readerOf,
     dmmf: getDatamodel(),
-    maxConnectionSize: 100,
-    defaultConnectionSize: 20,
+    maxConnectionSize: LARGEST_PAGE,
+    defaultConnectionSize: PAGE,
     onUnusedQuery: null,
   },
   errors: { directResult: true },
@@ -98,6 +101,7 @@ export const builder = new SchemaBuilder<Types>({
       },
     },
     nodesQueryOptions: {
+      nullable: { list: true, items: true },
       description:
         'Things by their global ids, 100 at most; null for each that does not exist or that the viewer may not ' +
         'see. Text that is no global id is an error.',
@@ -124,8 +128,7 @@ export const builder = new SchemaBuilder<Types>({
     nodeFieldOptions: { description: 'The item.' },
     cursorFieldOptions: { description: 'The cursor of the item.' },
     pageInfoFieldOptions: { description: 'The ends of the page.' },
-    defaultConnectionTypeOptions: { description: 'A page of a list.' },
-    defaultEdgeTypeOptions: { description: 'An item of a list, with its cursor.' },
+    nodesOnConnection: { description: 'The items of the page, without their cursors.' },
   },
 })
 

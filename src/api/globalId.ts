@@ -38,3 +38,16 @@ export function localId(typename: string, globalId: string, field: string): stri
     throw new InvalidInput(field, `${field} is no id that this server returned. ${wanted}`)
   return decoded.id
 }
+
+/**
+ * The name of the one argument that was given, of several ways to name the same thing. Throws InvalidInput if none was
+ * given, or several.
+ */
+export function oneOf<Names extends string>(given: Readonly<Record<Names, unknown>>): Names {
+  const names = Object.keys(given) as Names[] // Object.keys forgets the names
+  const found = names.filter((name) => given[name] !== null && given[name] !== undefined)
+  if (found.length === 1) return found[0]!
+  const wanted = `Wanted is exactly one of ${names.join(', ')}.`
+  const what = found.length ? `${found.join(' and ')} were given` : `none of ${names.join(', ')} was given`
+  throw new InvalidInput(found[0] ?? names[0]!, `${what[0]!.toUpperCase()}${what.slice(1)}. ${wanted}`)
+}

@@ -18,6 +18,7 @@ import {
   type ValueNode,
 } from 'graphql'
 import type { Plugin } from 'graphql-yoga'
+import { LARGEST_PAGE, PAGE } from './builder.ts'
 
 /**
  * The most that an operation may cost. A page of 100 with a list in each and another in each of those is below it; one
@@ -26,8 +27,6 @@ import type { Plugin } from 'graphql-yoga'
 const MOST = 50_000
 /** How many items a list without pages is taken to have. */
 const LIST = 10
-/** How many items a page has by default, and at most. */
-const [PAGE, LARGEST_PAGE] = [20, 100]
 
 /**
  * Refuses an operation that would load too much, before any of it is loaded. Each field counts once for every item that

@@ -122,25 +122,36 @@ function payloadOf<S extends Shape, Input, Answer extends object>(
 ) {
   return builder.objectRef<Committed<S['view'], Answer>>(`${Name}Payload`).implement({
     description: `What ${name} did, as committed.`,
+    interfaces: [Payload],
     fields: (t) => ({
       ...options.payload(t as PayloadBuilder<S['view'], Answer>),
-      version: t.exposeInt('version', {
-        description: 'The version that this request made; if it changed nothing, the version that it found.',
-      }),
+      version: t.exposeInt('version', { description: VERSION }),
       cursor: t.field({
         type: 'Cursor',
         nullable: true,
-        description:
-          'Pass as `after` to receive only later changes. A change with this `version` is your own. Null only if ' +
-          'the database could not be reached since the server started.',
+        description: CURSOR,
         resolve: ({ view, version }, _, { cursorOf }) => cursorOf(aggregate.root, view.id, version).catch(() => null),
       }),
-      replayed: t.exposeBoolean('replayed', {
-        description: 'True: a request with the same key was carried out before, and this is its answer.',
-      }),
+      replayed: t.exposeBoolean('replayed', { description: REPLAYED }),
     }),
   })
 }
+
+const VERSION = 'The version that this request made; if it changed nothing, the version that it found.'
+const CURSOR =
+  'Pass as `after` to receive only later changes. A change with this `version` is your own. Null only if the ' +
+  'database could not be reached since the server started.'
+const REPLAYED = 'True: a request with the same key was carried out before, and this is its answer.'
+
+/** The fields of payloads that are known without their verb. The cursor is each payload's own: it depends on the root. */
+const Payload = builder.interfaceRef<Pick<Committed<object, object>, 'version' | 'replayed'>>('Payload').implement({
+  description: 'What every mutation returns that was not refused.',
+  fields: (t) => ({
+    version: t.exposeInt('version', { description: VERSION }),
+    cursor: t.field({ type: 'Cursor', nullable: true, description: CURSOR, resolve: () => null }),
+    replayed: t.exposeBoolean('replayed', { description: REPLAYED }),
+  }),
+})
 
 /** How a request is carried out: resolves with what was committed, rejects with a domain error. */
 function runner<S extends Shape, Input, Answer extends object, Fields extends InputFieldMap>(

@@ -1,6 +1,6 @@
 import type { ArgBuilder, EnumRef, FieldMap, InputFieldMap, InputShapeFromFields } from '@pothos/core'
 import { encodeGlobalID } from '@pothos/plugin-relay'
-import { type Aggregate, type Shape, whole } from '../commit/aggregate.ts'
+import { type Aggregate, type Shape, system, whole } from '../commit/aggregate.ts'
 import { DomainError, InvalidInput, Unauthenticated } from '../commit/errors.ts'
 import type { Cursor } from '../journal/cursor.ts'
 import type { ChangeItem, Item, SnapshotItem, Source } from '../journal/follow.ts'
@@ -20,8 +20,8 @@ export interface Stream<Present = object> {
 }
 
 /** That a reader was too slow and is disconnected. */
-export interface LaggingItem {
-  readonly is: 'lagging'
+export interface TooSlowItem {
+  readonly is: 'tooSlow'
   readonly cursor: string
 }
 
@@ -100,12 +100,14 @@ interface StreamOptions<Args extends InputFieldMap, Present extends object> {
     readonly description: string
     /** What can happen, by the names of events. */
     readonly kind: EnumRef<SchemaTypes, string>
+    /** Of a feed over many roots: the description of `version`, which says whose version it is. */
+    readonly ofMany?: string
     readonly fields: (t: ChangeBuilder) => FieldMap
   }
 }
 
 /**
- * A subscription field: `xUpdates(…, after: Cursor): XUpdate!`, a union of XSnapshot, XChange and StreamLagging. What
+ * A subscription field: `xUpdates(…, after: Cursor): XUpdate!`, a union of XSnapshot, XChange and SubscriberTooSlow. What
  * all snapshots and all changes have is defined here.
  */
 export function stream<Args extends InputFieldMap, Present extends object>(
@@ -116,12 +118,12 @@ export function stream<Args extends InputFieldMap, Present extends object>(
   const types = {
     snapshot: snapshotOf<Present>(Name, options.snapshot),
     change: changeOf(Name, options.change),
-    lagging: StreamLagging,
+    tooSlow: SubscriberTooSlow,
   }
   const union = builder.unionType(`${Name}Update`, {
     description: `An item of ${name}: first a snapshot or the changes since \`after\`, then changes in commit order.`,
     types: Object.values(types),
-    resolveType: (item) => types[(item as Item | LaggingItem).is],
+    resolveType: (item) => types[(item as Item | TooSlowItem).is],
   })
   builder.subscriptionField(name, (t) =>
     t.field({
@@ -169,6 +171,7 @@ function isOf(cursor: Cursor, subject: Source<object>['subject']): boolean {
 }
 
 const CURSOR = 'Pass as `after` to continue from here.'
+const REASON = 'Why this is a snapshot and not a change.'
 
 function snapshotOf<Present extends object>(
   Name: string,
@@ -176,8 +179,9 @@ function snapshotOf<Present extends object>(
 ) {
   return builder.objectRef<SnapshotItem<Present>>(`${Name}Snapshot`).implement({
     description,
+    interfaces: [Snapshot] as never, // Pothos can't see that a snapshot of a generic present is one
     fields: (t) => ({
-      why: t.expose('why', { type: SnapshotReason, description: 'Why this is a snapshot and not a change.' }),
+      reason: t.expose('reason', { type: SnapshotReason, description: REASON }),
       cursor: t.expose('cursor', { type: 'Cursor', description: CURSOR }),
       ...(ofRoot && { version: t.exposeInt('version', { description: 'The version of the snapshot.' }) }),
       ...fields(t),
@@ -185,25 +189,16 @@ function snapshotOf<Present extends object>(
   })
 }
 
-function changeOf(Name: string, { description, kind, fields }: StreamOptions<InputFieldMap, object>['change']) {
+function changeOf(Name: string, { description, kind, ofMany, fields }: StreamOptions<InputFieldMap, object>['change']) {
   return builder.objectRef<ChangeItem>(`${Name}Change`).implement({
     description,
+    interfaces: [Change],
     fields: (t) => ({
       kind: t.field({ type: kind, description: 'What happened.', resolve: ({ event }) => event.kind }),
       cursor: t.expose('cursor', { type: 'Cursor', description: CURSOR }),
-      version: t.exposeInt('version', {
-        description: 'The version that the change made. The versions of one thing have no gaps.',
-      }),
-      occurredAt: t.field({
-        type: 'DateTime',
-        description: 'The commit time: taken under the lock, from the server’s clock.',
-        resolve: ({ event }) => event.at,
-      }),
-      actorId: t.id({
-        nullable: true,
-        description: 'The id of the user who made the request; null: the change followed from another one.',
-        resolve: ({ event }) => (event.actor === 'system' ? null : encodeGlobalID('User', event.actor)),
-      }),
+      version: t.exposeInt('version', { description: ofMany ?? VERSION }),
+      occurredAt: t.field({ type: 'DateTime', description: OCCURRED_AT, resolve: ({ event }) => event.at }),
+      actorId: t.id({ nullable: true, description: ACTOR, resolve: ({ event }) => actorIdOf(event.actor) }),
       ...fields(t),
     }),
   })
@@ -216,14 +211,44 @@ builder.subscriptionType({
     '`after`.',
 })
 
+const VERSION = 'The version that the change made. The versions of one thing have no gaps.'
+const OCCURRED_AT = 'The commit time: taken under the lock, from the server’s clock.'
+const ACTOR = 'The id of the user who made the request; null: the change followed from another one.'
+
+/** The global id of an actor; null: the system. */
+export const actorIdOf = (actor: string) => (actor === system.id ? null : encodeGlobalID('User', actor))
+
+const StreamItem = builder.interfaceRef<{ readonly cursor: string }>('StreamItem').implement({
+  description: 'What every item of every stream has.',
+  fields: (t) => ({ cursor: t.expose('cursor', { type: 'Cursor', description: CURSOR }) }),
+})
+
+const Snapshot = builder.interfaceRef<SnapshotItem<object>>('Snapshot').implement({
+  description: 'The present, sent instead of changes. Replace what you have with it.',
+  interfaces: [StreamItem],
+  fields: (t) => ({ reason: t.expose('reason', { type: SnapshotReason, description: REASON }) }),
+})
+
+const Change = builder.interfaceRef<ChangeItem>('Change').implement({
+  description: 'One committed change. Apply it to what you have.',
+  interfaces: [StreamItem],
+  fields: (t) => ({
+    version: t.exposeInt('version', {
+      description: 'The version that the change made, of the thing that changed. Its versions have no gaps.',
+    }),
+    occurredAt: t.field({ type: 'DateTime', description: OCCURRED_AT, resolve: ({ event }) => event.at }),
+    actorId: t.id({ nullable: true, description: ACTOR, resolve: ({ event }) => actorIdOf(event.actor) }),
+  }),
+})
+
 const SnapshotReason = builder.enumType('SnapshotReason', {
   description: 'Why a stream sends a snapshot instead of changes.',
   values: {
-    FIRST: { description: 'No cursor was given: this is the beginning.' },
-    RESUMED_TOO_LATE: {
+    INITIAL: { description: 'No cursor was given: this is the beginning.' },
+    CURSOR_EXPIRED: {
       description: 'The changes after the cursor are no longer kept. The snapshot contains their result.',
     },
-    OTHER_EPOCH: {
+    HISTORY_REPLACED: {
       description:
         'The cursor is of another history: the database was restored or failed over, or this was deleted and ' +
         'created again. Discard what you have.',
@@ -231,10 +256,11 @@ const SnapshotReason = builder.enumType('SnapshotReason', {
   } as const,
 })
 
-const StreamLagging = builder.objectRef<LaggingItem>('StreamLagging').implement({
+const SubscriberTooSlow = builder.objectRef<TooSlowItem>('SubscriberTooSlow').implement({
   description:
     'The last item of a stream whose reader was too slow: too much was waiting to be sent. Nothing is lost; ' +
     'subscribe again with `cursor` as `after`.',
+  interfaces: [StreamItem],
   fields: (t) => ({
     cursor: t.expose('cursor', { type: 'Cursor', description: 'The cursor of the last item sent. Pass as `after`.' }),
     message: t.string({

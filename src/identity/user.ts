@@ -1,5 +1,8 @@
 import { builder } from '../api/builder.ts'
+import { connectionOf } from '../api/connection.ts'
+import type { Viewer } from '../api/context.ts'
 import { showError } from '../api/domainError.ts'
+import { localId } from '../api/globalId.ts'
 import { Role } from '../generated/prisma/enums.ts'
 import { UserNotFound } from './userAggregate.ts'
 
@@ -22,26 +25,16 @@ export const User = builder.prismaNode('User', {
   description: 'A person who is registered here.',
   nullable: true,
   id: { resolve: ({ id }) => id },
-  findUnique: (id, { viewer }) => ({
-    id,
-    ...(viewer?.role === 'ADMIN' || viewer?.id === id
-      ? {}
-      : { enrollments: { some: { course: { instructors: { some: { userId: viewer?.id ?? '' } } } } } }),
-  }),
+  findUnique: (id, { viewer }) => visibleBy(viewer, id),
   fields: (t) => ({
     name: t.exposeString('name', { description: 'The user’s name, for people.' }),
     role: t.expose('role', { type: RoleType, description: 'What the user may do.' }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the user was registered.' }),
-    enrollments: t.relatedConnection('enrollments', {
-      cursor: 'id',
-      nullable: true,
-      totalCount: true,
-      description: 'The user’s enrollments. For the user and for admins.',
-      authScopes: ({ id }) => ({ $any: { self: id, admin: true } }),
-      query: { orderBy: { id: 'asc' } },
-    }),
   }),
 })
+
+/** A page of users. */
+export const UserConnection = connectionOf(User, 'User')
 
 builder.queryField('viewer', (t) =>
   t.prismaField({
@@ -53,6 +46,26 @@ builder.queryField('viewer', (t) =>
       viewer ? db.user.findFirst({ ...query, where: { id: viewer.id } }) : null,
   }),
 )
+
+builder.queryField('user', (t) =>
+  t.prismaField({
+    type: User,
+    nullable: true,
+    skipTypeScopes: true,
+    description:
+      'A user by their id; null if there is none or the viewer may not see them. For the user, admins, and the ' +
+      'instructors of their courses.',
+    args: { id: t.arg.id({ description: 'A `User.id`.' }) },
+    resolve: (query, _, { id }, { db, viewer }) =>
+      db.user.findFirst({ ...query, where: visibleBy(viewer, localId('User', id, 'id')) }),
+  }),
+)
+
+/** The user with this id, if the viewer may see them by id. */
+function visibleBy(viewer: Viewer | null, id: string) {
+  if (viewer?.role === 'ADMIN' || viewer?.id === id) return { id }
+  return { id, enrollments: { some: { course: { instructors: { some: { userId: viewer?.id ?? '' } } } } } }
+}
 
 showError(UserNotFound, 'The user does not exist.', (t) => ({
   userId: t.globalID({

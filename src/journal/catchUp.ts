@@ -1,7 +1,7 @@
 import type { Place, RootCursor, TopicCursor } from './cursor.ts'
 import { GENESIS } from './event.ts'
 import type { Feed } from './feed.ts'
-import type { Reader, Why } from './follow.ts'
+import type { Reader, Reason } from './follow.ts'
 import { parseSnapshot, type Snapshot } from './snapshot.ts'
 
 /** How far a reader has caught up: it has received everything in this snapshot and, of a root, up to this version. */
@@ -19,14 +19,14 @@ export async function rootChanges(
   cursor: RootCursor,
   reader: Reader,
   isOver: () => boolean,
-): Promise<Reached | Why | undefined> {
+): Promise<Reached | Reason | undefined> {
   for (let after = cursor.version; ; ) {
     await reader.ready?.()
     if (isOver()) return undefined
     const { items, events, version, seen } = await feed.sinceVersion(after)
     if (isOver()) return undefined
-    if ((version ?? -1) < after) return 'OTHER_EPOCH' // or the root is gone, which reading the present will show
-    if (events[0] && (events[0].version !== after + 1 || events[0].kind === GENESIS)) return 'RESUMED_TOO_LATE'
+    if ((version ?? -1) < after) return 'HISTORY_REPLACED' // or the root is gone, which reading the present will show
+    if (events[0] && (events[0].version !== after + 1 || events[0].kind === GENESIS)) return 'CURSOR_EXPIRED'
     const gap = events.findIndex(({ version, kind }, i) => version !== after + 1 + i || kind === GENESIS)
     for (const item of gap < 0 ? items : items.slice(0, gap)) {
       reader.hear(item, false)
@@ -46,7 +46,7 @@ export async function topicChanges(
   cursor: TopicCursor,
   reader: Reader,
   isOver: () => boolean,
-): Promise<Reached | Why | undefined> {
+): Promise<Reached | Reason | undefined> {
   let { from, to, place }: { from: string; to: string | undefined; place: Place | null } = cursor
   const { xmin } = parseSnapshot(from)!
   if (!place || from === to) [from, to, place] = [cursor.to, undefined, null]
@@ -55,8 +55,8 @@ export async function topicChanges(
     if (isOver()) return undefined
     const { items, events, now, seen, pruned } = await feed.sinceSnapshot({ from, to }, place)
     if (isOver()) return undefined
-    if (pruned !== null && pruned >= xmin) return 'RESUMED_TOO_LATE'
-    if (endOf(now) < endOf(cursor.to)) return 'OTHER_EPOCH' // the cursor is from a future that never was
+    if (pruned !== null && pruned >= xmin) return 'CURSOR_EXPIRED'
+    if (endOf(now) < endOf(cursor.to)) return 'HISTORY_REPLACED' // the cursor is from a future that never was
     for (const item of items) {
       reader.hear(item, false)
       if (isOver()) return undefined

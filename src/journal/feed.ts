@@ -9,7 +9,7 @@ import type {
   SnapshotItem,
   Source,
   TopicSubject,
-  Why,
+  Reason,
 } from './follow.ts'
 import { Follower } from './follower.ts'
 import type { Listener, Window } from './listeners.ts'
@@ -61,7 +61,7 @@ export class Feed implements Listener {
   join(after: Cursor | undefined, reader: Reader): () => void {
     const follower = new Follower(this, reader)
     this.#followers.add(follower)
-    void follower.begin(after, 'FIRST')
+    void follower.begin(after, 'INITIAL')
     return () => this.leave(follower)
   }
 
@@ -105,7 +105,7 @@ export class Feed implements Listener {
   reset(): void {
     // Until the tail has begun anew, nobody hears what is committed. The present must be read after that.
     this.#attached = undefined
-    for (const follower of this.#followers) void follower.begin(undefined, 'OTHER_EPOCH')
+    for (const follower of this.#followers) void follower.begin(undefined, 'HISTORY_REPLACED')
   }
 
   /** The cursor behind a version of the root, or behind everything in a snapshot. */
@@ -130,12 +130,12 @@ export class Feed implements Listener {
   }
 
   /** Reads the present, and the snapshot that it was read in. Throws the source's `missing()`. */
-  present(why: Why): Promise<{ item: SnapshotItem; seen: Snapshot }> {
-    return this.#presents.read(why, async () => {
+  present(reason: Reason): Promise<{ item: SnapshotItem; seen: Snapshot }> {
+    return this.#presents.read(reason, async () => {
       const { present, seen } = await readPresent(this.#db, this.#source)
       const { version } = present
       return {
-        item: { is: 'snapshot', why, cursor: cursorText(this.behind(version, seen)), version, present },
+        item: { is: 'snapshot', reason, cursor: cursorText(this.behind(version, seen)), version, present },
         seen: parseSnapshot(seen)!,
       }
     })

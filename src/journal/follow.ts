@@ -30,14 +30,14 @@ export interface Source<Present> {
 }
 
 /** Why a stream sends the present: at its beginning, or instead of changes that it cannot send. */
-export type Why = 'FIRST' | 'RESUMED_TOO_LATE' | 'OTHER_EPOCH'
+export type Reason = 'INITIAL' | 'CURSOR_EXPIRED' | 'HISTORY_REPLACED'
 
 /** What a follower receives, in order. All followers of a feed receive the same object. */
 export type Item<Present = object> = SnapshotItem<Present> | ChangeItem
 /** The present. */
 export interface SnapshotItem<Present = object> {
   readonly is: 'snapshot'
-  readonly why: Why
+  readonly reason: Reason
   /** Where to resume: pass it to `follow` to receive only later changes. */
   readonly cursor: string
   readonly version: number

@@ -1,7 +1,7 @@
 import { type Reached, rootChanges, topicChanges } from './catchUp.ts'
 import type { Cursor } from './cursor.ts'
 import type { Feed } from './feed.ts'
-import type { ChangeItem, Reader, Why } from './follow.ts'
+import type { ChangeItem, Reader, Reason } from './follow.ts'
 import type { Window } from './listeners.ts'
 import { isLater, parseSnapshot, sees, type Snapshot } from './snapshot.ts'
 
@@ -39,7 +39,7 @@ export class Follower {
   }
 
   /** Begins anew: with the changes behind a cursor or, without one, with the present. */
-  async begin(after: Cursor | undefined, why: Why): Promise<void> {
+  async begin(after: Cursor | undefined, reason: Reason): Promise<void> {
     const turn = ++this.#turn
     const isOver = () => this.#stopped || turn !== this.#turn
     this.#isLive = false
@@ -51,7 +51,7 @@ export class Follower {
       let from = isOther ? undefined : after
       do {
         this.#overrun = false
-        const reached = await this.#catchUp(from, isOther ? 'OTHER_EPOCH' : why, isOver)
+        const reached = await this.#catchUp(from, isOther ? 'HISTORY_REPLACED' : reason, isOver)
         if (!reached) return
         this.#seen = reached.seen
         this.#version = reached.version
@@ -90,7 +90,7 @@ export class Follower {
     }
     if (this.#feed.root) {
       // another history than the one received: the root was deleted and made again
-      if (item.version !== this.#version + 1) return void this.begin(undefined, 'OTHER_EPOCH')
+      if (item.version !== this.#version + 1) return void this.begin(undefined, 'HISTORY_REPLACED')
       this.#version = item.version
     }
     this.#reader.hear(next, true)
@@ -105,8 +105,8 @@ export class Follower {
   }
 
   /** Sends what was missed behind a cursor, or the present. Undefined: it was stopped, or has begun anew. */
-  async #catchUp(from: Cursor | undefined, why: Why, isOver: () => boolean): Promise<Reached | undefined> {
-    let reached: Reached | Why | undefined = why
+  async #catchUp(from: Cursor | undefined, reason: Reason, isOver: () => boolean): Promise<Reached | undefined> {
+    let reached: Reached | Reason | undefined = reason
     if (from)
       reached =
         'topic' in from

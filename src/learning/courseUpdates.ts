@@ -46,8 +46,11 @@ export const courseUpdates = stream('courseUpdates', {
       'A class in numbers. Read its enrollments with `Course.enrollments`, at any time: of two items about one ' +
       'enrollment, the one with the higher version is newer.',
     fields: (t) => ({
-      learners: t.int({ description: 'How many learners are enrolled.', resolve: ({ present }) => present.learners }),
-      completed: t.int({
+      learnerCount: t.int({
+        description: 'How many learners are enrolled.',
+        resolve: ({ present }) => present.learners,
+      }),
+      completedLearnerCount: t.int({
         description: 'How many learners have completed the course in their present attempt.',
         resolve: ({ present }) => present.completed,
       }),

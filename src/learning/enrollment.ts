@@ -1,18 +1,29 @@
 import { builder, unlessShown } from '../api/builder.ts'
-import { localId } from '../api/globalId.ts'
+import { connectionOf, pageOf } from '../api/connection.ts'
+import { localId, oneOf } from '../api/globalId.ts'
 import type { Load } from '../api/context.ts'
 import { sql } from '../database/client.ts'
 import type { Enrollment as EnrollmentRow, Lesson as LessonRow } from '../generated/prisma/client.ts'
 import { showError, showRoot } from '../api/domainError.ts'
-import { courseIn, learnerOf } from './id.ts'
+import { User } from '../identity/user.ts'
+import { Course } from './course.ts'
+import { courseIn, enrollmentOf, learnerOf } from './id.ts'
 import type { EnrollmentView } from './enrollmentState.ts'
 import { LessonNotFound, NotEnrolled, PrerequisiteNotMet } from './enrollmentAggregate.ts'
-import { Lesson } from './lesson.ts'
+import { Lesson, LessonConnection } from './lesson.ts'
+import { LessonProgress } from './lessonProgress.ts'
 import { teaches } from './teaching.ts'
 import { visibleTo } from './visibility.ts'
 
-const CourseCompletion = builder.prismaObject('CourseCompletion', {
+/** The record of a completion. Its id is that of the enrollment, with the number of the attempt. */
+export const CourseCompletion = builder.prismaNode('CourseCompletion', {
   description: 'The record that a learner completed a course. It is never removed, whatever is reset or added later.',
+  nullable: true,
+  id: { resolve: ({ enrollmentId, attempt }) => `${enrollmentId}~${attempt}` },
+  findUnique: (id, { viewer }) => {
+    const [, enrollmentId = '', attempt = 0] = /^(.+)~(\d{1,9})$/.exec(id) ?? []
+    return { enrollmentId_attempt: { enrollmentId, attempt: Number(attempt) }, enrollment: visibleTo(viewer) }
+  },
   fields: (t) => ({
     attempt: t.exposeInt('attempt', { description: 'The number of the attempt, from 1.' }),
     completedAt: t.expose('completedAt', { type: 'DateTime', description: 'When the attempt completed the course.' }),
@@ -34,8 +45,10 @@ export const Enrollment = builder.prismaNode('Enrollment', {
     }),
     learner: t.relation('learner', { nullable: true, description: 'The user who takes the course.' }),
     course: t.relation('course', { nullable: true, description: 'The course.' }),
-    completed: t.exposeInt('completed', { description: 'How many of the active lessons of the course are completed.' }),
-    total: t.exposeInt('total', { description: 'How many active lessons the course has.' }),
+    completedLessonCount: t.exposeInt('completed', {
+      description: 'How many of the active lessons of the course are completed.',
+    }),
+    lessonCount: t.exposeInt('total', { description: 'How many active lessons the course has.' }),
     percent: t.int({
       description: 'How much of the active lessons is completed: 0 to 100, rounded down.',
       resolve: ({ completed, total }) => (total ? Math.floor((completed * 100) / total) : 0),
@@ -49,31 +62,43 @@ export const Enrollment = builder.prismaNode('Enrollment', {
       nullable: true,
       description: 'When this attempt completed the course; null if it has not.',
     }),
-    addedSinceCompletion: t.int({
+    newLessonCount: t.int({
       description: 'How many lessons were added after this attempt completed the course and are not completed.',
       resolve: ({ completedAt, completed, total }) => (completedAt ? total - completed : 0),
     }),
-    completions: t.relation('completions', {
-      type: CourseCompletion,
-      nullable: true,
-      description: 'The completions of the course, at most one for each attempt.',
-      query: { orderBy: { attempt: 'asc' } },
-    }),
-    progress: t.relatedConnection('lessons', {
-      cursor: 'enrollmentId_lessonId',
-      nullable: true,
-      totalCount: true,
-      description: 'The progress in each lesson that was ever opened.',
-      query: { orderBy: { lessonId: 'asc' } },
-    }),
-    availableLessons: t.field({
-      type: [Lesson],
-      nullable: true,
-      description:
-        'The lessons that can be done now, in the order of the course: active, not completed, and with all ' +
-        'required lessons completed.',
-      resolve: ({ id }, _, context) => context.load(availableLessons, id),
-    }),
+    completions: t.relatedConnection(
+      'completions',
+      {
+        cursor: 'enrollmentId_attempt',
+        nullable: true,
+        totalCount: true,
+        description: 'The completions of the course, at most one for each attempt.',
+        query: { orderBy: { attempt: 'asc' } },
+      },
+      connectionOf(CourseCompletion, 'CourseCompletion'),
+    ),
+    progress: t.relatedConnection(
+      'lessons',
+      {
+        cursor: 'enrollmentId_lessonId',
+        nullable: true,
+        totalCount: true,
+        description: 'The progress in each lesson that was ever opened.',
+        query: { orderBy: { lessonId: 'asc' } },
+      },
+      connectionOf(LessonProgress, 'LessonProgress'),
+    ),
+    availableLessons: t.connection(
+      {
+        type: Lesson,
+        nullable: true,
+        description:
+          'The lessons that can be done now, in the order of the course: active, not completed, and with all ' +
+          'required lessons completed.',
+        resolve: async ({ id }, args, context) => pageOf(args, await context.load(availableLessons, id)),
+      },
+      LessonConnection,
+    ),
   }),
 })
 
@@ -111,11 +136,66 @@ builder.queryField('enrollment', (t) =>
   t.prismaField({
     type: Enrollment,
     nullable: true,
-    description: 'An enrollment by its id; null if there is none or the viewer may not see it.',
-    args: { id: t.arg.id({ description: 'An `Enrollment.id`.' }) },
-    resolve: (query, _, { id }, { db, viewer }) =>
-      db.enrollment.findFirst({ ...query, where: { id: localId('Enrollment', id, 'id'), AND: visibleTo(viewer) } }),
+    description:
+      'An enrollment by its id, or by its course and learner; null if there is none or the viewer may not see it. ' +
+      'Exactly one of `id` and `courseId` is needed.',
+    args: {
+      id: t.arg.id({ required: false, description: 'An `Enrollment.id`.' }),
+      courseId: t.arg.id({ required: false, description: 'A `Course.id`.' }),
+      learnerId: t.arg.id({
+        required: false,
+        description: 'With `courseId`: the `User.id` of the learner. Without it, the viewer.',
+      }),
+    },
+    resolve: (query, _, args, { db, viewer }) =>
+      db.enrollment.findFirst({ ...query, where: { id: enrollmentNamed(args, viewer!), AND: visibleTo(viewer) } }),
   }),
+)
+
+interface EnrollmentName {
+  readonly id?: string | null
+  readonly courseId?: string | null
+  readonly learnerId?: string | null
+}
+
+/** The id of the enrollment that the arguments name; throws InvalidInput. */
+function enrollmentNamed({ id, courseId, learnerId }: EnrollmentName, viewer: { readonly id: string }): string {
+  if (oneOf({ id, courseId }) === 'id') return localId('Enrollment', id!, 'id')
+  const learner = learnerId ? localId('User', learnerId, 'learnerId') : viewer.id
+  return enrollmentOf(learner, localId('Course', courseId!, 'courseId'))
+}
+
+/** A page of enrollments. */
+export const EnrollmentConnection = connectionOf(Enrollment, 'Enrollment')
+
+builder.prismaObjectField(User, 'enrollments', (t) =>
+  t.relatedConnection(
+    'enrollments',
+    {
+      cursor: 'id',
+      nullable: true,
+      totalCount: true,
+      description: 'The user’s enrollments. For the user and for admins.',
+      authScopes: ({ id }) => ({ $any: { self: id, admin: true } }),
+      query: { orderBy: { id: 'asc' } },
+    },
+    EnrollmentConnection,
+  ),
+)
+
+builder.prismaObjectField(Course, 'enrollments', (t) =>
+  t.relatedConnection(
+    'enrollments',
+    {
+      cursor: 'id',
+      nullable: true,
+      totalCount: true,
+      description: 'The enrollments in the course. For its instructors and admins.',
+      authScopes: ({ id }, _, context) => ({ $any: { admin: true, when: () => teaches(context, id) } }),
+      query: { orderBy: { id: 'asc' } },
+    },
+    EnrollmentConnection,
+  ),
 )
 
 showError(NotEnrolled, 'The viewer is not enrolled in the course.', (t) => ({

@@ -42,7 +42,7 @@ export const enrollmentChange = {
         'progress …) is the present.',
       resolve: ({ event }) => shownEnrollment(viewOf(event)),
     }),
-    lesson: t.field({
+    lessonProgress: t.field({
       type: LessonProgress,
       nullable: true,
       grantScopes: SHOWN,
@@ -89,7 +89,7 @@ export const enrollmentUpdates = stream('enrollmentUpdates', {
         description: 'The enrollment at this version.',
         resolve: ({ present }) => shownEnrollment(enrollments.view(present)),
       }),
-      lessons: t.field({
+      progress: t.field({
         type: [LessonProgress],
         grantScopes: SHOWN,
         description: 'The progress at this version, one item for each lesson that was ever opened.',

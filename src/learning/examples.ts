@@ -34,7 +34,7 @@ query Catalog {
 mutation Enroll($input: EnrollInput!) {
   enroll(input: $input) {
     __typename
-    ... on EnrollPayload { version replayed enrollment { id percent availableLessons { id title } } }
+    ... on EnrollPayload { version replayed enrollment { id percent availableLessons { nodes { id title } } } }
     ... on DomainError { code message }
   }
 }`,
@@ -52,7 +52,7 @@ mutation Complete($input: CompleteLessonInput!) {
     ... on CompleteLessonPayload {
       version replayed alreadyCompleted courseCompleted
       lessonProgress { status completedAt }
-      enrollment { completed total percent availableLessons { title } }
+      enrollment { completedLessonCount lessonCount percent availableLessons { nodes { title } } }
     }
     ... on PrerequisiteNotMet { message lessons { title } }
     ... on DomainError { code message }
@@ -86,16 +86,16 @@ subscription Watch($enrollmentId: ID!, $after: Cursor) {
   enrollmentUpdates(enrollmentId: $enrollmentId, after: $after) {
     __typename
     ... on EnrollmentSnapshot {
-      why cursor version
-      enrollment { completed total percent }
-      lessons { id status }
+      reason cursor version
+      enrollment { completedLessonCount lessonCount percent }
+      progress { id status }
     }
     ... on EnrollmentChange {
       kind cursor version occurredAt
-      enrollment { completed total percent }
-      lesson { id status }
+      enrollment { completedLessonCount lessonCount percent }
+      lessonProgress { id status }
     }
-    ... on StreamLagging { cursor message }
+    ... on SubscriberTooSlow { cursor message }
   }
 }`,
     variables: { enrollmentId: encodeGlobalID('Enrollment', enrollmentOf('demo-learner-2', course)) },
@@ -128,10 +128,10 @@ query Learners {
     title
     enrollments {
       totalCount
-      edges { node { learner { name } completed total percent } }
+      edges { node { learner { name } completedLessonCount lessonCount percent } }
     }
     lessons {
-      edges { node { title requires { title } requiredBy { title } } }
+      edges { node { title requires { nodes { title } } requiredBy { nodes { title } } } }
     }
   }
 }`,
@@ -144,9 +144,9 @@ query Learners {
 subscription Class($courseId: ID!, $after: Cursor) {
   courseUpdates(courseId: $courseId, after: $after) {
     __typename
-    ... on CourseSnapshot { why cursor learners completed percent }
-    ... on CourseChange { kind cursor version occurredAt actorId enrollment { id completed total percent } }
-    ... on StreamLagging { cursor message }
+    ... on CourseSnapshot { reason cursor learnerCount completedLearnerCount percent }
+    ... on CourseChange { kind cursor version occurredAt actorId enrollment { id completedLessonCount lessonCount percent } }
+    ... on SubscriberTooSlow { cursor message }
   }
 }`,
     variables: { courseId: encodeGlobalID('Course', course) },

@@ -1,7 +1,10 @@
 import { builder } from '../api/builder.ts'
+import { connectionOf, pageOf, selectedNodes } from '../api/connection.ts'
 import type { Load } from '../api/context.ts'
+import { localId, oneOf } from '../api/globalId.ts'
 import type { Lesson as LessonRow, LessonProgress as LessonProgressRow } from '../generated/prisma/client.ts'
 import { ContentItem } from './contentItem.ts'
+import { Course } from './course.ts'
 import { courseOf, enrollmentOf } from './id.ts'
 import { LessonProgress } from './lessonProgress.ts'
 
@@ -19,11 +22,17 @@ export const Lesson = builder.prismaNode('Lesson', {
       description: 'False: the lesson is no longer part of the course. The progress that learners made in it stays.',
     }),
     course: t.relation('course', { description: 'The course of the lesson.' }),
-    contents: t.relation('contents', {
-      description: 'The active content items of the lesson, in order.',
-      query: { where: { active: true }, orderBy: [{ position: 'asc' }, { id: 'asc' }] },
-      type: ContentItem,
-    }),
+    contents: t.relatedConnection(
+      'contents',
+      {
+        cursor: 'id',
+        nullable: true,
+        totalCount: true,
+        description: 'The active content items of the lesson, in order.',
+        query: { where: { active: true }, orderBy: [{ position: 'asc' }, { id: 'asc' }] },
+      },
+      connectionOf(ContentItem, 'ContentItem'),
+    ),
     progress: t.field({
       type: LessonProgress,
       nullable: true,
@@ -33,26 +42,80 @@ export const Lesson = builder.prismaNode('Lesson', {
   }),
 })
 
+/** A page of lessons. */
+export const LessonConnection = connectionOf(Lesson, 'Lesson')
+
+builder.prismaObjectField(Course, 'lessons', (t) =>
+  t.relatedConnection(
+    'lessons',
+    {
+      cursor: 'id',
+      nullable: true,
+      totalCount: true,
+      description: 'The lessons of the course, in order.',
+      args: {
+        includeInactive: t.arg.boolean({
+          required: false,
+          description: 'Include lessons that are no longer part of the course.',
+        }),
+      },
+      query: ({ includeInactive }) => ({
+        where: includeInactive ? {} : { active: true },
+        orderBy: [{ position: 'asc' }, { id: 'asc' }],
+      }),
+    },
+    LessonConnection,
+  ),
+)
+
 // Prerequisites link lessons to lessons, so these fields are added when the type is there. Pothos can't type a nested
 // selection that is computed; hence the casts.
 
 builder.prismaObjectField(Lesson, 'requires', (t) =>
-  t.field({
-    type: [Lesson],
-    description: 'The active lessons that must be completed before this one can be opened.',
-    select: (_, __, nested) => ({ requires: linked('required', nested(true)) }) as never,
-    resolve: (lesson) =>
-      (lesson as unknown as { requires: { required: LessonRow }[] }).requires.map(({ required }) => required),
-  }),
+  t.connection(
+    {
+      type: Lesson,
+      nullable: true,
+      description: 'The active lessons that must be completed before this one can be opened.',
+      select: (_, __, nested) => ({ requires: linked('required', selectedNodes(nested)) }) as never,
+      resolve: (lesson, args) => pageOf(args, linkedTo(lesson, 'requires', 'required')),
+    },
+    LessonConnection,
+  ),
 )
 
 builder.prismaObjectField(Lesson, 'requiredBy', (t) =>
-  t.field({
-    type: [Lesson],
-    description: 'The active lessons that require this one.',
-    select: (_, __, nested) => ({ requiredBy: linked('lesson', nested(true)) }) as never,
-    resolve: (lesson) =>
-      (lesson as unknown as { requiredBy: { lesson: LessonRow }[] }).requiredBy.map(({ lesson }) => lesson),
+  t.connection(
+    {
+      type: Lesson,
+      nullable: true,
+      description: 'The active lessons that require this one.',
+      select: (_, __, nested) => ({ requiredBy: linked('lesson', selectedNodes(nested)) }) as never,
+      resolve: (lesson, args) => pageOf(args, linkedTo(lesson, 'requiredBy', 'lesson')),
+    },
+    LessonConnection,
+  ),
+)
+
+builder.queryField('lesson', (t) =>
+  t.prismaField({
+    type: Lesson,
+    nullable: true,
+    description:
+      'A lesson by its id, or by its course and slug; null if there is none. Exactly one of `id` and `courseId` is ' +
+      'needed.',
+    args: {
+      id: t.arg.id({ required: false, description: 'A `Lesson.id`.' }),
+      courseId: t.arg.id({ required: false, description: 'A `Course.id`.' }),
+      slug: t.arg.string({ required: false, description: 'With `courseId`: a `Lesson.slug`.' }),
+    },
+    resolve: (query, _, { id, courseId, slug }, { db }) => {
+      const where =
+        oneOf({ id, courseId }) === 'id'
+          ? { id: localId('Lesson', id!, 'id') }
+          : { courseId: localId('Course', courseId!, 'courseId'), slug: slug ?? '' }
+      return db.lesson.findFirst({ ...query, where })
+    },
   }),
 )
 
@@ -62,6 +125,10 @@ const linked = (end: 'required' | 'lesson', selection: unknown) => ({
   where: { [end]: { active: true } },
   orderBy: { [end]: { position: 'asc' } },
 })
+
+/** The lessons that `linked` selected. */
+const linkedTo = <Field extends string>(lesson: object, field: Field, end: 'required' | 'lesson') =>
+  (lesson as Record<Field, Record<typeof end, LessonRow>[]>)[field].map((link) => link[end])
 
 const ownProgress: Load<string, LessonProgressRow | null> = async (lessonIds, { db, viewer }) => {
   const enrollmentIds = [...new Set(lessonIds.map((id) => enrollmentOf(viewer!.id, courseOf(id))))]

@@ -10,7 +10,7 @@ import { LessonProgress, shownProgress } from './lessonProgress.ts'
 import { enrollmentIn, ofEnrollment, type OwnLesson } from './ownLesson.ts'
 
 /** One lesson of the learner's, or a whole enrollment. */
-export type ResetTarget = OwnLesson | { readonly enrollmentId: string }
+export type ResetTargetInput = OwnLesson | { readonly enrollmentId: string }
 
 export interface ResetProgressAnswer {
   /** Of the lesson that was reset; null for a whole enrollment. */
@@ -23,7 +23,7 @@ export interface ResetProgressAnswer {
  * Forgets what was done in a lesson or in the whole course, so that it can be done again. History keeps what was
  * completed; a completed course stays recorded as an earlier attempt.
  */
-export const resetProgress: Verb<Learning, ResetTarget, ResetProgressAnswer> = {
+export const resetProgress: Verb<Learning, ResetTargetInput, ResetProgressAnswer> = {
   name: 'resetProgress',
   ...ofEnrollment,
   root: (target) =>
@@ -50,7 +50,7 @@ export const resetProgress: Verb<Learning, ResetTarget, ResetProgressAnswer> = {
   }),
 }
 
-const ResetTargetInput = builder.inputType('ResetTarget', {
+const ResetTargetInput = builder.inputType('ResetTargetInput', {
   isOneOf: true,
   description: 'What to reset: exactly one of these.',
   fields: (t) => ({

@@ -86,6 +86,7 @@ export const ConsistencyType = builder.objectRef<Consistency>('Consistency').imp
 builder.queryField('consistency', (t) =>
   t.field({
     type: ConsistencyType,
+    nullable: true,
     description:
       'Whether a user’s progress and license in a specialization agree. For the user, instructors and admins.',
     args: standingArgs(t.arg),

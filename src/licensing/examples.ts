@@ -19,9 +19,9 @@ mutation LevelUp($input: LevelUpInput!) {
       version replayed leveledUp
       progress { currentLevel totalXp completedSessions specialization { levels { level xp } } }
       license { currentLevel maxAchievedLevel }
-      progressions { from to reason at }
+      progressions { from to reason occurredAt }
     }
-    ... on RecordsDisagree { message recommendedAction }
+    ... on RecordsOutOfSync { message recommendedAction }
     ... on DomainError { code message }
   }
 }`,
@@ -38,20 +38,20 @@ mutation LevelUp($input: LevelUpInput!) {
 # Live: progress and license. Leave this running, and run
 # the tab before in another window, with another key.
 subscription Standing($userId: ID!, $specialization: String!, $after: Cursor) {
-  standingUpdates(userId: $userId, specialization: $specialization, after: $after) {
+  levelUpdates(userId: $userId, specialization: $specialization, after: $after) {
     __typename
-    ... on StandingSnapshot {
-      why cursor version
+    ... on LevelSnapshot {
+      reason cursor version
       progress { currentLevel totalXp }
       license { currentLevel maxAchievedLevel }
     }
-    ... on StandingChange {
+    ... on LevelChange {
       kind cursor version occurredAt
       progress { currentLevel totalXp }
       license { currentLevel maxAchievedLevel }
       progressions { from to reason }
     }
-    ... on StreamLagging { cursor message }
+    ... on SubscriberTooSlow { cursor message }
   }
 }`,
     variables: player,

@@ -1,6 +1,6 @@
 import type { ArgBuilder } from '@pothos/core'
 import type { SchemaTypes } from '../api/builder.ts'
-import { localId } from '../api/globalId.ts'
+import { localId, oneOf } from '../api/globalId.ts'
 import { InvalidInput } from '../commit/errors.ts'
 
 /** The id of a user's standing in a specialization: of its progress, and of its license. */
@@ -28,6 +28,25 @@ export const standingArgs = (t: ArgBuilder<SchemaTypes>) => ({
   userId: t.id({ required: true, description: 'A `User.id`.' }),
   specialization: t.string({ required: true, description: 'A `Specialization.code`.' }),
 })
+
+/** The arguments of queries for one of the records of a standing: by its id, or by user and specialization. */
+export const recordArgs = (t: ArgBuilder<SchemaTypes>, typename: string) => ({
+  id: t.id({ required: false, description: `A \`${typename}.id\`.` }),
+  userId: t.id({ required: false, description: 'A `User.id`. Then `specialization` is needed too.' }),
+  specialization: t.string({ required: false, description: 'With `userId`: a `Specialization.code`.' }),
+})
+
+/** The id of the record that the arguments name; throws InvalidInput. */
+export function recordIn({ id, userId, specialization }: RecordName, typename: string): string {
+  if (oneOf({ id, userId }) === 'id') return localId(typename, id!, 'id')
+  return standingIn({ userId: userId!, specialization: specialization ?? '' })
+}
+
+interface RecordName {
+  readonly id?: string | null
+  readonly userId?: string | null
+  readonly specialization?: string | null
+}
 
 /** The id of the standing that the arguments name; throws InvalidInput. */
 export const standingIn = ({ userId, specialization }: { readonly userId: string; readonly specialization: string }) =>

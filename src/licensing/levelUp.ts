@@ -2,7 +2,7 @@ import { mutation } from '../api/mutation.ts'
 import type { Verb } from '../commit/aggregate.ts'
 import { InvalidInput } from '../commit/errors.ts'
 import { userOf } from './id.ts'
-import { RecordsDisagree, TotalOutOfRange } from './standingError.ts'
+import { RecordsOutOfSync, TotalOutOfRange } from './standingError.ts'
 import {
   ofStanding,
   progressionsSince,
@@ -71,5 +71,5 @@ mutation(levelUp, {
       resolve: ({ answer }) => answer.progressions.length > 0,
     }),
   }),
-  errors: [...standingField.errors, TotalOutOfRange, RecordsDisagree],
+  errors: [...standingField.errors, TotalOutOfRange, RecordsOutOfSync],
 })

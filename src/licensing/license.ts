@@ -1,26 +1,33 @@
-import { encodeGlobalID } from '@pothos/plugin-relay'
 import { builder, unlessShown } from '../api/builder.ts'
-import { system } from '../commit/aggregate.ts'
+import { connectionOf } from '../api/connection.ts'
+import { actorIdOf } from '../api/stream.ts'
 import type { License as LicenseRow, LicenseProgression as LicenseProgressionRow } from '../generated/prisma/client.ts'
 import { User } from '../identity/user.ts'
-import { codeOf, standingArgs, standingIn, userOf } from './id.ts'
+import { codeOf, recordArgs, recordIn, userOf } from './id.ts'
 import type { Progression, StandingView } from './standingState.ts'
 import { seenBy, visibleTo } from './visibility.ts'
 
-/** One change of a license's level. */
-export const LicenseProgression = builder.prismaObject('LicenseProgression', {
+/** One change of a license's level. Its id is that of the license, with its place in the history. */
+export const LicenseProgression = builder.prismaNode('LicenseProgression', {
   description: 'One change of a license’s level. It is never removed.',
+  nullable: true,
+  id: { resolve: ({ licenseId, at, version, from }) => `${licenseId}~${at.getTime()}~${version}~${from}` },
+  findUnique: (id, { viewer }) => {
+    const [, licenseId = '', at = 0, version = 0, from = 0] = /^(.+)~(\d{1,15})~(\d{1,9})~(\d{1,9})$/.exec(id) ?? []
+    const place = { at: new Date(Number(at)), version: Number(version), from: Number(from) }
+    return { licenseId_at_version_from: { licenseId, ...place }, AND: visibleTo(viewer) }
+  },
   fields: (t) => ({
     version: t.exposeInt('version', { description: 'The version of the progress that the change is part of.' }),
     from: t.exposeInt('from', { description: 'The level before the change.' }),
     to: t.exposeInt('to', { description: 'The level after the change.' }),
-    advancedBy: t.id({
+    actorId: t.id({
       nullable: true,
       description: 'The id of the user who made the change; null: the operator.',
-      resolve: ({ advancedBy }) => (advancedBy === system.id ? null : encodeGlobalID('User', advancedBy)),
+      resolve: ({ advancedBy }) => actorIdOf(advancedBy),
     }),
     reason: t.exposeString('reason', { description: 'The reason, as given in the request.' }),
-    at: t.expose('at', { type: 'DateTime', description: 'The time of the change.' }),
+    occurredAt: t.expose('at', { type: 'DateTime', description: 'The commit time of the change.' }),
   }),
 })
 
@@ -39,13 +46,17 @@ export const License = builder.prismaNode('License', {
       description: 'The highest level that the license ever had. It never falls.',
     }),
     issuedAt: t.expose('issuedAt', { type: 'DateTime', description: 'When the license was issued.' }),
-    progressions: t.relatedConnection('progressions', {
-      cursor: 'licenseId_at_version_from',
-      nullable: true,
-      totalCount: true,
-      description: 'The changes of the license’s level, oldest first.',
-      query: { orderBy: [{ at: 'asc' }, { version: 'asc' }, { from: 'asc' }] },
-    }),
+    progressions: t.relatedConnection(
+      'progressions',
+      {
+        cursor: 'licenseId_at_version_from',
+        nullable: true,
+        totalCount: true,
+        description: 'The changes of the license’s level, oldest first.',
+        query: { orderBy: [{ at: 'asc' }, { version: 'asc' }, { from: 'asc' }] },
+      },
+      connectionOf(LicenseProgression, 'LicenseProgression'),
+    ),
   }),
 })
 
@@ -69,20 +80,26 @@ builder.queryField('license', (t) =>
   t.prismaField({
     type: License,
     nullable: true,
-    description: 'A user’s license in a specialization; null if there is none or the viewer may not see it.',
-    args: standingArgs(t.arg),
-    resolve: (query, _, standing, { db, viewer }) =>
-      db.license.findFirst({ ...query, where: { id: standingIn(standing), AND: visibleTo(viewer) } }),
+    description:
+      'A license by its id, or by user and specialization; null if there is none or the viewer may not see it. ' +
+      'Exactly one of `id` and `userId` is needed.',
+    args: recordArgs(t.arg, 'License'),
+    resolve: (query, _, name, { db, viewer }) =>
+      db.license.findFirst({ ...query, where: { id: recordIn(name, 'License'), AND: visibleTo(viewer) } }),
   }),
 )
 
 builder.prismaObjectField(User, 'licenses', (t) =>
-  t.relatedConnection('licenses', {
-    cursor: 'id',
-    nullable: true,
-    totalCount: true,
-    description: 'The user’s licenses, ordered by specialization. For the user, instructors and admins.',
-    authScopes: ({ id }) => ({ $any: seenBy(id) }),
-    query: { orderBy: { code: 'asc' } },
-  }),
+  t.relatedConnection(
+    'licenses',
+    {
+      cursor: 'id',
+      nullable: true,
+      totalCount: true,
+      description: 'The user’s licenses, ordered by specialization. For the user, instructors and admins.',
+      authScopes: ({ id }) => ({ $any: seenBy(id) }),
+      query: { orderBy: { code: 'asc' } },
+    },
+    connectionOf(License, 'License'),
+  ),
 )

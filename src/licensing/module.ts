@@ -1,17 +1,17 @@
 import type { Module } from '../api/module.ts'
 import { ConsistencyType, RecommendedAction } from './consistency.ts'
 import { demo } from './demo.ts'
-import { Desync } from './desync.ts'
 import { examples } from './examples.ts'
 import { levelUp } from './levelUp.ts'
 import { License, LicenseProgression } from './license.ts'
 import { RecordSource, SpecializationProgress } from './progress.ts'
+import { RecordMismatch } from './recordMismatch.ts'
 import { Specialization } from './specialization.ts'
 import { standings } from './standingAggregate.ts'
-import { standingUpdates } from './standingUpdates.ts'
+import { levelUpdates } from './levelUpdates.ts'
 import { syncRecords } from './syncRecords.ts'
 import { updateLevel } from './updateLevel.ts'
-import { UpdateLevelsPayload } from './updateLevels.ts'
+import { UpdateLevelsSummary } from './updateLevels.ts'
 
 /** Levels in specializations, and the licenses that certify them. */
 export const licensing: Module = {
@@ -20,9 +20,9 @@ export const licensing: Module = {
   verbs: [levelUp, updateLevel, syncRecords],
   nouns: [
     ...[Specialization, SpecializationProgress, License, LicenseProgression],
-    ...[ConsistencyType, RecommendedAction, RecordSource, Desync, UpdateLevelsPayload],
+    ...[ConsistencyType, RecommendedAction, RecordSource, RecordMismatch, UpdateLevelsSummary],
   ],
-  streams: [standingUpdates],
+  streams: [levelUpdates],
   examples,
   demo,
 }

@@ -1,10 +1,11 @@
 import { builder, unlessShown } from '../api/builder.ts'
+import { connectionOf } from '../api/connection.ts'
 import { showError, showRoot } from '../api/domainError.ts'
 import { Prisma, type SpecializationProgress as ProgressRow } from '../generated/prisma/client.ts'
 import { User } from '../identity/user.ts'
 import { ConsistencyType, RecommendedAction } from './consistency.ts'
-import { codeOf, standingArgs, standingIn, userOf } from './id.ts'
-import { RecordNotFound, RecordsDisagree } from './standingError.ts'
+import { codeOf, recordArgs, recordIn, userOf } from './id.ts'
+import { RecordNotFound, RecordsOutOfSync } from './standingError.ts'
 import type { StandingView } from './standingState.ts'
 import { seenBy, visibleTo } from './visibility.ts'
 
@@ -53,28 +54,37 @@ builder.queryField('specializationProgress', (t) =>
   t.prismaField({
     type: SpecializationProgress,
     nullable: true,
-    description: 'A user’s progress in a specialization; null if the user has not begun or the viewer may not see it.',
-    args: standingArgs(t.arg),
-    resolve: (query, _, standing, { db, viewer }) =>
-      db.specializationProgress.findFirst({ ...query, where: { id: standingIn(standing), AND: visibleTo(viewer) } }),
+    description:
+      'A progress by its id, or by user and specialization; null if the user has not begun or the viewer may not ' +
+      'see it. Exactly one of `id` and `userId` is needed.',
+    args: recordArgs(t.arg, 'SpecializationProgress'),
+    resolve: (query, _, name, { db, viewer }) =>
+      db.specializationProgress.findFirst({
+        ...query,
+        where: { id: recordIn(name, 'SpecializationProgress'), AND: visibleTo(viewer) },
+      }),
   }),
 )
 
 builder.prismaObjectField(User, 'specializationProgress', (t) =>
-  t.relatedConnection('specializationProgress', {
-    cursor: 'id',
-    nullable: true,
-    totalCount: true,
-    description:
-      'The user’s progress in each specialization that they have begun, ordered by specialization. For the user, ' +
-      'instructors and admins.',
-    authScopes: ({ id }) => ({ $any: seenBy(id) }),
-    query: { orderBy: { code: 'asc' } },
-  }),
+  t.relatedConnection(
+    'specializationProgress',
+    {
+      cursor: 'id',
+      nullable: true,
+      totalCount: true,
+      description:
+        'The user’s progress in each specialization that they have begun, ordered by specialization. For the ' +
+        'user, instructors and admins.',
+      authScopes: ({ id }) => ({ $any: seenBy(id) }),
+      query: { orderBy: { code: 'asc' } },
+    },
+    connectionOf(SpecializationProgress, 'SpecializationProgress'),
+  ),
 )
 
 showError(
-  RecordsDisagree,
+  RecordsOutOfSync,
   'Progress and license have different levels, or one of them is missing. An admin must sync them first, with ' +
     '`syncRecords`.',
   (t) => ({

@@ -13,11 +13,11 @@ export class SpecializationNotFound extends DomainError {
 
 /** The specialization has no such level. */
 export class LevelOutOfRange extends DomainError {
-  readonly found: number
+  readonly requestedLevel: number
   readonly maxLevel: number
-  constructor(found: number, maxLevel: number) {
-    super(`${found} is no level of this specialization. Wanted is one from 1 to ${maxLevel}.`)
-    this.found = found
+  constructor(requestedLevel: number, maxLevel: number) {
+    super(`${requestedLevel} is no level of this specialization. Wanted is one from 1 to ${maxLevel}.`)
+    this.requestedLevel = requestedLevel
     this.maxLevel = maxLevel
   }
 }
@@ -36,15 +36,18 @@ export const MAXIMUM: Record<Total, number> = {
 /** The change would make a total negative, or greater than its maximum. */
 export class TotalOutOfRange extends DomainError {
   readonly total: Total
-  readonly now: number
-  readonly wouldBe: number
-  readonly most: number
-  constructor(total: Total, now: number, wouldBe: number) {
-    super(`${total} is ${now} and would be ${wouldBe}. Wanted is a change that leaves it at 0 to ${MAXIMUM[total]}.`)
+  readonly currentTotal: number
+  readonly requestedTotal: number
+  readonly maxTotal: number
+  constructor(total: Total, currentTotal: number, requestedTotal: number) {
+    super(
+      `${total} is ${currentTotal} and would be ${requestedTotal}. Wanted is a change that leaves it at 0 to ` +
+        `${MAXIMUM[total]}.`,
+    )
     this.total = total
-    this.now = now
-    this.wouldBe = wouldBe
-    this.most = MAXIMUM[total]
+    this.currentTotal = currentTotal
+    this.requestedTotal = requestedTotal
+    this.maxTotal = MAXIMUM[total]
   }
 }
 
@@ -58,7 +61,7 @@ export class HoursNotCounted extends DomainError {
 }
 
 /** Progress and license have different levels, or one of them is missing, so no level can be changed. */
-export class RecordsDisagree extends DomainError {
+export class RecordsOutOfSync extends DomainError {
   readonly consistency: Consistency
   constructor(consistency: Consistency) {
     super(`${consistency.message}. First, an admin must sync the records with syncRecords; then ask again.`)

@@ -3,7 +3,7 @@ import { Forbidden, InvalidInput } from '../commit/errors.ts'
 import { UserNotFound } from '../identity/userAggregate.ts'
 import { consistencyOf } from './consistency.ts'
 import { codeOf, userOf } from './id.ts'
-import { MAXIMUM, RecordsDisagree, SpecializationNotFound, type Total, TotalOutOfRange } from './standingError.ts'
+import { MAXIMUM, RecordsOutOfSync, SpecializationNotFound, type Total, TotalOutOfRange } from './standingError.ts'
 import { type Signed, type Specialization, type StandingEvent, type StandingState, sum } from './standingState.ts'
 
 /** Throws Forbidden for learners, and for instructors who change their own level. */
@@ -20,11 +20,11 @@ export function known({ id, specialization, registered }: StandingState): Specia
   return specialization
 }
 
-/** Returns the specialization, as `known` does. Throws RecordsDisagree too: no level is changed on top of a desync. */
+/** Returns the specialization, as `known` does. Throws RecordsOutOfSync too: no level is changed on top of a desync. */
 export function sound(state: StandingState): Specialization {
   const specialization = known(state)
   const consistency = consistencyOf(state.progress?.currentLevel ?? null, state.license?.currentLevel ?? null)
-  if (!consistency.consistent) throw new RecordsDisagree(consistency)
+  if (!consistency.consistent) throw new RecordsOutOfSync(consistency)
   return specialization
 }
 

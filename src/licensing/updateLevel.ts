@@ -2,7 +2,7 @@ import { mutation } from '../api/mutation.ts'
 import type { Verb } from '../commit/aggregate.ts'
 import { InvalidInput } from '../commit/errors.ts'
 import { codeOf, userOf } from './id.ts'
-import { HoursNotCounted, LevelOutOfRange, RecordsDisagree, TotalOutOfRange } from './standingError.ts'
+import { HoursNotCounted, LevelOutOfRange, RecordsOutOfSync, TotalOutOfRange } from './standingError.ts'
 import {
   ofStanding,
   progressionsSince,
@@ -102,5 +102,5 @@ export const updateLevelField = mutation(updateLevel, {
     ...standingField.payload(t, 'The change of level that this request made; empty if the level stayed the same.'),
     message: t.string({ description: 'What happened, for people.', resolve: ({ answer }) => answer.message }),
   }),
-  errors: [...standingField.errors, LevelOutOfRange, TotalOutOfRange, HoursNotCounted, RecordsDisagree],
+  errors: [...standingField.errors, LevelOutOfRange, TotalOutOfRange, HoursNotCounted, RecordsOutOfSync],
 })

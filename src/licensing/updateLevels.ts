@@ -31,7 +31,7 @@ const UpdateLevelsInput = builder.inputType('UpdateLevelsInput', {
 })
 
 /** What updateLevels did, item by item. */
-export const UpdateLevelsPayload = builder.objectRef<readonly ItemResult[]>('UpdateLevelsPayload').implement({
+export const UpdateLevelsSummary = builder.objectRef<readonly ItemResult[]>('UpdateLevelsSummary').implement({
   description: 'What updateLevels did, item by item.',
   fields: (t) => ({
     results: t.field({
@@ -61,7 +61,7 @@ export const UpdateLevelsPayload = builder.objectRef<readonly ItemResult[]>('Upd
 // One request for each item, without a transaction around them. commit() batches them, and isolates those that fail.
 builder.mutationField('updateLevels', (t) =>
   t.field({
-    type: UpdateLevelsPayload,
+    type: UpdateLevelsSummary,
     description:
       `Sets up to ${MOST} levels, each as updateLevel does. If an item fails, the others are still done. ` +
       'For instructors, but not about themselves, and for admins.',

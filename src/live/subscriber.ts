@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { ExecutionArgs } from 'graphql'
 import { type Context, createContext, type Sink, type Viewer } from '../api/context.ts'
 import { problem } from '../api/shownError.ts'
-import type { LaggingItem, OpenedStream } from '../api/stream.ts'
+import type { TooSlowItem, OpenedStream } from '../api/stream.ts'
 import { DomainError, type Unauthenticated } from '../commit/errors.ts'
 import { cursorText } from '../journal/cursor.ts'
 import type { Follow, Item, Reader } from '../journal/follow.ts'
@@ -12,7 +12,7 @@ import type { Rendering } from './render.ts'
 import { Turns } from './turns.ts'
 
 /** Why a subscription ended: by the client or this server, too slow a reader, access withdrawn, an error. */
-export type End = 'left' | 'lagging' | 'refused' | 'failed'
+export type End = 'left' | 'too_slow' | 'refused' | 'failed'
 
 export interface SubscriberOptions extends AccessOptions {
   readonly follow: Follow
@@ -151,7 +151,7 @@ export class Subscriber implements Reader, AccessReader {
     if (!this.#rendering.add(rendered, send, (error) => this.fail(error))) this.#lag()
   }
 
-  #render(item: Item | LaggingItem): string | Promise<string> {
+  #render(item: Item | TooSlowItem): string | Promise<string> {
     const shared = this.#options.rendering.shared(item, this.#asked, this.#args)
     if (typeof shared === 'string') return shared
     return shared instanceof Promise ? shared.then((json) => json ?? this.#apart(item)) : this.#apart(item)
@@ -174,13 +174,13 @@ export class Subscriber implements Reader, AccessReader {
 
   /** Too much waits: sends the cursor to resume from, and ends. */
   #lag() {
-    if (!this.#finish('lagging')) return
-    if (this.#cursor === undefined) return this.arrivals.end(laggingAtOnce())
+    if (!this.#finish('too_slow')) return
+    if (this.#cursor === undefined) return this.arrivals.end(tooSlowAtOnce())
     const last = (json: string) => {
       this.#sink.send(json)
       this.arrivals.end()
     }
-    const rendered = this.#render({ is: 'lagging', cursor: this.#cursor })
+    const rendered = this.#render({ is: 'tooSlow', cursor: this.#cursor })
     if (typeof rendered === 'string') last(rendered)
     else rendered.then(last, () => this.arrivals.end())
   }
@@ -197,4 +197,5 @@ export class Subscriber implements Reader, AccessReader {
   }
 }
 
-const laggingAtOnce = () => problem('LAGGING', 'Too much changed before the first item could be sent. Subscribe again.')
+const tooSlowAtOnce = () =>
+  problem('SUBSCRIBER_TOO_SLOW', 'Too much changed before the first item could be sent. Subscribe again.')

@@ -50,7 +50,7 @@ subscription Plan($planId: ID!, $after: Cursor) {
   planUpdates(planId: $planId, after: $after) {
     __typename
     ... on PlanSnapshot {
-      why cursor version
+      reason cursor version
       plan { title }
       workouts { id title selection { currentPlanDay timeOfDay } }
     }
@@ -59,7 +59,7 @@ subscription Plan($planId: ID!, $after: Cursor) {
       workouts { id title selection { currentPlanDay timeOfDay } }
       removedWorkoutIds
     }
-    ... on StreamLagging { cursor message }
+    ... on SubscriberTooSlow { cursor message }
   }
 }`,
     variables: { planId: encodeGlobalID('Plan', demoPlan) },

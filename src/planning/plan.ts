@@ -1,4 +1,5 @@
 import { builder, unlessShown } from '../api/builder.ts'
+import { connectionOf } from '../api/connection.ts'
 import { localId } from '../api/globalId.ts'
 import { showError, showRoot } from '../api/domainError.ts'
 import type { Plan as PlanRow } from '../generated/prisma/client.ts'
@@ -23,14 +24,9 @@ export const Plan = builder.prismaNode('Plan', {
     title: t.exposeString('title', { description: 'The title, shown in lists.' }),
     createdAt: t.expose('createdAt', { type: 'DateTime', description: 'When the plan was created.' }),
     owner: t.relation('owner', { nullable: true, description: 'The user whose plan this is.' }),
-    workouts: t.relatedConnection('workouts', {
-      cursor: 'id',
-      totalCount: true,
-      description: 'The workouts of the plan, by position.',
-      query: { orderBy: [{ position: 'asc' }, { id: 'asc' }] },
-    }),
     days: t.field({
       type: [PlanDay],
+      nullable: true,
       description: 'The calendar: every day from `from` to `to`, both included, 366 at most, with its workouts.',
       args: {
         from: t.arg({ type: 'LocalDate', description: 'The first day.' }),
@@ -61,14 +57,18 @@ builder.queryField('plan', (t) =>
 )
 
 builder.prismaObjectField(User, 'plans', (t) =>
-  t.relatedConnection('plans', {
-    cursor: 'id',
-    nullable: true,
-    totalCount: true,
-    description: 'The user’s training plans, newest first. For the user and for admins.',
-    authScopes: ({ id }) => ({ $any: { self: id, admin: true } }),
-    query: { orderBy: [{ createdAt: 'desc' }, { id: 'asc' }] },
-  }),
+  t.relatedConnection(
+    'plans',
+    {
+      cursor: 'id',
+      nullable: true,
+      totalCount: true,
+      description: 'The user’s training plans, newest first. For the user and for admins.',
+      authScopes: ({ id }) => ({ $any: { self: id, admin: true } }),
+      query: { orderBy: [{ createdAt: 'desc' }, { id: 'asc' }] },
+    },
+    connectionOf(Plan, 'Plan'),
+  ),
 )
 
 showError(PlanNotFound, 'There is no such plan, or it is not the viewer’s.', (t) => ({

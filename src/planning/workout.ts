@@ -1,5 +1,7 @@
 import { builder } from '../api/builder.ts'
+import { connectionOf } from '../api/connection.ts'
 import { showError } from '../api/domainError.ts'
+import { localId } from '../api/globalId.ts'
 import { rowsOf } from '../api/loader.ts'
 import type {
   Plan as PlanRow,
@@ -57,6 +59,31 @@ builder.prismaObjectField(WorkoutSelection, 'workout', (t) =>
     nullable: true,
     description: 'The workout that this selection schedules.',
     resolve: ({ workoutId, workout }: ShownSelection, _, context) => workout ?? context.load(workoutById, workoutId),
+  }),
+)
+
+builder.prismaObjectField(Plan, 'workouts', (t) =>
+  t.relatedConnection(
+    'workouts',
+    {
+      cursor: 'id',
+      nullable: true,
+      totalCount: true,
+      description: 'The workouts of the plan, by position.',
+      query: { orderBy: [{ position: 'asc' }, { id: 'asc' }] },
+    },
+    connectionOf(Workout, 'Workout'),
+  ),
+)
+
+builder.queryField('workout', (t) =>
+  t.prismaField({
+    type: Workout,
+    nullable: true,
+    description: 'A workout by its id; null if there is none or the viewer may not see it.',
+    args: { id: t.arg.id({ description: 'A `Workout.id`.' }) },
+    resolve: (query, _, { id }, { db, viewer }) =>
+      db.workout.findFirst({ ...query, where: { id: localId('Workout', id, 'id'), plan: plansOf(viewer) } }),
   }),
 )
 

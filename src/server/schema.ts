@@ -1,13 +1,14 @@
-import { type GraphQLSchema, isObjectType } from 'graphql'
+import type { GraphQLSchema } from 'graphql'
 import { builder } from '../api/builder.ts'
 import '../modules.ts' // each module adds its types and fields to the builder
+
+const DESCRIPTION =
+  'Lockstep records what people learn, plan and earn. Each mutation takes effect exactly once; each committed change ' +
+  'is pushed to every subscriber, in order, with nothing missed.'
 
 /** The API of all modules. */
 export function toSchema(): GraphQLSchema {
   const schema = builder.toSchema()
-  for (const type of Object.values(schema.getTypeMap())) {
-    const totalCount = isObjectType(type) && type.getFields().totalCount
-    if (totalCount) totalCount.description ??= 'The number of items on all pages.'
-  }
+  schema.description = DESCRIPTION
   return schema
 }

@@ -111,7 +111,7 @@ describe('a server that is killed', () => {
       replayed: true,
       alreadyCompleted: false,
       courseCompleted: true,
-      enrollment: { version: 3, completed: 1, percent: 100 },
+      enrollment: { version: 3, completedLessonCount: 1, percent: 100 },
     })
     expect(payload(await second.reset(ada.token, enrollmentId))).toMatchObject({ version: 4, reset: true })
     expect(payload(await second.complete(ada.token, course.lesson(1), key))).toEqual(replayed) // however late

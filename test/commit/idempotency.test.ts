@@ -62,7 +62,7 @@ describe('one key', () => {
       ...first,
       replayed: true,
     })
-    expect(first).toMatchObject({ version: 2, enrollment: { version: 2, completed: 1, percent: 33 } })
+    expect(first).toMatchObject({ version: 2, enrollment: { version: 2, completedLessonCount: 1, percent: 33 } })
     await replays(w, id)
   })
 

@@ -29,7 +29,7 @@ interface Item {
 
 test('the client of the README misses nothing and receives nothing twice, whatever the network does', async () => {
   const { ask, complete, resetLesson } = client(server.url)
-  const query = '{ viewer { enrollments { edges { node { version availableLessons { id } } } } } }'
+  const query = '{ viewer { enrollments { edges { node { version availableLessons { nodes { id } } } } } } }'
   const answer = (await ask<{ viewer: Viewer }, object>(query, {}, learner)).data
   const [{ node }] = answer.viewer.enrollments.edges
   const lesson = localIdOf(node.availableLessons[0].id)
@@ -62,7 +62,7 @@ test('the client of the README misses nothing and receives nothing twice, whatev
   }
 
   const [snapshot, ...changes] = items()
-  expect(snapshot).toMatchObject({ __typename: 'CourseSnapshot', why: 'FIRST' })
+  expect(snapshot).toMatchObject({ __typename: 'CourseSnapshot', reason: 'INITIAL' })
   expect(changes.map(({ version }) => version)).toEqual(changes.map((_, i) => node.version + 1 + i))
   expect(changes.map(({ kind }) => kind)).toEqual(changes.map((_, i) => (i % 2 ? 'LESSON_RESET' : 'LESSON_COMPLETED')))
 }, 120_000)

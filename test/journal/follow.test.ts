@@ -268,7 +268,7 @@ describe('the present, and what comes next', () => {
     const end = Object.fromEntries(rows.map(({ id, version }) => [id, version]))
     for (const each of followers) {
       await each.until(() => Object.entries(expectExact(each.items)).every(([id, version]) => version === end[id]))
-      expect(each.snapshots.map(({ why }) => why)).toEqual(['FIRST'])
+      expect(each.snapshots.map(({ reason }) => reason)).toEqual(['INITIAL'])
       expect(each.failures).toEqual([])
     }
     expect(
@@ -294,7 +294,7 @@ describe('the present, and what comes next', () => {
       await writing
       for (const each of followers) {
         expectExact(each.items)
-        expect(each.snapshots.map(({ why }) => why)).toEqual(['FIRST'])
+        expect(each.snapshots.map(({ reason }) => reason)).toEqual(['INITIAL'])
         each.stop()
       }
     }
@@ -484,7 +484,7 @@ describe('coming back', () => {
     await here.tail.epoch()
     const back = here.follow(rootOf('Thing', 'elsewhere'), cursor())
     await back.until(1)
-    expect(back.items[0]).toMatchObject({ is: 'snapshot', why: 'OTHER_EPOCH', version: 3 })
+    expect(back.items[0]).toMatchObject({ is: 'snapshot', reason: 'HISTORY_REPLACED', version: 3 })
     await change('elsewhere', 'elsewhere')
     await back.until(2)
     expect(back.versions()).toEqual([4])
@@ -501,7 +501,7 @@ describe('coming back', () => {
     ]) {
       const back = here.follow(feedOf(topic), topicCursor(each))
       await back.until(1)
-      expect(back.items[0]).toMatchObject({ is: 'snapshot', why: 'OTHER_EPOCH' })
+      expect(back.items[0]).toMatchObject({ is: 'snapshot', reason: 'HISTORY_REPLACED' })
       await change('elsewhere too', topic)
       await back.until(2)
       expect(back.versions()).toEqual([++version])
@@ -519,7 +519,7 @@ describe('coming back', () => {
     await change('again', 'again')
     for (const each of followers) {
       await each.until(() => each.items.at(-1)?.is === 'snapshot' && each.items.at(-1)?.version === 1)
-      expect(each.items.at(-1)).toMatchObject({ why: 'OTHER_EPOCH' })
+      expect(each.items.at(-1)).toMatchObject({ reason: 'HISTORY_REPLACED' })
     }
     for (const _ of numbers(2)) await change('again', 'again')
     for (const each of followers) {
@@ -594,14 +594,14 @@ describe('another epoch', () => {
     for (const each of followers) {
       await each.until(3)
       expect(each.items.map(({ is, version }) => `${is} ${version}`).slice(-1)).toEqual(['change 4'])
-      expect(each.snapshots.map(({ why }) => why)).toEqual(['FIRST', 'OTHER_EPOCH'])
+      expect(each.snapshots.map(({ reason }) => reason)).toEqual(['INITIAL', 'HISTORY_REPLACED'])
       expectExact(each.items)
     }
     expect(await here.tail.epoch()).not.toBe(old)
 
     const back = here.follow(feedOf(topic), before.items[0]!.cursor)
     await back.until(1)
-    expect(back.items[0]).toMatchObject({ is: 'snapshot', why: 'OTHER_EPOCH' })
+    expect(back.items[0]).toMatchObject({ is: 'snapshot', reason: 'HISTORY_REPLACED' })
     await change('epoch', topic)
     const resumed = there.follow(feedOf(topic), followers[0]!.items[2]!.cursor)
     await resumed.until(1)
@@ -645,7 +645,7 @@ describe('another epoch', () => {
       // is none
       for (const [i, each] of followers.entries()) {
         expectExact(each.items.slice(begun[i]))
-        if (n > 0) expect(each.items[begun[i]!]).toMatchObject({ why: 'OTHER_EPOCH' })
+        if (n > 0) expect(each.items[begun[i]!]).toMatchObject({ reason: 'HISTORY_REPLACED' })
       }
     }
     expect(epochs.size).toBe(renewals + 1)

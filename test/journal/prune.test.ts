@@ -392,7 +392,7 @@ describe('whoever comes back after it', () => {
             ? ['snapshot 6', 'change 7', 'change 8']
             : numbers(8 - version, version + 1).map((n) => `change ${n}`),
         )
-        if (version < 4) expect(each.snapshots[0]!.why).toBe('RESUMED_TOO_LATE')
+        if (version < 4) expect(each.snapshots[0]!.reason).toBe('CURSOR_EXPIRED')
       }
       await live.until(3)
       // nobody was told of the folding
@@ -416,9 +416,9 @@ describe('whoever comes back after it', () => {
       await pupil!.complete(3)
       for (const [version, each] of followers.entries()) {
         await each.until(() => each.items.at(-1)?.version === 5)
-        expect(each.snapshots.map(({ why }) => why)).toEqual([
-          ...(version < 3 ? ['RESUMED_TOO_LATE'] : []),
-          ...(version > 3 ? ['OTHER_EPOCH'] : []),
+        expect(each.snapshots.map(({ reason }) => reason)).toEqual([
+          ...(version < 3 ? ['CURSOR_EXPIRED'] : []),
+          ...(version > 3 ? ['HISTORY_REPLACED'] : []),
         ])
         expectExact(each.items, { [id]: 3 })
       }
@@ -450,7 +450,7 @@ describe('whoever comes back after it', () => {
         const back = follow(classOf(lessons.id), cursor)
         if (at < first - 1) {
           await back.until(1)
-          expect(back.items).toMatchObject([{ is: 'snapshot', why: 'RESUMED_TOO_LATE' }])
+          expect(back.items).toMatchObject([{ is: 'snapshot', reason: 'CURSOR_EXPIRED' }])
           expect(back.snapshots[0]!.present.versions).toEqual(
             Object.fromEntries(pupils.map(({ enrollmentId }) => [enrollmentId, 4])),
           )
@@ -491,7 +491,7 @@ describe('whoever comes back after it', () => {
       await reader.until(() => reader.items.at(-1)?.version === end)
       expectExact(reader.items)
       expect(reader.versions()).toEqual(numbers(8))
-      expect(reader.snapshots.map(({ why }) => why)).toEqual(['RESUMED_TOO_LATE'])
+      expect(reader.snapshots.map(({ reason }) => reason)).toEqual(['CURSOR_EXPIRED'])
     },
   )
 })
@@ -584,8 +584,8 @@ describe('rows that came from elsewhere', () => {
       await pupil.complete(3)
       for (const each of [first, exact, late, early]) await each.until(() => each.items.at(-1)?.version === 8)
       expect(exact.items.map(({ is, version }) => `${is} ${version}`)).toEqual(['change 6', 'change 7', 'change 8'])
-      expect(late.snapshots.map(({ why }) => why)).toEqual(['RESUMED_TOO_LATE'])
-      expect(early.snapshots.map(({ why }) => why)).toEqual(['OTHER_EPOCH'])
+      expect(late.snapshots.map(({ reason }) => reason)).toEqual(['CURSOR_EXPIRED'])
+      expect(early.snapshots.map(({ reason }) => reason)).toEqual(['HISTORY_REPLACED'])
       for (const each of [first, late, early]) expect(each.versions()).toEqual([6, 7, 8])
       await expectFolds(id)
       await prunes(0)

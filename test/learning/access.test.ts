@@ -24,7 +24,7 @@ const Roster = graphql(
 )
 const OwnEnrollments = graphql(`query OwnEnrollments { viewer { enrollments { totalCount edges { node { id } } } } }`)
 const Colleagues = graphql(
-  `query Colleagues($slug: String!) { course(slug: $slug) { instructors { name role enrollments { totalCount } } } }`,
+  `query Colleagues($slug: String!) { course(slug: $slug) { instructors { nodes { name role enrollments { totalCount } } } } }`,
 )
 
 const [learner, other, admin, taken] = await Promise.all([person(), person(), person('ADMIN'), course(2)])
@@ -42,7 +42,7 @@ async function seen({ token }: Person) {
   const { node } = await api.get(AnyNode, { id: enrollmentId }, token)
   const { node: progress } = await api.get(AnyNode, { id: progressId }, token)
   const { nodes } = await api.get(AnyNodes, { ids: [enrollmentId, progressId] }, token)
-  return [enrollment?.id, node?.id, progress?.id, ...nodes.map((node) => node?.id)].map((id) => id ?? null)
+  return [enrollment?.id, node?.id, progress?.id, ...nodes!.map((node) => node?.id)].map((id) => id ?? null)
 }
 const everything = [enrollmentId, enrollmentId, progressId, enrollmentId, progressId]
 const nothing = everything.map(() => null)

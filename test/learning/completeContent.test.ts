@@ -12,7 +12,7 @@ const { person, course } = academy(commit)
 const api = await serve(w)
 
 const OwnContents = graphql(
-  `query OwnContents($id: ID!) { node(id: $id) { ... on Lesson { contents { id completedAt } } } }`,
+  `query OwnContents($id: ID!) { node(id: $id) { ... on Lesson { contents { nodes { id completedAt } } } } }`,
 )
 
 async function enrolled(lessons: number, requires: Record<number, readonly number[]> = {}) {

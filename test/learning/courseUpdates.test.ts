@@ -51,8 +51,8 @@ test.each(transports)(
     payload(await api.complete(b.token, taken.lesson(1)))
     const stream = watch(taken.id, { by: instructor, over })
     expect((await stream.until(1))[0]).toEqual({
-      ...{ __typename: 'CourseSnapshot', why: 'FIRST', cursor: expect.any(String) },
-      ...{ learners: 2, completed: 1, percent: 66 }, // 4 of 6
+      ...{ __typename: 'CourseSnapshot', reason: 'INITIAL', cursor: expect.any(String) },
+      ...{ learnerCount: 2, completedLearnerCount: 1, percent: 66 }, // 4 of 6
     })
     await enroll(c)
     payload(await api.content(c.token, taken.item(2)))
@@ -63,21 +63,28 @@ test.each(transports)(
       actorId: globalId('User', person.id),
     })
     expect(changes).toMatchObject([
-      { __typename: 'CourseChange', kind: 'ENROLLED', version: 1, lesson: null, contentItemId: null, ...about(c) },
+      {
+        __typename: 'CourseChange',
+        kind: 'ENROLLED',
+        version: 1,
+        lessonProgress: null,
+        contentItemId: null,
+        ...about(c),
+      },
       { kind: 'LESSON_OPENED', version: 2, ...about(c) },
       {
         kind: 'CONTENT_COMPLETED',
         version: 3,
         contentItemId: globalId('ContentItem', taken.item(2)),
-        lesson: { status: 'IN_PROGRESS' },
+        lessonProgress: { status: 'IN_PROGRESS' },
         ...about(c),
       },
-      { kind: 'LESSON_RESET', version: 6, lesson: { status: 'NOT_STARTED' }, ...about(a) },
+      { kind: 'LESSON_RESET', version: 6, lessonProgress: { status: 'NOT_STARTED' }, ...about(a) },
     ])
-    expect(changes.at(-1)!.enrollment).toMatchObject({ completed: 2, total: 3, percent: 66 })
+    expect(changes.at(-1)!.enrollment).toMatchObject({ completedLessonCount: 2, lessonCount: 3, percent: 66 })
     expect((await watch(taken.id, { by: instructor, over }).until(1))[0]).toMatchObject({
-      learners: 3,
-      completed: 0,
+      learnerCount: 3,
+      completedLearnerCount: 0,
       percent: 33,
     }) // 3 of 9
   },
@@ -89,7 +96,12 @@ test(
   async () => {
     const { instructor, taken, enroll } = await school(2)
     const stream = watch(taken.id, { by: instructor })
-    expect((await stream.until(1))[0]).toMatchObject({ why: 'FIRST', learners: 0, completed: 0, percent: 0 })
+    expect((await stream.until(1))[0]).toMatchObject({
+      reason: 'INITIAL',
+      learnerCount: 0,
+      completedLearnerCount: 0,
+      percent: 0,
+    })
     await teach(taken.id, await person('INSTRUCTOR'))
     await taken.revise(3)
     const learner = await enroll(await person())
@@ -200,7 +212,7 @@ test(
       // by a process that rings nobody here, so that they are news for a second
       const [a, b] = (await learners(w, commit, 2, taken)) as [Learner, Learner]
       const stream = watch(taken.id, { by: instructor })
-      expect((await stream.until(1))[0]).toMatchObject({ learners: 2 })
+      expect((await stream.until(1))[0]).toMatchObject({ learnerCount: 2 })
       await a.complete(1) // in the journal's order between the two that were counted
       const { cursor } = (await stream.until(2))[1]!
       const again = watch(taken.id, { by: instructor, after: cursor })

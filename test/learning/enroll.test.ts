@@ -30,8 +30,8 @@ test('enrolling begins at nothing done, with all active lessons to do', async ()
   expect(enrollment).toEqual({
     id: globalId('Enrollment', enrollmentOf(learner.id, taken.id)),
     version: 1,
-    completed: 0,
-    total: 2,
+    completedLessonCount: 0,
+    lessonCount: 2,
     percent: 0,
     attempt: 1,
     completedAt: null,
@@ -68,7 +68,7 @@ test('enrolling again changes nothing and forgets nothing', async () => {
   expect(payload(await api.enroll(learner.token, taken.id))).toMatchObject({
     version: 2,
     replayed: false,
-    enrollment: { completed: 1, percent: 50 },
+    enrollment: { completedLessonCount: 1, percent: 50 },
   })
   expect(await replays(w, enrollmentOf(learner.id, taken.id))).toHaveLength(2)
 })
@@ -98,8 +98,10 @@ test(
     for (let round = 0; round < 15; round++) {
       const [learner, taken] = [await person(), await course(2)]
       const [answer] = await Promise.all([api.enroll(learner.token, taken.id), taken.revise(3)])
-      expect([2, 3]).toContain(payload(answer).enrollment.total)
-      expect(payload(await api.complete(learner.token, taken.lesson(1)))).toMatchObject({ enrollment: { total: 3 } })
+      expect([2, 3]).toContain(payload(answer).enrollment.lessonCount)
+      expect(payload(await api.complete(learner.token, taken.lesson(1)))).toMatchObject({
+        enrollment: { lessonCount: 3 },
+      })
       await replays(w, enrollmentOf(learner.id, taken.id))
     }
   },

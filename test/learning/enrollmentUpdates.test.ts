@@ -53,10 +53,10 @@ test.each(transports)(
     const [first, ...changes] = stream.items
     expect(first).toMatchObject({
       __typename: 'EnrollmentSnapshot',
-      why: 'FIRST',
+      reason: 'INITIAL',
       version: 1,
-      enrollment: { version: 1, completed: 0, total: 3 },
-      lessons: [],
+      enrollment: { version: 1, completedLessonCount: 0, lessonCount: 3 },
+      progress: [],
     })
     const at = (n: number, status: string) => ({ id: globalId('LessonProgress', `${id}~${taken.lesson(n)}`), status })
     const item = (n: number, m: number) => globalId('ContentItem', taken.item(n, m))
@@ -144,7 +144,7 @@ test.each(transports)(
     expect(again.items).toEqual(before.items.slice(1).concat(again.items.slice(2)).slice(0, 4))
     for (const after of [null, undefined])
       expect((await enrollment(id, { by: learner, over, after }).until(1))[0]).toMatchObject({
-        why: 'FIRST',
+        reason: 'INITIAL',
         version: 8,
       })
   },
@@ -205,7 +205,7 @@ test('a change with the version of a mutation’s payload is that mutation’s o
       stream.items.find((item) => item.version === version - 1)
     expect(own).toMatchObject({
       kind: 'LESSON_COMPLETED',
-      lesson: { id: globalId('LessonProgress', `${id}~${taken.lesson(n)}`), status: 'COMPLETED' },
+      lessonProgress: { id: globalId('LessonProgress', `${id}~${taken.lesson(n)}`), status: 'COMPLETED' },
     })
     expect(stream.items.find((item) => item.version === version)!.cursor).toBe(cursor)
   }
@@ -290,9 +290,9 @@ test('a cursor of another epoch, or ahead of the history, gets the present state
     const stream = enrollment(id, { by: learner, after })
     expect((await stream.until(1))[0]).toMatchObject({
       __typename: 'EnrollmentSnapshot',
-      why: 'OTHER_EPOCH',
+      reason: 'HISTORY_REPLACED',
       version: 3,
-      enrollment: { completed: 1 },
+      enrollment: { completedLessonCount: 1 },
     })
     stream.stop()
   }

@@ -10,9 +10,9 @@ type World = Awaited<ReturnType<typeof world>>
 export const Look = graphql(`
   query Look($id: ID!) {
     enrollment(id: $id) {
-      id version completed total percent attempt completedAt addedSinceCompletion
-      completions { attempt courseVersion completedAt }
-      availableLessons { id }
+      id version completedLessonCount lessonCount percent attempt completedAt newLessonCount
+      completions { nodes { attempt courseVersion completedAt } }
+      availableLessons { nodes { id } }
       progress(first: 100) { totalCount edges { node { status openedAt completedAt resets lesson { id active } } } }
     }
   }

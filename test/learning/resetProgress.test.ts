@@ -28,7 +28,7 @@ describe('a lesson', () => {
     expect(payload(await api.resetLesson(learner.token, taken.lesson(1)))).toMatchObject({
       ...{ version: 4, replayed: false, reset: true, message: 'Your progress for this lesson has been reset.' },
       lessonProgress: { status: 'NOT_STARTED', openedAt: null, completedAt: null, resets: 1 },
-      enrollment: { completed: 0, percent: 0, attempt: 1 },
+      enrollment: { completedLessonCount: 0, percent: 0, attempt: 1 },
     })
     expect(kinds(await replays(w, id))).toEqual(['enrolled', 'lessonCompleted', 'contentCompleted', 'lessonReset'])
     expect(await w.query('select * from "ContentCompletion" where "enrollmentId" = $1', [id])).toEqual([])
@@ -81,7 +81,7 @@ describe('a lesson', () => {
     await taken.revise(2, {}, [2])
     expect(payload(await api.resetLesson(learner.token, taken.lesson(2)))).toMatchObject({
       reset: true,
-      enrollment: { completed: 1, percent: 100, attempt: 1 },
+      enrollment: { completedLessonCount: 1, percent: 100, attempt: 1 },
     })
     await replays(w, id)
   })
@@ -98,7 +98,7 @@ describe('a whole enrollment', () => {
     for (const n of [1, 2]) await complete(learner, taken, n)
     expect(payload(await api.reset(learner.token, id))).toMatchObject({
       ...{ reset: true, message: 'Your progress for this course has been reset.', lessonProgress: null },
-      enrollment: { completed: 0, percent: 0, attempt: 2, completedAt: null },
+      enrollment: { completedLessonCount: 0, percent: 0, attempt: 2, completedAt: null },
     })
     expect(await look(learner, id)).toMatchObject({ completions: [{ attempt: 1 }], progress: { totalCount: 2 } })
     for (const n of [1, 2]) await complete(learner, taken, n)
@@ -174,7 +174,7 @@ test(
     payload(await api.resetLesson(learner.token, taken.lesson(1)))
     const retries = await race(5, () => complete(learner, taken, 1, { idempotencyKey: 'late' }))
     for (const retry of retries) expect(retry).toEqual({ ...first, replayed: true })
-    expect(await look(learner, id)).toMatchObject({ completed: 0, percent: 0, version: 3 })
+    expect(await look(learner, id)).toMatchObject({ completedLessonCount: 0, percent: 0, version: 3 })
     expect(kinds(await replays(w, id))).toEqual(['enrolled', 'lessonCompleted', 'lessonReset'])
   },
 )
@@ -188,7 +188,7 @@ test('a late retry of an old reset does not undo the completion that came after 
     ...first,
     replayed: true,
   })
-  expect(await look(learner, id)).toMatchObject({ completed: 1, percent: 50 })
+  expect(await look(learner, id)).toMatchObject({ completedLessonCount: 1, percent: 50 })
   await replays(w, id)
 })
 

@@ -33,7 +33,7 @@ const OwnStandings = graphql(`
       specializationProgress { totalCount edges { node { currentLevel specialization { code } } } }
       licenses { totalCount edges { node { currentLevel maxAchievedLevel } } }
     }
-    specializations { id code name maxLevel countsHours levels { level xp } }
+    specializations { nodes { id code name maxLevel countsHours levels { level xp } } }
   }
 `)
 
@@ -92,11 +92,12 @@ test('a learner sees their own standings, and all specializations', async () => 
     edges: [{ node: { currentLevel: 3, specialization: { code: 'PLAYER' } } }],
   })
   expect(viewer!.licenses).toEqual({ totalCount: 1, edges: [{ node: { currentLevel: 3, maxAchievedLevel: 3 } }] })
-  expect(specializations).toMatchObject([
+  expect(specializations!.nodes).toMatchObject([
     { code: 'COACH', maxLevel: 8, countsHours: true },
     { id: globalId('Specialization', 'PLAYER'), code: 'PLAYER', name: 'Player', maxLevel: 8, countsHours: false },
   ])
-  for (const { levels } of specializations) expect(levels.map(({ level }) => level)).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
+  for (const { levels } of specializations!.nodes)
+    expect(levels.map(({ level }) => level)).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
 })
 
 test('learners and instructors may not change their own level; an admin may', async () => {

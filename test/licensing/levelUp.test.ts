@@ -20,7 +20,7 @@ const LicenseStory = graphql(`
       user { id }
       specialization { code name maxLevel countsHours levels { level xp } }
       progressions(first: $first, after: $after) { totalCount pageInfo { hasNextPage endCursor } edges { node {
-      from to reason advancedBy } } }
+      from to reason actorId } } }
     }
   }
 `)
@@ -76,7 +76,7 @@ describe('levelUp', () => {
     expect(await up(-1)).toMatchObject({ __typename: 'InvalidInput', field: 'input.xpGained' })
     expect(await up(1, { sessionsCompleted: -1 })).toMatchObject({ field: 'input.sessionsCompleted' })
     payload(await up(2_000_000_000))
-    expect(await up(1)).toMatchObject({ __typename: 'TotalOutOfRange', total: 'XP', most: 2_000_000_000 })
+    expect(await up(1)).toMatchObject({ __typename: 'TotalOutOfRange', total: 'XP', maxTotal: 2_000_000_000 })
     await expectSound(w, id)
   })
 
@@ -205,7 +205,7 @@ test('a license lists its changes of level page by page, and the XP that its lev
     ...[1, 2, 3, 4].map((from) => `${from} → ${from + 1} a good season`),
     '5 → 1 a bad one',
   ])
-  expect(story[0]!.advancedBy).toBe(globalId('User', instructor.id))
+  expect(story[0]!.actorId).toBe(globalId('User', instructor.id))
 })
 
 test('if any step fails, nothing is changed', async () => {

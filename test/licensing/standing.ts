@@ -20,16 +20,16 @@ export const UpdateLevel = graphql(`
         version replayed message
         progress { id version currentLevel totalXp completedSessions theoryHours practiceHours }
         license { id currentLevel maxAchievedLevel issuedAt }
-        progressions { version from to advancedBy reason at }
+        progressions { version from to actorId reason occurredAt }
       }
       ... on DomainError { code message }
-      ... on LevelOutOfRange { found maxLevel }
-      ... on TotalOutOfRange { total now wouldBe most }
+      ... on LevelOutOfRange { requestedLevel maxLevel }
+      ... on TotalOutOfRange { total currentTotal requestedTotal maxTotal }
       ... on HoursNotCounted { specialization }
       ... on SpecializationNotFound { specialization }
       ... on UserNotFound { userId }
       ... on InvalidInput { field }
-      ... on RecordsDisagree { recommendedAction consistency { progressLevel licenseLevel } }
+      ... on RecordsOutOfSync { recommendedAction consistency { progressLevel licenseLevel } }
       ... on VersionConflict { currentVersion current { __typename id ... on SpecializationProgress { version
       currentLevel theoryHours } } }
     }
@@ -48,8 +48,8 @@ export const LevelUp = graphql(`
       }
       ... on DomainError { code message }
       ... on InvalidInput { field }
-      ... on TotalOutOfRange { total now wouldBe most }
-      ... on RecordsDisagree { recommendedAction consistency { progressLevel licenseLevel } }
+      ... on TotalOutOfRange { total currentTotal requestedTotal maxTotal }
+      ... on RecordsOutOfSync { recommendedAction consistency { progressLevel licenseLevel } }
     }
   }
 `)
@@ -58,7 +58,7 @@ export const UpdateLevels = graphql(`
   mutation UpdateLevels($input: UpdateLevelsInput!) {
     updateLevels(input: $input) {
       __typename
-      ... on UpdateLevelsPayload {
+      ... on UpdateLevelsSummary {
         succeeded failed
         results {
           __typename

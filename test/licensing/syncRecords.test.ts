@@ -65,7 +65,7 @@ const agree = (level: number | null) => ({
 async function refusesToChange(id: string, recommendedAction: string) {
   const before = await everything(w, id)
   for (const refused of [await about(api, admin, id).up(500), await about(api, admin, id).update({ newLevel: 3 })])
-    expect(refused).toMatchObject({ __typename: 'RecordsDisagree', code: 'RECORDS_DISAGREE', recommendedAction })
+    expect(refused).toMatchObject({ __typename: 'RecordsOutOfSync', code: 'RECORDS_OUT_OF_SYNC', recommendedAction })
   expect(await everything(w, id)).toEqual(before)
 }
 
@@ -82,7 +82,7 @@ async function goesOn(id: string, level: number) {
 
 const found = async (id: string) => {
   const { desyncs } = await api.get(Desyncs, { first: 100, after: null }, admin.token)
-  return desyncs.edges.flatMap(({ node: { userId, ...node } }) => (userId === globalId('User', id) ? [node] : []))
+  return desyncs!.edges.flatMap(({ node: { userId, ...node } }) => (userId === globalId('User', id) ? [node] : []))
 }
 
 describe('a desync, made by hand, is found, no level is changed on top of it, and it is repaired', () => {
@@ -335,13 +335,13 @@ test('desyncs are listed page by page, in order, and nothing else is', async () 
     const {
       desyncs,
     }: {
-      desyncs: {
+      desyncs?: {
         pageInfo: { hasNextPage: boolean; endCursor?: string | null }
         edges: readonly { node: { userId: string } }[]
-      }
+      } | null
     } = await api.get(Desyncs, { first: 2, after }, admin.token)
-    all.push(...desyncs.edges.map(({ node }) => Buffer.from(node.userId, 'base64').toString().slice(5)))
-    after = desyncs.pageInfo.hasNextPage ? desyncs.pageInfo.endCursor! : null
+    all.push(...desyncs!.edges.map(({ node }) => Buffer.from(node.userId, 'base64').toString().slice(5)))
+    after = desyncs!.pageInfo.hasNextPage ? desyncs!.pageInfo.endCursor! : null
   } while (after)
   expect(all).toEqual([...all].sort())
   const [{ count }] = (await w.query<{ count: number }>(
@@ -394,7 +394,7 @@ test('a level that the specialization does not have is not synced', async () => 
     actor: system,
     input: { userId: learner.id, specialization: 'PLAYER', source: 'LICENSE', reason: 'By hand' },
   })
-  expect(await outcome(mended)).toMatchObject({ code: 'LEVEL_OUT_OF_RANGE', found: 99, maxLevel: 8 })
+  expect(await outcome(mended)).toMatchObject({ code: 'LEVEL_OUT_OF_RANGE', requestedLevel: 99, maxLevel: 8 })
   expect(await everything(w, learner.id)).toEqual(before)
 })
 

@@ -24,7 +24,7 @@ describe('updateLevel', () => {
       progress: { version: 2, currentLevel: 3, totalXp: 260, completedSessions: 4, theoryHours: 0, practiceHours: 0 },
       license: { currentLevel: 3, maxAchievedLevel: 3 },
       progressions: [
-        { version: 2, from: 1, to: 3, advancedBy: globalId('User', instructor.id), reason: 'came from another club' },
+        { version: 2, from: 1, to: 3, actorId: globalId('User', instructor.id), reason: 'came from another club' },
       ],
     })
     expect(payload(await update({ newLevel: 3, xpChange: 40, sessionsChange: 1 }))).toMatchObject({
@@ -45,7 +45,7 @@ describe('updateLevel', () => {
     await race(30, (i) => update({ theoryHoursChange: 0.1, practiceHoursChange: i % 3 ? 0.07 : 1.15 }))
     expect(payload(await update({ newLevel: 2 }))).toMatchObject({
       progress: { theoryHours: 3, practiceHours: 12.9, currentLevel: 2 },
-      progressions: [{ advancedBy: globalId('User', admin.id) }],
+      progressions: [{ actorId: globalId('User', admin.id) }],
     })
     expect(
       await w.query(
@@ -79,7 +79,7 @@ describe('updateLevel', () => {
     expect(await update({ newLevel, xpChange: 50, sessionsChange: 1 })).toMatchObject({
       __typename: 'LevelOutOfRange',
       code: 'LEVEL_OUT_OF_RANGE',
-      found: newLevel,
+      requestedLevel: newLevel,
       maxLevel: 8,
     })
     expect(await everything(w, id)).toEqual(before)
@@ -91,12 +91,12 @@ describe('updateLevel', () => {
     payload(await update({ xpChange: 100, sessionsChange: 2, theoryHoursChange: 1.5, practiceHoursChange: 0.25 }))
     const before = await everything(w, id)
     const refused = [
-      [{ xpChange: -101 }, { total: 'XP', now: 100, wouldBe: -1 }],
-      [{ sessionsChange: -3 }, { total: 'SESSIONS', now: 2, wouldBe: -1 }],
-      [{ theoryHoursChange: -1.51 }, { total: 'THEORY_HOURS', now: 1.5, wouldBe: -0.01 }],
-      [{ practiceHoursChange: -0.26 }, { total: 'PRACTICE_HOURS', now: 0.25, wouldBe: -0.01 }],
-      [{ xpChange: 2_000_000_000 }, { total: 'XP', most: 2_000_000_000 }],
-      [{ theoryHoursChange: 1e12 }, { total: 'THEORY_HOURS', most: 9_999_999 }],
+      [{ xpChange: -101 }, { total: 'XP', currentTotal: 100, requestedTotal: -1 }],
+      [{ sessionsChange: -3 }, { total: 'SESSIONS', currentTotal: 2, requestedTotal: -1 }],
+      [{ theoryHoursChange: -1.51 }, { total: 'THEORY_HOURS', currentTotal: 1.5, requestedTotal: -0.01 }],
+      [{ practiceHoursChange: -0.26 }, { total: 'PRACTICE_HOURS', currentTotal: 0.25, requestedTotal: -0.01 }],
+      [{ xpChange: 2_000_000_000 }, { total: 'XP', maxTotal: 2_000_000_000 }],
+      [{ theoryHoursChange: 1e12 }, { total: 'THEORY_HOURS', maxTotal: 9_999_999 }],
     ] as const
     for (const [change, error] of refused)
       expect(await update({ newLevel: 4, ...change })).toMatchObject({ __typename: 'TotalOutOfRange', ...error })
@@ -213,8 +213,8 @@ describe('updateLevels', () => {
       { input: { items: [...items, item(people[0]!.id, 4), items[1]!] } },
       instructor.token,
     )
-    expect(updateLevels).toMatchObject({ __typename: 'UpdateLevelsPayload', succeeded: 6, failed: 2 })
-    if (updateLevels.__typename !== 'UpdateLevelsPayload') throw new Error('not the payload')
+    expect(updateLevels).toMatchObject({ __typename: 'UpdateLevelsSummary', succeeded: 6, failed: 2 })
+    if (updateLevels.__typename !== 'UpdateLevelsSummary') throw new Error('not the payload')
     expect(
       updateLevels.results.map((result) =>
         'code' in result ? result.code : [result.license.currentLevel, result.progress.totalXp, result.replayed],

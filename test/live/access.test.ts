@@ -335,8 +335,8 @@ test.each(transports)(
     for (const stream of streams) {
       await stream.until((items) => items.at(-1)?.version === 4 && items.length > 1)
       const [before, snapshot, ...changes] = stream.items
-      expect(before).toMatchObject({ why: 'FIRST', version: 3 })
-      expect(snapshot).toMatchObject({ __typename: 'EnrollmentSnapshot', why: 'OTHER_EPOCH' })
+      expect(before).toMatchObject({ reason: 'INITIAL', version: 3 })
+      expect(snapshot).toMatchObject({ __typename: 'EnrollmentSnapshot', reason: 'HISTORY_REPLACED' })
       expect(versions(changes)).toEqual(range(snapshot!.version + 1, 4))
       expect(changes.map(({ __typename }) => __typename)).toEqual(changes.map(() => 'EnrollmentChange'))
     }

@@ -353,21 +353,21 @@ export const ENROLLMENT = `
   subscription Watch($id: ID!, $after: Cursor) {
     enrollmentUpdates(enrollmentId: $id, after: $after) {
       __typename
-      ... on EnrollmentSnapshot { why cursor version enrollment { id version completed total percent } lessons { id
+      ... on EnrollmentSnapshot { reason cursor version enrollment { id version completedLessonCount lessonCount percent } progress { id
       status } }
-      ... on EnrollmentChange { cursor version kind occurredAt actorId contentItemId enrollment { id version completed
-      total percent } lesson { id status } }
-      ... on StreamLagging { cursor message }
+      ... on EnrollmentChange { cursor version kind occurredAt actorId contentItemId enrollment { id version completedLessonCount
+      lessonCount percent } lessonProgress { id status } }
+      ... on SubscriberTooSlow { cursor message }
     }
   }`
 export const COURSE = `
   subscription Class($id: ID!, $after: Cursor) {
     courseUpdates(courseId: $id, after: $after) {
       __typename
-      ... on CourseSnapshot { why cursor learners completed percent }
-      ... on CourseChange { cursor version kind occurredAt actorId contentItemId enrollment { id version completed
-      total percent } lesson { id status } }
-      ... on StreamLagging { cursor message }
+      ... on CourseSnapshot { reason cursor learnerCount completedLearnerCount percent }
+      ... on CourseChange { cursor version kind occurredAt actorId contentItemId enrollment { id version completedLessonCount
+      lessonCount percent } lessonProgress { id status } }
+      ... on SubscriberTooSlow { cursor message }
     }
   }`
 
@@ -376,22 +376,22 @@ export interface Told {
   readonly __typename: string
   readonly cursor: string
   readonly version: number
-  readonly why?: 'FIRST' | 'RESUMED_TOO_LATE' | 'OTHER_EPOCH'
+  readonly reason?: 'INITIAL' | 'CURSOR_EXPIRED' | 'HISTORY_REPLACED'
   readonly kind?: string
   readonly actorId?: string | null
   readonly contentItemId?: string | null
   readonly occurredAt?: string
   readonly message?: string
-  readonly learners?: number
-  readonly completed?: number
+  readonly learnerCount?: number
+  readonly completedLearnerCount?: number
   readonly percent?: number
   readonly enrollment: {
     readonly id: string
     readonly version: number
-    readonly completed: number
-    readonly total: number
+    readonly completedLessonCount: number
+    readonly lessonCount: number
     readonly percent: number
   }
-  readonly lessons?: readonly { readonly id: string; readonly status: string }[]
-  readonly lesson?: { readonly id: string; readonly status: string } | null
+  readonly progress?: readonly { readonly id: string; readonly status: string }[]
+  readonly lessonProgress?: { readonly id: string; readonly status: string } | null
 }

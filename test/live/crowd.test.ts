@@ -73,7 +73,7 @@ describe('a thousand', () => {
     for (const n of [2, 3, 4]) payload(await api.complete(learner.token, taken.lesson(n)))
     await Promise.all(streams.map((stream) => stream.until((items) => items.at(-1)?.version === 5, 30_000)))
     for (const { items } of streams) {
-      expect(items[0]).toMatchObject({ __typename: 'EnrollmentSnapshot', why: 'FIRST' })
+      expect(items[0]).toMatchObject({ __typename: 'EnrollmentSnapshot', reason: 'INITIAL' })
       expect(versions(items)).toEqual(range(items[0]!.version, 5))
     }
     expect(await metric('lockstep_live_subscriptions')).toBe(CROWD)
@@ -196,7 +196,7 @@ test(
       },
     })
     const own = `subscription ($id: ID!) { enrollmentUpdates(enrollmentId: $id) { ... on EnrollmentSnapshot { version }
-    ... on EnrollmentChange { version enrollment { availableLessons { progress { status } } } } } }`
+    ... on EnrollmentChange { version enrollment { availableLessons { nodes { progress { status } } } } } } }`
     const streams = [learner, instructor].map((by) => parts.subscribe(own, { id: globalId('Enrollment', id) }, by))
     await Promise.all(streams.map((stream) => stream.until(1)))
     await parts.commit(completeLesson, {

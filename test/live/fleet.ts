@@ -153,7 +153,7 @@ export class Follower {
             if (errors) return end(String(errors[0]!.extensions?.code))
             const told = data![field]
             this.#cursor = told.cursor
-            if (told.__typename === 'StreamLagging') end('lagging')
+            if (told.__typename === 'SubscriberTooSlow') end('too_slow')
             else if (told.__typename.endsWith('Snapshot')) this.snapshots.push(told)
             else if (told.__typename.endsWith('Change')) {
               this.changes.push(told)
@@ -197,8 +197,8 @@ interface Row {
   readonly rootId: string
   readonly version: number
   readonly kind: string
-  readonly completed: number
-  readonly total: number
+  readonly completedLessonCount: number
+  readonly lessonCount: number
 }
 
 type Query = <T>(text: string, values?: unknown[]) => Promise<T[]>
@@ -268,9 +268,9 @@ export async function expectExactlyOnce(
       }))
       expect(differences(byRoot(told), byRoot(due)), name).toEqual([])
       expect(
-        snapshots.map(({ why }) => why),
+        snapshots.map(({ reason }) => reason),
         `${name}: the present is told once, at the beginning`,
-      ).toEqual(['FIRST'])
+      ).toEqual(['INITIAL'])
       for (const [root, lines] of byRoot(rows))
         expect(
           lines.map((line) => Number.parseInt(line, 10)),

@@ -144,8 +144,8 @@ async function writeBeside(
   const view = {
     id: rootId,
     courseVersion: 1,
-    completed: 0,
-    total: 6,
+    completedLessonCount: 0,
+    lessonCount: 6,
     attempt: 1,
     enrolledAt: new Date().toISOString(),
     completedAt: null,
@@ -461,7 +461,7 @@ describe('the database goes away', () => {
     await expectExactlyOnce(query, [feed, one], 5_000)
     for (const { changes, snapshots } of late) {
       expect(changes.map(({ version }) => version)).toEqual([3, 4, 5])
-      expect(snapshots.map(({ why }) => why)).toEqual(['FIRST'])
+      expect(snapshots.map(({ reason }) => reason)).toEqual(['INITIAL'])
     }
     expect(await server.stop()).toMatchObject({ code: 0 })
   })
@@ -571,7 +571,7 @@ describe('the connection that reads the journal', () => {
     report({ killed, held, followers })
     expect(held).toEqual([6_000, 6_000, 6_000, 6_000])
     for (const how of Object.keys(summed(followers.map(({ ends }) => ends))))
-      expect(how).toBeOneOf(['dropped', 'lagging'])
+      expect(how).toBeOneOf(['dropped', 'too_slow'])
   })
 
   test('hears of a commit in another process long before it would have looked by itself', async () => {

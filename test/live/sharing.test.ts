@@ -187,7 +187,7 @@ test(
         data: {
           enrollmentUpdates: {
             version: 2,
-            lesson: { status: 'COMPLETED', enrollment: { version: 2, learner: { name: 'learner' } } },
+            lessonProgress: { status: 'COMPLETED', enrollment: { version: 2, learner: { name: 'learner' } } },
           },
         },
       })

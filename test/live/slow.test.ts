@@ -102,11 +102,11 @@ async function whole(through: typeof watch, by: Person, id: string, first: Strea
   let lagged = 0
   for (let stream = first; ; ) {
     await stream.until(
-      (items) => items.at(-1)?.__typename === 'StreamLagging' || items.at(-1)?.version === upTo,
+      (items) => items.at(-1)?.__typename === 'SubscriberTooSlow' || items.at(-1)?.version === upTo,
       20_000,
     )
     const last = stream.items.at(-1)!
-    if (last.__typename !== 'StreamLagging') {
+    if (last.__typename !== 'SubscriberTooSlow') {
       told.push(...stream.items)
       return { told, lagged }
     }
@@ -161,11 +161,11 @@ test('who is too slow is told from where to go on, and with that misses nothing;
     watch.enrollment(id, { by: learner, query: LARGE, over: 'server-sent events' }),
   ]
   await Promise.all([slow.stream, ...fast].map((stream) => stream.until(1)))
-  const lagging = await watch.metric('lockstep_live_closed_total{why="lagging"}')
+  const lagging = await watch.metric('lockstep_live_closed_total{why="too_slow"}')
   slow.pause()
   const last = await fire(learner, taken, (changes) => changes === 400)
   for (const stream of fast) expect(versions(await stream.until(last))).toEqual(range(1, last))
-  expect(await watch.metric('lockstep_live_closed_total{why="lagging"}')).toBe(lagging + 1)
+  expect(await watch.metric('lockstep_live_closed_total{why="too_slow"}')).toBe(lagging + 1)
   slow.resume()
   const { told, lagged } = await whole(watch, learner, id, slow.stream, last)
   expect(versions(told)).toEqual(range(1, last))
@@ -186,11 +186,11 @@ test('who never reads is let go, and no more is kept for them than LIVE_BUFFER_B
     range(1, 4).map(() => unread(api.url, LARGE, { id: globalId('Enrollment', id) }, learner.token)),
   )
   await vi.waitUntil(async () => (await watch.metric('lockstep_live_subscriptions')) === before + 8)
-  const lagging = await watch.metric('lockstep_live_closed_total{why="lagging"}')
+  const lagging = await watch.metric('lockstep_live_closed_total{why="too_slow"}')
   const memory = await held()
   const last = await fire(learner, taken, (changes) => changes === 600) // 20 MB for each of them
   await vi.waitUntil(async () => (await watch.metric('lockstep_live_subscriptions')) === before, { timeout: 10_000 })
-  expect(await watch.metric('lockstep_live_closed_total{why="lagging"}')).toBe(lagging + 8)
+  expect(await watch.metric('lockstep_live_closed_total{why="too_slow"}')).toBe(lagging + 8)
   // of each: the buffer, what this client's own buffers hold; and what the test itself keeps
   expect(((await held()) - memory) / 1e6).toBeLessThan(8 * 3 + 10)
   expect(versions(await fast.until(last))).toEqual(range(1, last))
@@ -200,7 +200,7 @@ test('who never reads is let go, and no more is kept for them than LIVE_BUFFER_B
     const told = await each.rest()
     const [end, lag, previous] = [told.at(-1), told.at(-2), told.at(-3)]
     expect(end).toBe('complete')
-    expect(lag).toMatchObject({ __typename: 'StreamLagging', cursor: (previous as Told).cursor })
+    expect(lag).toMatchObject({ __typename: 'SubscriberTooSlow', cursor: (previous as Told).cursor })
     expect(versions(told.slice(0, -2) as Told[])).toEqual(range(1, told.length - 2))
     const rest = await whole(
       watch,
@@ -259,7 +259,7 @@ test('with the smallest of buffers, one who reads nothing and asks for more on t
       learner,
       taken,
       async (changes) => {
-        if (changes % 50 === 0) lagged = (await server.metric('lockstep_live_closed_total{why="lagging"}')) || 0
+        if (changes % 50 === 0) lagged = (await server.metric('lockstep_live_closed_total{why="too_slow"}')) || 0
         return lagged > 0 || changes === 4_000
       },
       server,

@@ -971,7 +971,7 @@ describe('what is no subscription', () => {
     await t.watch('sibling', watched.id)
     const input = { lessonId: globalId('Lesson', watched.taken.lesson(1)), idempotencyKey: randomUUID() }
     const Complete = `mutation($input: CompleteLessonInput!) { completeLesson(input: $input) {
-      ... on CompleteLessonPayload { version replayed cursor enrollment { version completed } } ... on DomainError {
+      ... on CompleteLessonPayload { version replayed cursor enrollment { version completedLessonCount } } ... on DomainError {
       code }
     } }`
     const [first, ...again] = [
@@ -980,7 +980,7 @@ describe('what is no subscription', () => {
       await t.ask(Complete, { input }),
     ]
     expect(first.data).toMatchObject({
-      completeLesson: { version: 2, replayed: false, enrollment: { version: 2, completed: 1 } },
+      completeLesson: { version: 2, replayed: false, enrollment: { version: 2, completedLessonCount: 1 } },
     })
     for (const { data } of again) expect(data).toMatchObject({ completeLesson: { version: 2, replayed: true } })
     expect(await w.history('Enrollment', enrollmentOf(watched.learner.id, watched.taken.id))).toHaveLength(2)

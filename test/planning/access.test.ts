@@ -38,7 +38,7 @@ const selectionId = globalId('WorkoutSelection', plan.local(1))
 async function seen({ token }: Person) {
   const { plan: found } = await api.get(PlanById, { id: plan.planId }, token)
   const { nodes } = await api.get(PlanNodes, { ids: [plan.planId, plan.workout(1), selectionId] }, token)
-  return [found?.id, ...nodes.map((node) => node?.id)].map((id) => id ?? null)
+  return [found?.id, ...nodes!.map((node) => node?.id)].map((id) => id ?? null)
 }
 
 test('only the owner and admins see a plan, its workouts and their selections', async () => {

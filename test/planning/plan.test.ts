@@ -139,7 +139,7 @@ describe('addWorkouts', () => {
       workouts: [{ position: 3, title: 'Row', details: '', selection: null }],
     })
     expect(
-      (await api.get(Look, { id: plan.planId }, someone.token)).plan!.workouts.edges.map(({ node }) => [
+      (await api.get(Look, { id: plan.planId }, someone.token)).plan!.workouts!.edges.map(({ node }) => [
         node.position,
         node.title,
         node.details,

@@ -15,12 +15,12 @@ const PLAN = `
   subscription WatchPlan($id: ID!, $after: Cursor) {
     planUpdates(planId: $id, after: $after) {
       __typename
-      ... on PlanSnapshot { why cursor version plan { id version title } workouts { ...Shown } }
+      ... on PlanSnapshot { reason cursor version plan { id version title } workouts { ...Shown } }
       ... on PlanChange {
         kind cursor version occurredAt actorId
         plan { id version title } workouts { ...Shown } removedWorkoutIds
       }
-      ... on StreamLagging { cursor message }
+      ... on SubscriberTooSlow { cursor message }
     }
   }
   fragment Shown on Workout { id position title details selection { currentPlanDay timeOfDay } }`
@@ -90,7 +90,7 @@ test.each(['WebSocket', 'server-sent events'])(
     expect(first).toMatchObject({
       ...{
         __typename: 'PlanSnapshot',
-        why: 'FIRST',
+        reason: 'INITIAL',
         version: 3,
         plan: { id: plan.planId, version: 3, title: 'Off-season' },
       },

@@ -260,8 +260,8 @@ test('more than 100 ids at once are refused', async () => {
 test('a query that takes too long is told so, and nobody else’s fails with it', { timeout: 30_000 }, async () => {
   const own = await logged({ statementTimeoutMs: 1_500, lockTimeoutMs: 20_000 })
   const others = await Promise.all(Array.from({ length: 12 }, () => course(2)))
-  const Slow = 'query($s: String!) { course(slug: $s) { instructors { name } } }'
-  const SlowNode = 'query($id: ID!) { node(id: $id) { ... on Course { instructors { name } } } }'
+  const Slow = 'query($s: String!) { course(slug: $s) { instructors { nodes { name } } } }'
+  const SlowNode = 'query($id: ID!) { node(id: $id) { ... on Course { instructors { nodes { name } } } } }'
   const Title = 'query($s: String!) { course(slug: $s) { title } }'
   const TitleNode = 'query($id: ID!) { node(id: $id) { ... on Course { title } } }'
   const release = await hold('CourseInstructor')
@@ -320,7 +320,7 @@ test.each(['terminated', 'too slow'])(
     const release = await hold('CourseCompletion')
     try {
       const answer = own.ask<
-        { completeLesson: { version: number; enrollment: { completed: number; completions: null } } },
+        { completeLesson: { version: number; enrollment: { completedLessonCount: number; completions: null } } },
         object
       >(
         'mutation($i: CompleteLessonInput!) { completeLesson(input: $i) { ... on CompleteLessonPayload { version ' +
@@ -336,7 +336,7 @@ test.each(['terminated', 'too slow'])(
         )
       }
       const { data, errors } = await answer
-      expect(data.completeLesson).toEqual({ version: 2, enrollment: { completed: 1, completions: null } })
+      expect(data.completeLesson).toEqual({ version: 2, enrollment: { completedLessonCount: 1, completions: null } })
       expect(errors).toMatchObject([
         {
           path: ['completeLesson', 'enrollment', 'completions'],

@@ -102,7 +102,7 @@ describe('the schema', () => {
   )
 
   test.each(Object.values(schema.getSubscriptionType()!.getFields()).map((field) => [field.name, field] as const))(
-    'names what belongs to %s by one rule: a snapshot, a change or StreamLagging, each with its cursor',
+    'names what belongs to %s by one rule: a snapshot, a change or SubscriberTooSlow, each with its cursor',
     (name, { args, type }) => {
       const subject = name.replace(/Updates$/, '')
       const Subject = subject[0]!.toUpperCase() + subject.slice(1)
@@ -110,7 +110,7 @@ describe('the schema', () => {
       expect(String(type)).toBe(`${Subject}Update!`)
       const told = (schema.getType(`${Subject}Update`) as GraphQLUnionType).getTypes()
       expect(told.map(({ name }) => name).sort()).toEqual(
-        [`${Subject}Change`, `${Subject}Snapshot`, 'StreamLagging'].sort(),
+        [`${Subject}Change`, `${Subject}Snapshot`, 'SubscriberTooSlow'].sort(),
       )
       for (const type of told) expect(String(type.getFields().cursor!.type)).toBe('Cursor!')
     },
@@ -155,7 +155,7 @@ describe('GraphiQL', async () => {
           data: {
             [Object.keys(value!.data!)[0]!]: expect.objectContaining({
               __typename: expect.stringMatching(/Snapshot$/),
-              why: 'FIRST',
+              reason: 'INITIAL',
             }),
           },
         })

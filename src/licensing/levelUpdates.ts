@@ -7,10 +7,10 @@ import { standings } from './standingAggregate.ts'
 import type { StandingView } from './standingState.ts'
 import { seesAll } from './visibility.ts'
 
-const Kind = builder.enumType('StandingChangeKind', {
+const Kind = builder.enumType('LevelChangeKind', {
   description: 'What can happen to a user’s progress and license in a specialization.',
   values: {
-    STANDING_BEGUN: { value: 'standingBegun', description: 'Both records were created, at level 1.' },
+    RECORDS_CREATED: { value: 'standingBegun', description: 'Both records were created, at level 1.' },
     EXPERIENCE_GAINED: {
       value: 'experienceGained',
       description: 'XP or sessions were added, and the level followed.',
@@ -29,7 +29,7 @@ const Kind = builder.enumType('StandingChangeKind', {
 /** The journal has views of all kinds of roots; in this stream they are of standings. */
 const viewOf = ({ view }: { readonly view: object }) => view as StandingView
 
-export const standingUpdates = stream('standingUpdates', {
+export const levelUpdates = stream('levelUpdates', {
   description:
     'Follows a user’s progress and license in a specialization, from when the user begins. For the user, ' +
     'instructors and admins.',

@@ -13,13 +13,13 @@ const [instructor, admin] = await Promise.all([person('INSTRUCTOR'), person('ADM
 
 const STANDING = `
   subscription Standing($userId: ID!, $specialization: String!, $after: Cursor) {
-    standingUpdates(userId: $userId, specialization: $specialization, after: $after) {
+    levelUpdates(userId: $userId, specialization: $specialization, after: $after) {
       __typename
-      ... on StandingSnapshot { why cursor version progress { version currentLevel totalXp } license { currentLevel
+      ... on LevelSnapshot { reason cursor version progress { version currentLevel totalXp } license { currentLevel
       maxAchievedLevel } }
-      ... on StandingChange { cursor version kind actorId progress { version currentLevel totalXp } license {
+      ... on LevelChange { cursor version kind actorId progress { version currentLevel totalXp } license {
       currentLevel maxAchievedLevel } progressions { from to reason } }
-      ... on StreamLagging { cursor }
+      ... on SubscriberTooSlow { cursor }
     }
   }`
 
@@ -34,13 +34,13 @@ interface Update {
   readonly license: { readonly currentLevel: number; readonly maxAchievedLevel: number } | null
   readonly progressions?: readonly { readonly from: number; readonly to: number }[]
 }
-type Data = { standingUpdates: Update }
+type Data = { levelUpdates: Update }
 const of = (userId: string, after: string | null = null) => ({
   userId: globalId('User', userId),
   specialization: 'PLAYER',
   after,
 })
-const items = (all: readonly Data[]) => all.map(({ standingUpdates }) => standingUpdates)
+const items = (all: readonly Data[]) => all.map(({ levelUpdates }) => levelUpdates)
 
 async function begun(): Promise<Person> {
   const learner = await person()
@@ -66,15 +66,15 @@ test.each(['WebSocket', 'server-sent events'])(
     const received = items(await stream.until(4))
     expect(received).toMatchObject([
       {
-        __typename: 'StandingSnapshot',
-        why: 'FIRST',
+        __typename: 'LevelSnapshot',
+        reason: 'INITIAL',
         version: 2,
         progress: { version: 2, currentLevel: 1, totalXp: 50 },
         license: { currentLevel: 1 },
       },
       {
         ...{
-          __typename: 'StandingChange',
+          __typename: 'LevelChange',
           kind: 'EXPERIENCE_GAINED',
           version: 3,
           actorId: globalId('User', instructor.id),
@@ -147,7 +147,7 @@ test('a snapshot shows a desync as it is, and syncing it is a change', async () 
   await w.query('delete from "License" where "userId" = $1', [learner.id])
   const client = socketClient(api.url, instructor.token)
   const stream = subscribe<Data>(client, STANDING, of(learner.id))
-  expect(items(await stream.until(1))).toMatchObject([{ __typename: 'StandingSnapshot', license: null }])
+  expect(items(await stream.until(1))).toMatchObject([{ __typename: 'LevelSnapshot', license: null }])
   payload(await about(api, admin, learner.id).sync('PROGRESS'))
   expect(items(await stream.until(2))[1]).toMatchObject({
     kind: 'RECORDS_SYNCED',
