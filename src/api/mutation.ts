@@ -117,39 +117,38 @@ function inputOf(
 
 function payloadOf<S extends Shape, Input, Answer extends object>(
   Name: string,
-  { name, aggregate }: Verb<S, Input, Answer>,
+  { name }: Verb<S, Input, Answer>,
   options: { payload(t: PayloadBuilder<S['view'], Answer>): FieldMap },
 ) {
-  return builder.objectRef<Committed<S['view'], Answer>>(`${Name}Payload`).implement({
+  return builder.objectRef<Done<S['view'], Answer>>(`${Name}Payload`).implement({
     description: `What ${name} did, as committed.`,
-    interfaces: [Payload],
-    fields: (t) => ({
-      ...options.payload(t as PayloadBuilder<S['view'], Answer>),
-      version: t.exposeInt('version', { description: VERSION }),
-      cursor: t.field({
-        type: 'Cursor',
-        nullable: true,
-        description: CURSOR,
-        resolve: ({ view, version }, _, { cursorOf }) => cursorOf(aggregate.root, view.id, version).catch(() => null),
-      }),
-      replayed: t.exposeBoolean('replayed', { description: REPLAYED }),
-    }),
+    interfaces: [Payload] as never, // Pothos can't see that a generic payload is one
+    fields: (t) => options.payload(t as PayloadBuilder<S['view'], Answer>),
   })
 }
 
-const VERSION = 'The version that this request made; if it changed nothing, the version that it found.'
-const CURSOR =
-  'Pass as `after` to receive only later changes. A change with this `version` is your own. Null only if the ' +
-  'database could not be reached since the server started.'
-const REPLAYED = 'True: a request with the same key was carried out before, and this is its answer.'
+/** What was committed, and to which kind of root. */
+interface Done<View, Answer = object> extends Committed<View, Answer> {
+  readonly rootType: string
+}
 
-/** The fields of payloads that are known without their verb. The cursor is each payload's own: it depends on the root. */
-const Payload = builder.interfaceRef<Pick<Committed<object, object>, 'version' | 'replayed'>>('Payload').implement({
-  description: 'What every mutation returns that was not refused.',
+const Payload = builder.interfaceRef<Done<{ readonly id: string }>>('Payload').implement({
+  description: 'What every mutation of one thing returns if it was not refused.',
   fields: (t) => ({
-    version: t.exposeInt('version', { description: VERSION }),
-    cursor: t.field({ type: 'Cursor', nullable: true, description: CURSOR, resolve: () => null }),
-    replayed: t.exposeBoolean('replayed', { description: REPLAYED }),
+    version: t.exposeInt('version', {
+      description: 'The version that this request made; if it changed nothing, the version that it found.',
+    }),
+    cursor: t.field({
+      type: 'Cursor',
+      nullable: true,
+      description:
+        'Pass as `after` to receive only later changes. A change with this `version` is your own. Null only if the ' +
+        'database could not be reached since the server started.',
+      resolve: ({ rootType, view, version }, _, { cursorOf }) => cursorOf(rootType, view.id, version).catch(() => null),
+    }),
+    replayed: t.exposeBoolean('replayed', {
+      description: 'True: a request with the same key was carried out before, and this is its answer.',
+    }),
   }),
 })
 
@@ -158,18 +157,20 @@ function runner<S extends Shape, Input, Answer extends object, Fields extends In
   verb: Verb<S, Input, Answer>,
   { ask, failed, degrade }: MutationOptions<S, Input, Answer, Fields>,
 ) {
-  return async (given: unknown, { viewer, commit, log, requestId }: Context): Promise<Committed<S['view'], Answer>> => {
+  const rootType = verb.aggregate.root
+  return async (given: unknown, { viewer, commit, log, requestId }: Context): Promise<Done<S['view'], Answer>> => {
     if (!viewer) throw new Unauthenticated()
     const asked = given as InputShapeFromFields<Fields> & Common
     const key = keyIn(asked.idempotencyKey)
     const input = ask(asked, viewer)
     try {
-      return await commit(verb, { actor: viewer, input, key, expectedVersion: asked.expectedVersion ?? undefined })
+      const expectedVersion = asked.expectedVersion ?? undefined
+      return { rootType, ...(await commit(verb, { actor: viewer, input, key, expectedVersion })) }
     } catch (error) {
       const refusal = error instanceof DomainError ? error : new OperationFailed(failed, requestId)
       if (refusal !== error) log.error({ err: error, verb: verb.name, viewer: viewer.id, requestId }, failed)
       const instead = degrade?.(input, refusal)
-      if (instead) return instead
+      if (instead) return { rootType, ...instead }
       throw refusal
     }
   }

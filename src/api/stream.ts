@@ -170,19 +170,14 @@ function isOf(cursor: Cursor, subject: Source<object>['subject']): boolean {
   return !('topic' in subject) && cursor.rootType === subject.rootType && cursor.rootId === subject.rootId
 }
 
-const CURSOR = 'Pass as `after` to continue from here.'
-const REASON = 'Why this is a snapshot and not a change.'
-
 function snapshotOf<Present extends object>(
   Name: string,
   { description, ofRoot, fields }: StreamOptions<InputFieldMap, Present>['snapshot'],
 ) {
   return builder.objectRef<SnapshotItem<Present>>(`${Name}Snapshot`).implement({
     description,
-    interfaces: [Snapshot] as never, // Pothos can't see that a snapshot of a generic present is one
+    interfaces: [StreamItem, Snapshot] as never, // Pothos can't see that a snapshot of a generic present is one
     fields: (t) => ({
-      reason: t.expose('reason', { type: SnapshotReason, description: REASON }),
-      cursor: t.expose('cursor', { type: 'Cursor', description: CURSOR }),
       ...(ofRoot && { version: t.exposeInt('version', { description: 'The version of the snapshot.' }) }),
       ...fields(t),
     }),
@@ -192,13 +187,10 @@ function snapshotOf<Present extends object>(
 function changeOf(Name: string, { description, kind, ofMany, fields }: StreamOptions<InputFieldMap, object>['change']) {
   return builder.objectRef<ChangeItem>(`${Name}Change`).implement({
     description,
-    interfaces: [Change],
+    interfaces: [StreamItem, Change],
     fields: (t) => ({
       kind: t.field({ type: kind, description: 'What happened.', resolve: ({ event }) => event.kind }),
-      cursor: t.expose('cursor', { type: 'Cursor', description: CURSOR }),
-      version: t.exposeInt('version', { description: ofMany ?? VERSION }),
-      occurredAt: t.field({ type: 'DateTime', description: OCCURRED_AT, resolve: ({ event }) => event.at }),
-      actorId: t.id({ nullable: true, description: ACTOR, resolve: ({ event }) => actorIdOf(event.actor) }),
+      ...(ofMany && { version: t.exposeInt('version', { description: ofMany }) }),
       ...fields(t),
     }),
   })
@@ -211,22 +203,22 @@ builder.subscriptionType({
     '`after`.',
 })
 
-const VERSION = 'The version that the change made. The versions of one thing have no gaps.'
-const OCCURRED_AT = 'The commit time: taken under the lock, from the server’s clock.'
-const ACTOR = 'The id of the user who made the request; null: the change followed from another one.'
-
 /** The global id of an actor; null: the system. */
 export const actorIdOf = (actor: string) => (actor === system.id ? null : encodeGlobalID('User', actor))
 
 const StreamItem = builder.interfaceRef<{ readonly cursor: string }>('StreamItem').implement({
   description: 'What every item of every stream has.',
-  fields: (t) => ({ cursor: t.expose('cursor', { type: 'Cursor', description: CURSOR }) }),
+  fields: (t) => ({
+    cursor: t.expose('cursor', { type: 'Cursor', description: 'Pass as `after` to continue from here.' }),
+  }),
 })
 
 const Snapshot = builder.interfaceRef<SnapshotItem<object>>('Snapshot').implement({
   description: 'The present, sent instead of changes. Replace what you have with it.',
   interfaces: [StreamItem],
-  fields: (t) => ({ reason: t.expose('reason', { type: SnapshotReason, description: REASON }) }),
+  fields: (t) => ({
+    reason: t.expose('reason', { type: SnapshotReason, description: 'Why this is a snapshot and not a change.' }),
+  }),
 })
 
 const Change = builder.interfaceRef<ChangeItem>('Change').implement({
@@ -234,10 +226,18 @@ const Change = builder.interfaceRef<ChangeItem>('Change').implement({
   interfaces: [StreamItem],
   fields: (t) => ({
     version: t.exposeInt('version', {
-      description: 'The version that the change made, of the thing that changed. Its versions have no gaps.',
+      description: 'The version that the change made. The versions of one thing have no gaps.',
     }),
-    occurredAt: t.field({ type: 'DateTime', description: OCCURRED_AT, resolve: ({ event }) => event.at }),
-    actorId: t.id({ nullable: true, description: ACTOR, resolve: ({ event }) => actorIdOf(event.actor) }),
+    occurredAt: t.field({
+      type: 'DateTime',
+      description: 'The commit time: taken under the lock, from the server’s clock.',
+      resolve: ({ event }) => event.at,
+    }),
+    actorId: t.id({
+      nullable: true,
+      description: 'The id of the user who made the request; null: the change followed from another one.',
+      resolve: ({ event }) => actorIdOf(event.actor),
+    }),
   }),
 })
 
@@ -262,7 +262,6 @@ const SubscriberTooSlow = builder.objectRef<TooSlowItem>('SubscriberTooSlow').im
     'subscribe again with `cursor` as `after`.',
   interfaces: [StreamItem],
   fields: (t) => ({
-    cursor: t.expose('cursor', { type: 'Cursor', description: 'The cursor of the last item sent. Pass as `after`.' }),
     message: t.string({
       description: 'The same for people.',
       resolve: () =>

@@ -12,14 +12,17 @@ interface CourseCounts {
   readonly learners: number
   readonly completed: number
   readonly percent: number
+  readonly changes: number
 }
 
 const counts = (courseId: string) => sql`
   select json_build_object(
-    'version', c.version, 'learners', e.learners, 'completed', e.completed, 'percent', e.percent) as row
+    'version', c.version, 'learners', e.learners, 'completed', e.completed, 'percent', e.percent,
+    'changes', e.changes) as row
   from "Course" c cross join lateral (
     select count(*)::int as learners, count("completedAt")::int as completed,
-      coalesce(sum(completed) * 100 / nullif(sum(total), 0), 0)::int as percent
+      coalesce(sum(completed) * 100 / nullif(sum(total), 0), 0)::int as percent,
+      coalesce(sum(version), 0)::int as changes
     from "Enrollment" e where e."courseId" = c.id) e
   where c.id = ${courseId}`
 
@@ -58,12 +61,19 @@ export const courseUpdates = stream('courseUpdates', {
         description: 'How much of the active lessons all learners together have completed: 0 to 100, rounded down.',
         resolve: ({ present }) => present.percent,
       }),
+      changeCount: t.int({
+        description:
+          'How many changes the snapshot contains: the sum of the versions of all enrollments. Add 1 for each ' +
+          'CourseChange that you receive. As soon as the sum is `Course.changeCount`, nothing was missed.',
+        resolve: ({ present }) => present.changes,
+      }),
     }),
   },
   change: {
     description:
       'One change of one enrollment of the course, as committed. The changes of one enrollment come in order; ' +
       'between enrollments, the order is not defined.',
+    ofMany: 'The version that the change made of its enrollment: the same as `enrollment.version`.',
     ...enrollmentChange,
   },
 })

@@ -198,6 +198,27 @@ builder.prismaObjectField(Course, 'enrollments', (t) =>
   ),
 )
 
+builder.prismaObjectField(Course, 'changeCount', (t) =>
+  t.int({
+    nullable: true,
+    description:
+      'How many changes all enrollments of the course have had: the sum of their versions. For its instructors and ' +
+      'admins. See `CourseSnapshot.changeCount`.',
+    authScopes: ({ id }, _, context) => ({ $any: { admin: true, when: () => teaches(context, id) } }),
+    resolve: ({ id }, _, context) => context.load(changeCounts, id),
+  }),
+)
+
+const changeCounts: Load<string, number> = async (courseIds, { db }) => {
+  const found = await db.enrollment.groupBy({
+    by: ['courseId'],
+    where: { courseId: { in: [...courseIds] } },
+    _sum: { version: true },
+  })
+  const counts = new Map(found.map(({ courseId, _sum }) => [courseId, _sum.version ?? 0]))
+  return courseIds.map((id) => counts.get(id) ?? 0)
+}
+
 showError(NotEnrolled, 'The viewer is not enrolled in the course.', (t) => ({
   courseId: t.globalID({
     description: 'The id of the course to enroll in first.',

@@ -111,7 +111,7 @@ test(
     expect(
       (await stream.until(4))
         .slice(1)
-        .map(({ kind, version, actorId, enrollment: { total } }) => [kind, version, actorId, total]),
+        .map(({ kind, version, actorId, enrollment: { lessonCount } }) => [kind, version, actorId, lessonCount]),
     ).toEqual([
       ['ENROLLED', 1, globalId('User', learner.id), 3],
       ['COURSE_CHANGED', 2, null, 4],

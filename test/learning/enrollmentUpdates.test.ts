@@ -60,10 +60,15 @@ test.each(transports)(
     })
     const at = (n: number, status: string) => ({ id: globalId('LessonProgress', `${id}~${taken.lesson(n)}`), status })
     const item = (n: number, m: number) => globalId('ContentItem', taken.item(n, m))
-    const told = changes.map(({ kind, actorId, contentItemId, lesson, enrollment: { completed, total, percent } }) => [
-      ...[kind, actorId, contentItemId, lesson],
-      `${completed}/${total} ${percent}%`,
-    ])
+    const told = changes.map(
+      ({
+        kind,
+        actorId,
+        contentItemId,
+        lessonProgress: lesson,
+        enrollment: { completedLessonCount: completed, lessonCount: total, percent },
+      }) => [...[kind, actorId, contentItemId, lesson], `${completed}/${total} ${percent}%`],
+    )
     const [they, somebody] = [globalId('User', learner.id), globalId('User', admin.id)]
     expect(told).toEqual([
       ['LESSON_OPENED', they, null, at(1, 'IN_PROGRESS'), '0/3 0%'],
@@ -108,9 +113,9 @@ test(
     for (let round = 0; round < 40; round++) {
       const stream = enrollment(id, { by: learner })
       const [first, next] = await stream.until(2)
-      const { version, enrollment: shown, lessons } = first!
+      const { version, enrollment: shown, progress } = first!
       expect(shown.version).toBe(version)
-      expect(lessons!.filter(({ status }) => status === 'COMPLETED')).toHaveLength(shown.completed)
+      expect(progress!.filter(({ status }) => status === 'COMPLETED')).toHaveLength(shown.completedLessonCount)
       expect(next).toMatchObject({ __typename: 'EnrollmentChange', version: version + 1 })
       seen.add(version)
       stream.stop()

@@ -197,8 +197,8 @@ interface Row {
   readonly rootId: string
   readonly version: number
   readonly kind: string
-  readonly completedLessonCount: number
-  readonly lessonCount: number
+  readonly completed: number
+  readonly total: number
 }
 
 type Query = <T>(text: string, values?: unknown[]) => Promise<T[]>
@@ -261,8 +261,9 @@ export async function expectExactlyOnce(
       // what is missing is told below
       await vi.waitUntil(() => changes.length >= due.length, { timeout, interval: 20 }).catch(() => {})
       const told = changes.map(({ version, kind, enrollment }) => ({
-        ...enrollment,
         rootId: localIdOf(enrollment.id),
+        completed: enrollment.completedLessonCount,
+        total: enrollment.lessonCount,
         version,
         kind: kind!,
       }))

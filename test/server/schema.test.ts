@@ -60,7 +60,7 @@ describe('the schema', () => {
         // a batch: each item is what its single form takes, with a key of its own, and is answered as that is
         const Single = Name.replace(/s$/, '')
         expect(String(items.type)).toBe(`[${Single}Input!]!`)
-        expect(String((schema.getType(`${Name}Payload`) as GraphQLObjectType).getFields().results!.type)).toBe(
+        expect(String((schema.getType(`${Name}Summary`) as GraphQLObjectType).getFields().results!.type)).toBe(
           `[${Name}ItemResult!]!`,
         )
         const answers = (union: string) =>
@@ -70,7 +70,7 @@ describe('the schema', () => {
           'Forbidden',
           'InvalidInput',
           'Unauthenticated',
-          `${Name}Payload`,
+          `${Name}Summary`,
         ])
         return
       }
@@ -84,6 +84,7 @@ describe('the schema', () => {
         result.getTypes().filter(({ name }) => !name.endsWith('Payload')),
       ]
       expect(payloads.map(({ name }) => name)).toEqual([`${Name}Payload`])
+      expect(payloads[0]!.getInterfaces().map(({ name }) => name)).toEqual(['Payload'])
       expect(Object.keys(payloads[0]!.getFields())).toEqual(expect.arrayContaining(['version', 'cursor', 'replayed']))
       for (const error of errors) expect(error.getInterfaces().map(({ name }) => name)).toEqual(['DomainError'])
       const always = [
