@@ -1,10 +1,10 @@
 import type { Tx } from '../database/transaction.ts'
 import type { Aggregate, Shape } from './aggregate.ts'
-import { IdempotencyKeyReused, VersionConflict } from './errors.ts'
+import { DomainError, IdempotencyKeyReused, VersionConflict } from './errors.ts'
 import { fingerprintOf } from './fingerprint.ts'
 import { keyOf, type Locked, type LockMode, lockAndRead } from './lockAndRead.ts'
 import type { Place } from './outcome.ts'
-import type { Request, Result } from './request.ts'
+import type { Decided, Request, Result } from './request.ts'
 import { type Change, changed, save, type Write } from './save.ts'
 
 type State = Shape['state']
@@ -56,7 +56,7 @@ class Batch<R extends Request> {
   readonly #after = new Map<string, State>()
   readonly #events: EventRow[] = []
   readonly #keys: object[] = []
-  readonly #results = new Map<R, Result>()
+  readonly #decided = new Map<R, Decided>()
   readonly #held: R[] = []
 
   constructor(aggregate: Aggregate<Shape>, locked: Locked) {
@@ -74,21 +74,21 @@ class Batch<R extends Request> {
       return
     }
     try {
-      this.#results.set(request, this.#resultOf(request))
+      this.#decided.set(request, this.#decisionOf(request))
     } catch (error) {
-      this.#results.set(request, { error })
+      this.#decided.set(request, { error })
     }
   }
 
-  #resultOf(request: R): Result {
+  #decisionOf(request: R): Decided {
     const { verb, root, actor, input } = request
-    const state = this.#after.get(root) ?? this.#before.get(root) ?? this.#aggregate.blank(root)
+    const state = this.#stateOf(root)
     verb.may(state, input, actor)
     return this.#replay(request, state) ?? this.#change(request, state)
   }
 
   /** The answer stored under the request's key, if there is one. */
-  #replay(request: R, state: State): Result | undefined {
+  #replay(request: R, state: State): Decided | undefined {
     const { actor, key } = request
     const known = key && this.#locked.known.get(keyOf(actor.id, key))
     if (!known) return undefined
@@ -98,7 +98,7 @@ class Batch<R extends Request> {
     return { view, answer: known.answer, version: known.version, changed: false, replayed: true }
   }
 
-  #change(request: R, before: State): Result {
+  #change(request: R, before: State): Decided {
     const { verb, root, actor, input, expectedVersion } = request
     const aggregate = this.#aggregate
     if (before.version === 0 && !verb.creates) throw aggregate.missing(before)
@@ -171,9 +171,33 @@ class Batch<R extends Request> {
     })
   }
 
+  #stateOf(root: string): State {
+    return this.#after.get(root) ?? this.#before.get(root) ?? this.#aggregate.blank(root)
+  }
+
+  /** The decision, with the root as the whole batch leaves it. */
+  #resultOf({ verb, root, input }: R, decided: Decided): Result {
+    if ('error' in decided) return decided
+    const { view, answer, version } = decided
+    const state = this.#stateOf(root)
+    if (state.version === version || state.version === 0) return { ...decided, now: { view, answer } }
+    return { ...decided, now: { view: this.#aggregate.view(state), answer: answerNow(verb, state, input) ?? answer } }
+  }
+
   result(isWritten: boolean): BatchResult<R> {
     const { reread, xid } = this.#locked
     const [event] = this.#events
-    return { results: this.#results, held: this.#held, reread, xid: isWritten ? xid : undefined, event }
+    const results = new Map([...this.#decided].map(([request, decided]) => [request, this.#resultOf(request, decided)]))
+    return { results, held: this.#held, reread, xid: isWritten ? xid : undefined, event }
+  }
+}
+
+/** The answer from a later state; undefined where what it is about is no longer there. */
+function answerNow(verb: Request['verb'], state: State, input: unknown): object | undefined {
+  try {
+    return verb.answer?.(state, input, [], state)
+  } catch (error) {
+    if (error instanceof DomainError) return undefined
+    throw error
   }
 }

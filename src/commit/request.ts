@@ -33,10 +33,16 @@ export interface Asked<Input> {
 
 /** The answer to a request that was committed. */
 export interface Committed<View, Answer> {
-  /** The root as it was committed. */
+  /** The root as the request left it. */
   readonly view: View
   /** What the verb returns besides. */
   readonly answer: Answer
+  /**
+   * The same when the transaction was committed. It is newer where later requests of the batch changed the root, or
+   * where the answer is a stored one. What clients keep by id is shown from here: a stored answer must not overwrite
+   * newer data.
+   */
+  readonly now: { readonly view: View; readonly answer: Answer }
   /** The root's version in `view`. */
   readonly version: number
   /** Whether this request changed anything. */
@@ -53,6 +59,9 @@ export interface Request extends Asked<unknown> {
 
 /** The result of a request, valid once its transaction is committed. */
 export type Result = Committed<object, object> | { readonly error: unknown }
+
+/** The result before the rest of its batch is decided. */
+export type Decided = Omit<Committed<object, object>, 'now'> | { readonly error: unknown }
 
 /** A request whose caller waits. */
 export interface PendingRequest extends Request {

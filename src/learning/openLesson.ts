@@ -39,11 +39,10 @@ export const openLesson: Verb<Learning, OwnLesson, OpenLessonAnswer> = {
 }
 
 /** What is answered where opening the lesson could not be recorded. */
-const untracked = (lessonId: string) => ({
-  view: enrollments.view(enrollments.blank('')),
-  answer: { lessonId, lessonProgress: null },
-  ...{ version: 0, changed: false, replayed: false },
-})
+function untracked(lessonId: string) {
+  const nothing = { view: enrollments.view(enrollments.blank('')), answer: { lessonId, lessonProgress: null } }
+  return { ...nothing, now: nothing, version: 0, changed: false, replayed: false }
+}
 
 mutation(openLesson, {
   description:
@@ -65,14 +64,14 @@ mutation(openLesson, {
     enrollment: t.field({
       type: Enrollment,
       nullable: true,
-      description: 'The enrollment, as committed; null if `tracked` is false.',
-      resolve: ({ view, answer }) => answer.lessonProgress && shownEnrollment(view),
+      description: 'The enrollment as it is now; null if `tracked` is false.',
+      resolve: ({ now }) => now.answer.lessonProgress && shownEnrollment(now.view),
     }),
     lessonProgress: t.field({
       type: LessonProgress,
       nullable: true,
-      description: 'The learner’s progress in the lesson, as committed; null if `tracked` is false.',
-      resolve: ({ view, answer }) => answer.lessonProgress && shownProgress(view, answer.lessonProgress),
+      description: 'The learner’s progress in the lesson as it is now; null if `tracked` is false.',
+      resolve: ({ now }) => now.answer.lessonProgress && shownProgress(now.view, now.answer.lessonProgress),
     }),
   }),
   errors: [LessonNotFound, NotEnrolled, CourseNotFound, PrerequisiteNotMet],

@@ -39,8 +39,8 @@ export const lessonInput = {
 export const enrollmentIn = <Answer>(t: PayloadBuilder<EnrollmentView, Answer>) => ({
   enrollment: t.field({
     type: Enrollment,
-    description: 'The enrollment, as committed.',
-    resolve: ({ view }) => shownEnrollment(view),
+    description: 'The enrollment as it is now.',
+    resolve: ({ now }) => shownEnrollment(now.view),
   }),
 })
 
@@ -51,7 +51,7 @@ export const lessonIn = <Answer extends { readonly lessonProgress: LessonProgres
   ...enrollmentIn(t),
   lessonProgress: t.field({
     type: LessonProgress,
-    description: 'The learner’s progress in the lesson, as committed.',
-    resolve: ({ view, answer }) => shownProgress(view, answer.lessonProgress),
+    description: 'The learner’s progress in the lesson as it is now.',
+    resolve: ({ now }) => shownProgress(now.view, now.answer.lessonProgress),
   }),
 })

@@ -74,8 +74,8 @@ mutation(resetProgress, {
     lessonProgress: t.field({
       type: LessonProgress,
       nullable: true,
-      description: 'The progress in the lesson that was reset, as committed; null if the whole enrollment was reset.',
-      resolve: ({ view, answer }) => answer.lessonProgress && shownProgress(view, answer.lessonProgress),
+      description: 'The progress in the lesson as it is now; null if the whole enrollment was reset.',
+      resolve: ({ now }) => now.answer.lessonProgress && shownProgress(now.view, now.answer.lessonProgress),
     }),
     reset: t.boolean({
       description: 'False: there was no progress, and nothing changed.',

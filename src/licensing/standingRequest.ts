@@ -54,13 +54,13 @@ export const standingField = {
   payload: <Answer extends StandingAnswer>(t: PayloadBuilder<StandingView, Answer>, description: string) => ({
     progress: t.field({
       type: SpecializationProgress,
-      description: 'The progress, as committed.',
-      resolve: ({ view }) => shownProgress(view),
+      description: 'The progress as it is now.',
+      resolve: ({ now }) => shownProgress(now.view),
     }),
     license: t.field({
       type: License,
-      description: 'The license, as committed.',
-      resolve: ({ view }) => shownLicense(view)!, // every event leaves a license
+      description: 'The license as it is now.',
+      resolve: ({ now, view }) => (shownLicense(now.view) ?? shownLicense(view))!, // every event leaves a license
     }),
     progressions: t.field({
       type: [LicenseProgression],

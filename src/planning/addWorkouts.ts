@@ -3,9 +3,9 @@ import { localId } from '../api/globalId.ts'
 import { mutation } from '../api/mutation.ts'
 import type { Verb } from '../commit/aggregate.ts'
 import { idOf } from '../commit/derivedId.ts'
-import { mayChange, PlanNotFound, plans, workoutView } from './planAggregate.ts'
+import { mayChange, PlanNotFound, plans } from './planAggregate.ts'
 import type { NewWorkout, Planning } from './planState.ts'
-import { checkCount, type WorkoutsAnswer, workoutsIn } from './severalWorkouts.ts'
+import { checkCount, type WorkoutsAnswer, workoutsAnswer, workoutsIn } from './severalWorkouts.ts'
 import { parseDetails, parseTitle } from './text.ts'
 
 /** The most workouts in one request. */
@@ -27,7 +27,11 @@ export const addWorkouts: Verb<Planning, { planId: string; workouts: readonly Ne
     return added.length ? [{ kind: 'workoutsAdded', workouts: added }] : []
   },
 
-  answer: (state, { workouts }) => ({ workouts: workouts.map(({ id }) => workoutView(state, id)) }),
+  answer: (state, { workouts }) =>
+    workoutsAnswer(
+      state,
+      workouts.map(({ id }) => id),
+    ),
 }
 
 const WorkoutInput = builder.inputType('WorkoutInput', {

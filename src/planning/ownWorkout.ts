@@ -40,8 +40,8 @@ export const workoutInput = {
 export const planIn = <Answer>(t: PayloadBuilder<PlanView, Answer>) => ({
   plan: t.field({
     type: Plan,
-    description: 'The plan, as committed.',
-    resolve: ({ view }) => shownPlan(view),
+    description: 'The plan as it is now.',
+    resolve: ({ now }) => shownPlan(now.view),
   }),
 })
 
@@ -50,7 +50,7 @@ export const workoutIn = <Answer extends WorkoutAnswer>(t: PayloadBuilder<PlanVi
   ...planIn(t),
   workout: t.field({
     type: Workout,
-    description: 'The workout, as committed.',
-    resolve: ({ answer }) => shownWorkout(answer.workout),
+    description: 'The workout as it is now; if it was removed since, as it was after this request.',
+    resolve: ({ now }) => shownWorkout(now.answer.workout),
   }),
 })

@@ -29,8 +29,12 @@ mutation(updateSelection, {
     selection: t.field({
       type: WorkoutSelection,
       nullable: true,
-      description: 'The selection, as committed; null if there was none and the input selected nothing.',
-      resolve: ({ answer: { workout } }) => workout.selection && shownSelection(workout.id, workout.selection),
+      description: 'The selection as it is now; null if there is none.',
+      resolve: ({
+        now: {
+          answer: { workout },
+        },
+      }) => workout.selection && shownSelection(workout.id, workout.selection),
     }),
   }),
 })

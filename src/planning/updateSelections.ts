@@ -1,10 +1,10 @@
 import { mutation } from '../api/mutation.ts'
 import type { Verb } from '../commit/aggregate.ts'
 import { InvalidInput } from '../commit/errors.ts'
-import { mayChange, planOf, plans, WorkoutNotFound, workoutView } from './planAggregate.ts'
+import { mayChange, planOf, plans, WorkoutNotFound } from './planAggregate.ts'
 import type { Planning } from './planState.ts'
 import { changeFrom, changesOf, type GivenChange, type SelectionChange, SelectionInput } from './selectionChange.ts'
-import { checkCount, type WorkoutsAnswer, workoutsIn } from './severalWorkouts.ts'
+import { checkCount, type WorkoutsAnswer, workoutsAnswer, workoutsIn } from './severalWorkouts.ts'
 
 /** The most selections in one request. */
 const MOST = 500
@@ -17,7 +17,11 @@ export const updateSelections: Verb<Planning, { selections: readonly SelectionCh
   slice: ({ selections }) => selections.map(({ workoutId }) => workoutId),
   may: (state, { selections }, actor) => mayChange(state, actor, selections[0]!.workoutId),
   decide: (state, { selections }) => changesOf(state, selections),
-  answer: (state, { selections }) => ({ workouts: selections.map(({ workoutId }) => workoutView(state, workoutId)) }),
+  answer: (state, { selections }) =>
+    workoutsAnswer(
+      state,
+      selections.map(({ workoutId }) => workoutId),
+    ),
 }
 
 mutation(updateSelections, {

@@ -103,7 +103,7 @@ describe('a page takes as many statements for fifty as for five', () => {
     expect(fifty.answer.course!.enrollments!.edges).toHaveLength(50)
     expect(fifty.answer.course!.enrollments!.edges[49]!.node).toMatchObject({
       percent: 33,
-      availableLessons: [{ title: 'Lesson 3' }, { title: 'Lesson 6' }],
+      availableLessons: { nodes: [{ title: 'Lesson 3' }, { title: 'Lesson 6' }] },
       progress: { totalCount: 3 },
     })
     expect(fifty.sent).toHaveLength(five.sent.length)
@@ -118,9 +118,9 @@ describe('a page takes as many statements for fifty as for five', () => {
     const [five, fifty] = [await page(5), await page(50)]
     expect(fifty.answer.course!.lessons!.edges).toHaveLength(50)
     expect(fifty.answer.course!.lessons!.edges[1]!.node).toMatchObject({
-      contents: { length: 2 },
-      requires: [{ title: 'Lesson 1', progress: { status: 'COMPLETED' } }],
-      requiredBy: [{ title: 'Lesson 3' }],
+      contents: { nodes: { length: 2 } },
+      requires: { nodes: [{ title: 'Lesson 1', progress: { status: 'COMPLETED' } }] },
+      requiredBy: { nodes: [{ title: 'Lesson 3' }] },
       progress: { status: 'COMPLETED' },
     })
     expect(fifty.sent).toHaveLength(five.sent.length)
@@ -135,7 +135,7 @@ describe('a page takes as many statements for fifty as for five', () => {
     await page(1)
     const [five, fifty] = [await page(5), await page(50)]
     expect(fifty.answer.viewer!.enrollments!.edges).toHaveLength(50)
-    expect(fifty.answer.viewer!.enrollments!.edges[9]!.node.availableLessons).toHaveLength(3)
+    expect(fifty.answer.viewer!.enrollments!.edges[9]!.node.availableLessons!.nodes).toHaveLength(3)
     expect(fifty.sent).toHaveLength(five.sent.length)
     expect(fifty.sent.length).toBeLessThanOrEqual(14)
   })

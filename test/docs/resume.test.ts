@@ -32,7 +32,7 @@ test('the client of the README misses nothing and receives nothing twice, whatev
   const query = '{ viewer { enrollments { edges { node { version availableLessons { nodes { id } } } } } } }'
   const answer = (await ask<{ viewer: Viewer }, object>(query, {}, learner)).data
   const [{ node }] = answer.viewer.enrollments.edges
-  const lesson = localIdOf(node.availableLessons[0].id)
+  const lesson = localIdOf(node.availableLessons.nodes[0].id)
   const change = async () => {
     payload(await complete(learner, lesson))
     payload(await resetLesson(learner, lesson))
@@ -77,7 +77,12 @@ test('without access, it ends and says why', async () => {
 interface Viewer {
   readonly enrollments: {
     readonly edges: readonly [
-      { readonly node: { readonly version: number; readonly availableLessons: readonly [{ readonly id: string }] } },
+      {
+        readonly node: {
+          readonly version: number
+          readonly availableLessons: { readonly nodes: readonly [{ readonly id: string }] }
+        }
+      },
     ]
   }
 }

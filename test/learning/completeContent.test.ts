@@ -36,10 +36,12 @@ test(
     })
     expect(payload(await api.content(learner.token, taken.item(1, 1)))).toEqual({ ...first, alreadyCompleted: true })
     expect((await api.get(OwnContents, { id: globalId('Lesson', taken.lesson(1)) }, learner.token)).node).toEqual({
-      contents: [
-        { id: globalId('ContentItem', taken.item(1, 1)), completedAt: first.completedAt },
-        { id: globalId('ContentItem', taken.item(1, 2)), completedAt: null },
-      ],
+      contents: {
+        nodes: [
+          { id: globalId('ContentItem', taken.item(1, 1)), completedAt: first.completedAt },
+          { id: globalId('ContentItem', taken.item(1, 2)), completedAt: null },
+        ],
+      },
     })
     expect(kinds(await replays(w, id))).toEqual(['enrolled', 'lessonOpened', 'contentCompleted'])
   },

@@ -231,7 +231,7 @@ describe('the course', () => {
       completedLessonCount: 20,
       percent: 100,
       attempt: 1,
-      completions: [{ attempt: 1 }],
+      completions: { nodes: [{ attempt: 1 }] },
     })
   })
 
@@ -257,13 +257,16 @@ describe('the course', () => {
       attempt: 2,
       percent: 50,
       completedAt: null,
-      completions: [{ attempt: 1 }],
+      completions: { nodes: [{ attempt: 1 }] },
     })
     expect(await complete(learner, taken, 1)).toMatchObject({
       courseCompleted: true,
       enrollment: { attempt: 2, percent: 100 },
     })
-    expect(await look(learner, id)).toMatchObject({ attempt: 2, completions: [{ attempt: 1 }, { attempt: 2 }] })
+    expect(await look(learner, id)).toMatchObject({
+      attempt: 2,
+      completions: { nodes: [{ attempt: 1 }, { attempt: 2 }] },
+    })
     expect(
       (await replays(w, id)).filter(({ kind }) => kind === 'courseCompleted').map(({ data }) => data),
     ).toMatchObject([{ attempt: 1 }, { attempt: 2 }])
@@ -306,8 +309,8 @@ describe('the course', () => {
       lessonCount: 0,
       percent: 0,
       completedAt: null,
-      completions: [],
-      availableLessons: [],
+      completions: { nodes: [] },
+      availableLessons: { nodes: [] },
     })
     await replays(w, id)
   })
@@ -501,9 +504,11 @@ test(
         attempt: 1,
         completedAt: null,
         newLessonCount: 0,
-        completions: [],
+        completions: { nodes: [] },
       },
-      availableLessons: [{ id: globalId('Lesson', taken.lesson(1)) }, { id: globalId('Lesson', taken.lesson(2)) }],
+      availableLessons: {
+        nodes: [{ id: globalId('Lesson', taken.lesson(1)) }, { id: globalId('Lesson', taken.lesson(2)) }],
+      },
       progress: { totalCount: 0, edges: [] },
     })
   },

@@ -100,12 +100,15 @@ describe('a whole enrollment', () => {
       ...{ reset: true, message: 'Your progress for this course has been reset.', lessonProgress: null },
       enrollment: { completedLessonCount: 0, percent: 0, attempt: 2, completedAt: null },
     })
-    expect(await look(learner, id)).toMatchObject({ completions: [{ attempt: 1 }], progress: { totalCount: 2 } })
+    expect(await look(learner, id)).toMatchObject({
+      completions: { nodes: [{ attempt: 1 }] },
+      progress: { totalCount: 2 },
+    })
     for (const n of [1, 2]) await complete(learner, taken, n)
     expect(await look(learner, id)).toMatchObject({
       percent: 100,
       attempt: 2,
-      completions: [{ attempt: 1 }, { attempt: 2 }],
+      completions: { nodes: [{ attempt: 1 }, { attempt: 2 }] },
     })
     await replays(w, id)
   })

@@ -96,8 +96,8 @@ test(`${LEARNERS} learners go through the whole track at once, each request sent
       completedLessonCount: requires.size,
       lessonCount: requires.size,
       percent: 100,
-      availableLessons: [],
-      completions: [{ attempt: 1 }],
+      availableLessons: { nodes: [] },
+      completions: { nodes: [{ attempt: 1 }] },
     })
     const history = await replays(w, enrollmentId)
     expect(history.map(({ kind }) => kind)).toEqual([

@@ -119,21 +119,25 @@ const own: [what: string, selection: string, told: { learner: unknown; instructo
   ],
   [
     'what the viewer did in the lessons that can be done',
-    'enrollment { availableLessons { title progress { status } contents { completedAt } } }',
+    'enrollment { availableLessons { nodes { title progress { status } contents { nodes { completedAt } } } } }',
     {
       learner: {
-        availableLessons: expect.arrayContaining([
-          {
-            title: 'Lesson 2',
-            progress: { status: 'IN_PROGRESS' },
-            contents: [{ completedAt: expect.any(String) }, { completedAt: null }],
-          },
-        ]),
+        availableLessons: {
+          nodes: expect.arrayContaining([
+            {
+              title: 'Lesson 2',
+              progress: { status: 'IN_PROGRESS' },
+              contents: { nodes: [{ completedAt: expect.any(String) }, { completedAt: null }] },
+            },
+          ]),
+        },
       },
       instructor: {
-        availableLessons: expect.arrayContaining([
-          { title: 'Lesson 2', progress: null, contents: [{ completedAt: null }, { completedAt: null }] },
-        ]),
+        availableLessons: {
+          nodes: expect.arrayContaining([
+            { title: 'Lesson 2', progress: null, contents: { nodes: [{ completedAt: null }, { completedAt: null }] } },
+          ]),
+        },
       },
     },
   ],

@@ -49,7 +49,7 @@ async function enrolled(lessons = 2, letters = 0) {
   return { learner, taken, id: enrollmentOf(learner.id, taken.id) }
 }
 /** Brings as much as the titles have letters. */
-const LARGE = ENROLLMENT.replaceAll('enrollment { id', 'enrollment { availableLessons { title } id')
+const LARGE = ENROLLMENT.replaceAll('enrollment { id', 'enrollment { availableLessons { nodes { title } } id')
 
 /**
  * One change after the other, so many of them, or until it is enough; lesson 1 is completed and begun again. Answers
