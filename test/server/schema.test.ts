@@ -4,12 +4,16 @@ import {
   type GraphQLNamedType,
   type GraphQLObjectType,
   type GraphQLUnionType,
+  getNamedType,
   isEnumType,
   isInputObjectType,
   isInterfaceType,
   isIntrospectionType,
   isObjectType,
   isUnionType,
+  OverlappingFieldsCanBeMergedRule,
+  parse,
+  validate,
 } from 'graphql'
 import { describe, expect, test } from 'vitest'
 import { parseConfig } from '../../src/operator/config.ts'
@@ -35,6 +39,18 @@ function* parts(type: GraphQLNamedType): Generator<[path: string, description: s
     yield [`${type.name}.${name}`, description]
     for (const arg of args) yield [`${type.name}.${name}(${arg.name})`, arg.description]
   }
+}
+
+/** A selection of every field of a type, and of what these return, so many levels deep. */
+function everything(type: GraphQLNamedType, levels: number): string {
+  const selection = (parts: readonly string[]) => `{ ${parts.join(' ')} }`
+  if (isUnionType(type))
+    return selection(type.getTypes().map((member) => `... on ${member} ${everything(member, levels)}`))
+  if (!isObjectType(type) && !isInterfaceType(type)) return ''
+  if (levels === 0) return selection(['__typename'])
+  return selection(
+    Object.values(type.getFields()).map((field) => `${field.name} ${everything(getNamedType(field.type), levels - 1)}`),
+  )
 }
 
 describe('the schema', () => {
@@ -121,6 +137,12 @@ describe('the schema', () => {
     expect(errors.length).toBeGreaterThan(10)
     for (const error of errors)
       expect(Object.keys(error.getFields())).toEqual(expect.arrayContaining(['code', 'message']))
+  })
+
+  test.each(types.filter(isUnionType))('lets a client select every field of every member of %s at once', (union) => {
+    const document = parse(`fragment All on ${union} ${everything(union, 3)}`)
+    const conflicts = validate(schema, document, [OverlappingFieldsCanBeMergedRule])
+    expect(conflicts.map(({ message }) => message)).toEqual([])
   })
 
   test('is printed in schema.graphql as it is', async () => {
