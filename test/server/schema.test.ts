@@ -9,6 +9,7 @@ import {
   isInputObjectType,
   isInterfaceType,
   isIntrospectionType,
+  isNonNullType,
   isObjectType,
   isUnionType,
   OverlappingFieldsCanBeMergedRule,
@@ -60,6 +61,20 @@ describe('the schema', () => {
       .filter(({ name }) => !builtIn.includes(name))
       .flatMap((type) => [...parts(type)].filter(([, description]) => !description?.trim()).map(([path]) => path))
     expect(mute).toEqual([])
+  })
+
+  test.each([
+    ['the schema', schema.description],
+    ['Query', schema.getQueryType()!.description],
+    ['Mutation', schema.getMutationType()!.description],
+    ['Subscription', schema.getSubscriptionType()!.description],
+  ])('says of %s what it is', (_, description) => {
+    expect(description?.trim()).toBeTruthy()
+  })
+
+  test('may answer each field of Query with null, so that one that is refused leaves the others their answers', () => {
+    const fields = Object.values(schema.getQueryType()!.getFields())
+    expect(fields.filter(({ type }) => isNonNullType(type)).map(({ name }) => name)).toEqual([])
   })
 
   test.each(Object.values(schema.getMutationType()!.getFields()).map((field) => [field.name, field] as const))(
