@@ -4,12 +4,17 @@ import {
   type GraphQLNamedType,
   type GraphQLObjectType,
   type GraphQLUnionType,
+  getNamedType,
   isEnumType,
   isInputObjectType,
   isInterfaceType,
   isIntrospectionType,
+  isNonNullType,
   isObjectType,
   isUnionType,
+  OverlappingFieldsCanBeMergedRule,
+  parse,
+  validate,
 } from 'graphql'
 import { describe, expect, test } from 'vitest'
 import { parseConfig } from '../../src/operator/config.ts'
@@ -37,6 +42,18 @@ function* parts(type: GraphQLNamedType): Generator<[path: string, description: s
   }
 }
 
+/** A selection of every field of a type, and of what these return, so many levels deep. */
+function everything(type: GraphQLNamedType, levels: number): string {
+  const selection = (parts: readonly string[]) => `{ ${parts.join(' ')} }`
+  if (isUnionType(type))
+    return selection(type.getTypes().map((member) => `... on ${member} ${everything(member, levels)}`))
+  if (!isObjectType(type) && !isInterfaceType(type)) return ''
+  if (levels === 0) return selection(['__typename'])
+  return selection(
+    Object.values(type.getFields()).map((field) => `${field.name} ${everything(getNamedType(field.type), levels - 1)}`),
+  )
+}
+
 describe('the schema', () => {
   test('says of every type, field, argument and value what it is', () => {
     const builtIn = ['String', 'Int', 'Float', 'Boolean', 'ID']
@@ -44,6 +61,20 @@ describe('the schema', () => {
       .filter(({ name }) => !builtIn.includes(name))
       .flatMap((type) => [...parts(type)].filter(([, description]) => !description?.trim()).map(([path]) => path))
     expect(mute).toEqual([])
+  })
+
+  test.each([
+    ['the schema', schema.description],
+    ['Query', schema.getQueryType()!.description],
+    ['Mutation', schema.getMutationType()!.description],
+    ['Subscription', schema.getSubscriptionType()!.description],
+  ])('says of %s what it is', (_, description) => {
+    expect(description?.trim()).toBeTruthy()
+  })
+
+  test('may answer each field of Query with null, so that one that is refused leaves the others their answers', () => {
+    const fields = Object.values(schema.getQueryType()!.getFields())
+    expect(fields.filter(({ type }) => isNonNullType(type)).map(({ name }) => name)).toEqual([])
   })
 
   test.each(Object.values(schema.getMutationType()!.getFields()).map((field) => [field.name, field] as const))(
@@ -122,6 +153,12 @@ describe('the schema', () => {
     expect(errors.length).toBeGreaterThan(10)
     for (const error of errors)
       expect(Object.keys(error.getFields())).toEqual(expect.arrayContaining(['code', 'message']))
+  })
+
+  test.each(types.filter(isUnionType))('lets a client select every field of every member of %s at once', (union) => {
+    const document = parse(`fragment All on ${union} ${everything(union, 3)}`)
+    const conflicts = validate(schema, document, [OverlappingFieldsCanBeMergedRule])
+    expect(conflicts.map(({ message }) => message)).toEqual([])
   })
 
   test('is printed in schema.graphql as it is', async () => {
