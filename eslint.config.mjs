@@ -26,17 +26,7 @@ export default [
         {
           exceptions: {
             suffixes: ['Payload', 'Snapshot', 'Change', 'Connection', 'Edge'],
-            types: [
-              ...domainErrors,
-              'Consistency',
-              'CourseCompletion',
-              'Desync',
-              'LicenseProgression',
-              'PageInfo',
-              'PlanDay',
-              'SpecializationLevel',
-              'StreamLagging',
-            ],
+            types: [...domainErrors, 'Consistency', 'PageInfo', 'PlanDay', 'SubscriberTooSlow', 'UpdateLevelsSummary'],
           },
         },
       ],
@@ -46,7 +36,7 @@ export default [
         {
           // A list that is short by its nature is a plain list.
           listTypeCanWrapOnlyEdgeType: false,
-          // Values are also listed in pages: the history of a license, desyncs.
+          // Records out of sync are listed in pages too, and have no `node`.
           shouldImplementNode: false,
         },
       ],

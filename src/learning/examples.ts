@@ -145,7 +145,10 @@ subscription Class($courseId: ID!, $after: Cursor) {
   courseUpdates(courseId: $courseId, after: $after) {
     __typename
     ... on CourseSnapshot { reason cursor learnerCount completedLearnerCount percent }
-    ... on CourseChange { kind cursor version occurredAt actorId enrollment { id completedLessonCount lessonCount percent } }
+    ... on CourseChange {
+      kind cursor version occurredAt actorId
+      enrollment { id completedLessonCount lessonCount percent }
+    }
     ... on SubscriberTooSlow { cursor message }
   }
 }`,

@@ -7,6 +7,7 @@ import { completeLesson } from './completeLesson.ts'
 import { ContentItem } from './contentItem.ts'
 import { Course } from './course.ts'
 import { courses } from './courseAggregate.ts'
+import { CourseCompletion } from './courseCompletion.ts'
 import { courseUpdates } from './courseUpdates.ts'
 import { demo } from './demo.ts'
 import { dismissInstructor } from './dismissInstructor.ts'
@@ -30,7 +31,7 @@ export const learning: Module = {
     ...[enroll, openLesson, completeContent, completeLesson, resetProgress, catchUp],
     ...[reviseCourse, assignInstructor, dismissInstructor],
   ],
-  nouns: [Course, Lesson, ContentItem, Enrollment, LessonProgress],
+  nouns: [Course, Lesson, ContentItem, Enrollment, LessonProgress, CourseCompletion],
   streams: [enrollmentUpdates, courseUpdates],
   reactions: [enrollmentsCaughtUp],
   examples,

@@ -66,7 +66,8 @@ const LessonsPage = graphql(`
       instructors { nodes { name } }
       lessons(first: $first) {
         totalCount
-        edges { node { title course { title } contents { nodes { title kind completedAt } } requires { nodes { title progress { status }
+        edges { node { title course { title } contents { nodes { title kind completedAt } } requires { nodes { title
+        progress { status }
         } } requiredBy { nodes { title } } progress { status completedAt } } }
       }
     }
@@ -74,13 +75,17 @@ const LessonsPage = graphql(`
 `)
 const OwnPage = graphql(`
   query OwnPage($first: Int!) {
-    viewer { enrollments(first: $first) { edges { node { percent availableLessons { nodes { title contents { nodes { completedAt } }
-    progress { status } } } completions { nodes { attempt } } course { title lessons(first: 3) { totalCount edges { node { title }
+    viewer { enrollments(first: $first) { edges { node { percent
+    availableLessons { nodes { title contents { nodes { completedAt } }
+    progress { status } } }
+    completions { nodes { attempt } } course { title
+    lessons(first: 3) { totalCount edges { node { title }
     } } } } } } }
   }
 `)
 const ManyNodes = graphql(
-  `query ManyNodes($ids: [ID!]!) { nodes(ids: $ids) { __typename ... on Lesson { title contents { nodes { completedAt } }
+  `query ManyNodes($ids: [ID!]!) { nodes(ids: $ids) { __typename
+    ... on Lesson { title contents { nodes { completedAt } }
     progress { status } } ... on Enrollment { percent availableLessons { nodes { title } } } } }`,
 )
 

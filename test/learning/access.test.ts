@@ -24,7 +24,8 @@ const Roster = graphql(
 )
 const OwnEnrollments = graphql(`query OwnEnrollments { viewer { enrollments { totalCount edges { node { id } } } } }`)
 const Colleagues = graphql(
-  `query Colleagues($slug: String!) { course(slug: $slug) { instructors { nodes { name role enrollments { totalCount } } } } }`,
+  `query Colleagues($slug: String!) { course(slug: $slug) {
+    instructors { nodes { name role enrollments { totalCount } } } } }`,
 )
 
 const [learner, other, admin, taken] = await Promise.all([person(), person(), person('ADMIN'), course(2)])
@@ -150,7 +151,9 @@ describe('whether something exists', () => {
       for (const { token } of [learner, admin, teaches])
         expect((await api.get(AnyNode, { id }, token)).node?.id).toBe(id)
       const { data, errors } = await api.ask(Colleagues, { slug: taken.slug }, learner.token)
-      expect(data.course!.instructors).toEqual([{ name: 'instructor', role: 'INSTRUCTOR', enrollments: null }])
+      expect(data.course!.instructors).toEqual({
+        nodes: [{ name: 'instructor', role: 'INSTRUCTOR', enrollments: null }],
+      })
       expect(errors).toMatchObject([{ extensions: { code: 'FORBIDDEN' } }])
     },
   )

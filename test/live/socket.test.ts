@@ -971,7 +971,8 @@ describe('what is no subscription', () => {
     await t.watch('sibling', watched.id)
     const input = { lessonId: globalId('Lesson', watched.taken.lesson(1)), idempotencyKey: randomUUID() }
     const Complete = `mutation($input: CompleteLessonInput!) { completeLesson(input: $input) {
-      ... on CompleteLessonPayload { version replayed cursor enrollment { version completedLessonCount } } ... on DomainError {
+      ... on CompleteLessonPayload { version replayed cursor enrollment { version completedLessonCount } }
+      ... on DomainError {
       code }
     } }`
     const [first, ...again] = [
