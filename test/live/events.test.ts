@@ -211,8 +211,8 @@ describe.each(['GET', 'POST'] as const)('by %s', (method) => {
       /^QUERY_TOO_EXPENSIVE$/,
       ({ id, token }) => [
         inChange(
-          'enrollment { course { lessons(first: 100) { edges { node { requires { requires { requires { requires ' +
-            '{ id } } } } } } } } }',
+          'enrollment { course { lessons(first: 100) { edges { node { requires { nodes { requires { nodes ' +
+            '{ requires { nodes { id } } } } } } } } } } } }',
         ),
         { id },
         token,

@@ -893,8 +893,8 @@ describe('an operation that is refused is told why, and the others on its socket
     [
       'pages of pages of pages',
       /./,
-      '{ courses(first: 100) { edges { node { lessons(first: 100) { edges { node { requires { requires { ' +
-        'requires { id } } } } } } } } } }',
+      '{ courses(first: 100) { edges { node { lessons(first: 100) { edges { node { requires { nodes { requires { ' +
+        'nodes { requires { nodes { id } } } } } } } } } } } } }',
     ],
     [
       '40 levels in a subscription',
@@ -915,8 +915,8 @@ describe('an operation that is refused is told why, and the others on its socket
       'pages of pages of pages in a subscription',
       /^QUERY_TOO_EXPENSIVE$/,
       inChange(
-        'enrollment { course { lessons(first: 100) { edges { node { requires { requires { requires { requires { ' +
-          'id } } } } } } } } }',
+        'enrollment { course { lessons(first: 100) { edges { node { requires { nodes { requires { nodes { ' +
+          'requires { nodes { id } } } } } } } } } } } }',
       ),
       { id: 'OWN' },
     ],
