@@ -59,7 +59,7 @@ export async function startServer({ config, log, listener }: StartServerOptions)
     address,
     async open({ databaseUrl, demo }) {
       const parts = new ServerProcess({ config, log, metrics, modules, databaseUrl, demo })
-      const graphql = graphqlRoute(parts.operations, () => http.isDraining)
+      const graphql = graphqlRoute(parts, () => http.isDraining)
       open = { parts, graphql, readiness: new Readiness(databaseUrl) }
       return parts.commit
     },

@@ -208,7 +208,10 @@ const schema = toSchema()
  * it is no deeper.
  */
 function selections(type: GraphQLObjectType, depth: number): string[] {
-  const fields = Object.values(type.getFields()).filter(({ args }) => !args.some(isRequiredArgument))
+  // `nodes` is `edges` without cursors
+  const fields = Object.values(type.getFields()).filter(
+    ({ name, args }) => name !== 'nodes' && !args.some(isRequiredArgument),
+  )
   const plain = fields.filter(({ type }) => !isCompositeType(getNamedType(type))).map(({ name }) => name)
   const below = fields.flatMap(({ name, type: of }) => {
     const named = getNamedType(of)
@@ -290,7 +293,7 @@ test('the same of a class’s stream', { timeout: 120_000 }, async () => {
   const begin = (who: string, name: string, selection: string) =>
     results<{ courseUpdates: Record<string, object> }>(
       `subscription ${name}($id: ID!) { courseUpdates(courseId: $id) { ... on CourseSnapshot {
-        ${typeNamed('CourseSnapshot').getFields().learners!.name} } ... on CourseChange { ${selection} } } }`,
+        ${typeNamed('CourseSnapshot').getFields().learnerCount!.name} } ... on CourseChange { ${selection} } } }`,
       { id: globalId('Course', taken.id) },
       { client: clients[who]! },
     )

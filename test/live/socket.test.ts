@@ -692,7 +692,7 @@ describe('the protocol', () => {
     const sockets = new Sockets({
       prepare: () => Promise.resolve([]),
       viewerOf: () => Promise.resolve(null),
-      origins: [],
+      origins: { admits: () => true },
       maxPayload: MEBIBYTE,
       room: () => true,
       perConnection: 100,

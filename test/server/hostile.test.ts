@@ -120,14 +120,14 @@ describe('a query of lists within lists', () => {
     ['with its page among the variables', lessons('$n', levels(3)), { n: 100 }],
     [
       'by way of fragments',
-      `${lessons('100', '...A')} fragment A on Lesson { requires { nodes { ...B } } }
+      `${lessons('$n', '...A')} fragment A on Lesson { requires { nodes { ...B } } }
         fragment B on Lesson { requires { nodes { requires { nodes { id } } } } }`,
-      {},
+      { n: 100 },
     ],
     [
       'again and again',
       `{ course(slug: "x") {
-        ${numbered(6, (i) => `a${i}: lessons(first: 100) { edges { node { ${levels(2)} } } }`)}
+        ${numbered(6, (i) => `a${i}: lessons(first: 50) { edges { node { ${levels(2)} } } }`)}
       } }`,
       {},
     ],
