@@ -49,5 +49,9 @@ export const pageOf = <Node extends object>(args: PageArguments, items: readonly
  * What the nodes of a connection that is read whole select of their table, by `edges` and by `nodes`. `nested` is what
  * Pothos hands to `select`. Pothos can't type a nested selection that is computed; hence the loose types.
  */
-export const selectedNodes = (nested: (selection: never, path: never) => unknown): unknown =>
-  nested(nested(true as never, ['edges', 'node'] as never) as never, ['nodes'] as never)
+export function selectedNodes(nested: (selection: never, path: never) => unknown): unknown {
+  const selected = nested(nested(true as never, ['edges', 'node'] as never) as never, ['nodes'] as never)
+  return isEmpty(selected) ? true : selected // Prisma refuses an empty selection
+}
+
+const isEmpty = (value: unknown) => typeof value === 'object' && value !== null && !Object.keys(value).length

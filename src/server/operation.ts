@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { EnvelopArmorPlugin } from '@escape.tech/graphql-armor'
-import { renderGraphiQL } from '@graphql-yoga/render-graphiql'
 import type { ExecutionArgs, ExecutionResult, GraphQLError } from 'graphql'
 import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga'
 import type { SubscribePayload } from 'graphql-ws'
@@ -8,8 +7,8 @@ import { type Context, createContext, type Sink, type Surroundings, type Viewer 
 import { listLimit } from '../api/listLimit.ts'
 import { nestingLimit } from '../api/nestingLimit.ts'
 import { codes, mutations, shownError } from '../api/shownError.ts'
+import { graphiqlPage } from '../graphiql/page.ts'
 import type { Prepared } from '../live/prepare.ts'
-import { graphiqlOptions } from './graphiql.ts'
 import { invalidToken } from './invalidToken.ts'
 import { toSchema } from './schema.ts'
 
@@ -59,8 +58,7 @@ export class Operations {
       cors: corsOrigins.length ? { origin: [...corsOrigins], credentials: false } : false,
       multipart: false,
       batching: false,
-      graphiql: graphiqlOptions(demo),
-      renderGraphiQL,
+      renderGraphiQL: () => graphiqlPage(demo),
       maskedErrors: { maskError: (error) => shownError(error, log) },
       context: async ({ requestId, viewer, sink }) => createContext(surroundings, await viewer, requestId, sink),
       plugins: [

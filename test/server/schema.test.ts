@@ -17,13 +17,7 @@ import {
   validate,
 } from 'graphql'
 import { describe, expect, test } from 'vitest'
-import { parseConfig } from '../../src/operator/config.ts'
-import { seedDemo } from '../../src/demo/demo.ts'
-import { examples } from '../../src/server/graphiql.ts'
 import { toSchema } from '../../src/server/schema.ts'
-import { serve } from '../api.ts'
-import { socketClient } from '../live/client.ts'
-import { world } from '../world.ts'
 
 const schema = toSchema()
 const types = Object.values(schema.getTypeMap()).filter((type) => !isIntrospectionType(type))
@@ -167,63 +161,5 @@ describe('the schema', () => {
     await promisify(execFile)(process.execPath, ['--import', 'tsx', 'codegen.ts', '--check'], {
       cwd: new URL('../..', import.meta.url),
     })
-  })
-})
-
-describe('GraphiQL', async () => {
-  const w = await world()
-  await seedDemo(w.url, parseConfig({ DATABASE_POOL_SIZE: '2' }))
-  const api = await serve(w)
-
-  test.each(
-    examples.map(
-      ({ query, headers, variables }) =>
-        [/(?:query|mutation|subscription) (\w+)/.exec(query)![1]!, query, headers, variables] as const,
-    ),
-  )('has the example %s, which runs as it stands, and again', async (_, query, headers, variables) => {
-    for (let time = 1; time <= 2; time++) {
-      if (/^subscription/m.test(query)) {
-        // as GraphiQL does it: over WebSocket, with the headers of the tab among the extensions
-        const client = socketClient(api.url)
-        const watching = client.iterate<Record<string, { __typename: string }>>({
-          query,
-          variables: JSON.parse(variables!),
-          extensions: { headers: JSON.parse(headers) },
-        })
-        const { value } = await watching.next()
-        expect(value).toEqual({
-          data: {
-            [Object.keys(value!.data!)[0]!]: expect.objectContaining({
-              __typename: expect.stringMatching(/Snapshot$/),
-              reason: 'INITIAL',
-            }),
-          },
-        })
-        await client.dispose()
-        continue
-      }
-      const response = await fetch(`${api.url}/graphql`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json', ...JSON.parse(headers) },
-        body: JSON.stringify({ query, variables: variables ? JSON.parse(variables) : undefined }),
-      })
-      const { data, errors } = (await response.json()) as {
-        data: Record<string, { __typename?: string }>
-        errors?: object[]
-      }
-      expect({ status: response.status, errors }).toEqual({ status: 200, errors: undefined })
-      for (const answer of Object.values(data)) {
-        expect(answer).not.toBeNull()
-        if (answer.__typename) expect(answer.__typename).toMatch(/Payload$/)
-      }
-    }
-  })
-
-  test('seeding the demo again changes nothing', async () => {
-    const rows = () =>
-      w.query('select "rootType", "rootId", max(version) as version from "Event" group by 1, 2 order by 1, 2')
-    const before = await rows()
-    await seedDemo(w.url, parseConfig({ DATABASE_POOL_SIZE: '2' }))
-    expect(await rows()).toEqual(before)
   })
 })
