@@ -1,4 +1,4 @@
-import type { ObjectRef } from '@pothos/core'
+import type { FieldMap, ObjectRef } from '@pothos/core'
 import { resolveArrayConnection } from '@pothos/plugin-relay'
 import { builder, LARGEST_PAGE, PAGE, type SchemaTypes } from './builder.ts'
 
@@ -9,15 +9,20 @@ interface Counted {
 
 /**
  * The connection of a type, named after it: `CourseConnection`, with `CourseEdge`. Every list of the type has this one.
- * Pass it as the last argument of a connection field.
+ * Pass it as the last argument of a connection field. `more` are fields that this list has besides.
  */
-export function connectionOf<Node>(node: ObjectRef<SchemaTypes, Node>, name: string): never {
+export function connectionOf<Node, Page extends object = object>(
+  node: ObjectRef<SchemaTypes, Node>,
+  name: string,
+  more: (t: PothosSchemaTypes.ObjectFieldBuilder<SchemaTypes, Page>) => FieldMap = () => ({}),
+): never {
   const connection = builder.connectionObject(
     {
       type: node,
       name: `${name}Connection`,
       description: `A page of a list of \`${name}\`.`,
       fields: (t) => ({
+        ...more(t as never), // what a resolver returns besides the page, Pothos does not know of
         totalCount: t.int({
           description: 'The number of items on all pages.',
           resolve: (page) => {

@@ -15,6 +15,13 @@ import { LessonProgress } from './lessonProgress.ts'
 import { teaches } from './teaching.ts'
 import { visibleTo } from './visibility.ts'
 
+type Counts = Pick<EnrollmentRow, 'completed' | 'total'>
+/** How much of the active lessons is completed: 0 to 100, rounded down. */
+export const percentOf = ({ completed, total }: Counts) => (total ? Math.floor((completed * 100) / total) : 0)
+/** How many active lessons are not completed, although the attempt has completed the course. */
+export const newLessonsOf = ({ completedAt, completed, total }: Counts & { readonly completedAt: unknown }) =>
+  completedAt ? total - completed : 0
+
 /** One learner in one course. For the learner, the course's instructors, and admins. */
 export const Enrollment = builder.prismaNode('Enrollment', {
   description: 'One learner in one course, and how far the learner is.',
@@ -35,7 +42,7 @@ export const Enrollment = builder.prismaNode('Enrollment', {
     lessonCount: t.exposeInt('total', { description: 'How many active lessons the course has.' }),
     percent: t.int({
       description: 'How much of the active lessons is completed: 0 to 100, rounded down.',
-      resolve: ({ completed, total }) => (total ? Math.floor((completed * 100) / total) : 0),
+      resolve: percentOf,
     }),
     attempt: t.exposeInt('attempt', {
       description: 'The number of the attempt, from 1. A reset after the course was completed starts the next one.',
@@ -48,7 +55,7 @@ export const Enrollment = builder.prismaNode('Enrollment', {
     }),
     newLessonCount: t.int({
       description: 'How many lessons were added after this attempt completed the course and are not completed.',
-      resolve: ({ completedAt, completed, total }) => (completedAt ? total - completed : 0),
+      resolve: newLessonsOf,
     }),
     progress: t.relatedConnection(
       'lessons',

@@ -14,6 +14,7 @@ import { dismissInstructor } from './dismissInstructor.ts'
 import { enroll } from './enroll.ts'
 import { Enrollment } from './enrollment.ts'
 import { enrollments } from './enrollmentAggregate.ts'
+import { EnrollmentVersion } from './enrollmentHistory.ts'
 import { enrollmentsCaughtUp } from './enrollmentsCaughtUp.ts'
 import { enrollmentUpdates } from './enrollmentUpdates.ts'
 import { examples } from './examples.ts'
@@ -31,7 +32,7 @@ export const learning: Module = {
     ...[enroll, openLesson, completeContent, completeLesson, resetProgress, catchUp],
     ...[reviseCourse, assignInstructor, dismissInstructor],
   ],
-  nouns: [Course, Lesson, ContentItem, Enrollment, LessonProgress, CourseCompletion],
+  nouns: [Course, Lesson, ContentItem, Enrollment, EnrollmentVersion, LessonProgress, CourseCompletion],
   streams: [enrollmentUpdates, courseUpdates],
   reactions: [enrollmentsCaughtUp],
   examples,

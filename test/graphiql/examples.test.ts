@@ -4,7 +4,7 @@ import { seedDemo } from '../../src/demo/demo.ts'
 import { examples } from '../../src/graphiql/tabs.ts'
 import { parseConfig } from '../../src/operator/config.ts'
 import { serve } from '../api.ts'
-import { type Told, versions } from '../live/client.ts'
+import type { Told } from '../live/client.ts'
 import { world } from '../world.ts'
 import { as, type Content, tab } from './tab.ts'
 
@@ -123,7 +123,7 @@ describe.each([
       await run('Select', { currentPlanDay: '2027-04-02' })
       await run('Select', { currentPlanDay: '2027-04-02', timeOfDay: 'MORNING' })
     })
-    expect(versions(changes)).toEqual([changes[0]!.version, changes[0]!.version + 1])
+    expect(changes.map(({ version }) => version)).toEqual([changes[0]!.version, changes[0]!.version + 1])
   })
 
   test('LevelUp with another key adds XP, and arrives in Standing', async () => {
