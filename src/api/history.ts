@@ -15,6 +15,7 @@ import {
 import { builder, LARGEST_PAGE, PAGE, type SchemaTypes } from './builder.ts'
 import { connectionOf, type PageArguments, pageOf } from './connection.ts'
 import type { Context, Load } from './context.ts'
+import type { PayloadBuilder } from './mutation.ts'
 import { problem } from './shownError.ts'
 import { itemOf, Version, type VersionItem, VersionNotFound, VersionPruned } from './version.ts'
 
@@ -100,6 +101,26 @@ export function history<S extends Shape, Root extends { readonly id: string; rea
   return version
 }
 
+/**
+ * The field of payloads with what the request left, as the journal has it. The root itself is shown as it is now, which
+ * may be newer.
+ */
+export const committedField = <S extends Shape, Answer>(
+  t: PayloadBuilder<S['view'], Answer>,
+  aggregate: Aggregate<S>,
+  version: ObjectRef<SchemaTypes, VersionItem<S['view']>>,
+) => ({
+  committed: t.field({
+    type: version,
+    nullable: true,
+    description: 'The `version` of this payload: what the request left. Null if the journal no longer has it.',
+    resolve: async ({ view, version }, _, context) => {
+      const { event } = await context.load(loadsOf(aggregate).version, { rootId: view.id, version })
+      return event && itemOf<S['view']>(event)
+    },
+  }),
+})
+
 /** How the history of one kind of root is loaded, for many roots at a time. */
 interface Loads<State> {
   readonly page: Load<VersionRange, VersionPage>
@@ -109,7 +130,17 @@ interface Loads<State> {
   readonly state: Load<VersionName, State | undefined>
 }
 
+const loadsByRoot = new Map<string, Loads<unknown>>()
+
+/** One for each kind of root, so that an operation loads a version once, wherever it asks for it. */
 function loadsOf<S extends Shape>(aggregate: Aggregate<S>): Loads<S['state']> {
+  const known = loadsByRoot.get(aggregate.root) as Loads<S['state']> | undefined // by the name of its own root
+  const loads = known ?? newLoads(aggregate)
+  if (!known) loadsByRoot.set(aggregate.root, loads)
+  return loads
+}
+
+function newLoads<S extends Shape>(aggregate: Aggregate<S>): Loads<S['state']> {
   const { root } = aggregate
   return {
     page: (ranges, { db }) => readVersionPages(db, root, ranges),

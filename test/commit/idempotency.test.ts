@@ -76,6 +76,7 @@ describe('one key', () => {
     const again = payload(await api.complete(learner.token, taken.lesson(1), { idempotencyKey: 'k' }))
     expect(made(again)).toEqual({ ...made(first), replayed: true })
     expect(again).toMatchObject({ version: 2, enrollment, lessonProgress: { status: 'NOT_STARTED', resets: 1 } })
+    expect(again.committed).toEqual({ version: 2, kind: 'LESSON_COMPLETED', percent: 33, completedLessonCount: 1 })
     expect(first).toMatchObject({ version: 2, enrollment: { version: 2, completedLessonCount: 1, percent: 33 } })
     await replays(w, id)
   })
