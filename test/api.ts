@@ -160,7 +160,6 @@ export const Complete = graphql(`
       __typename
       ... on CompleteLessonPayload {
         version replayed alreadyCompleted courseCompleted
-        committed { version kind percent completedLessonCount }
         lessonProgress { id status openedAt completedAt resets }
         enrollment { id version completedLessonCount lessonCount percent attempt completedAt }
       }

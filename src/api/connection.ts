@@ -55,8 +55,15 @@ export const pageOf = <Node extends object>(args: PageArguments, items: readonly
  * Pothos hands to `select`. Pothos can't type a nested selection that is computed; hence the loose types.
  */
 export function selectedNodes(nested: (selection: never, path: never) => unknown): unknown {
-  const selected = nested(nested(true as never, ['edges', 'node'] as never) as never, ['nodes'] as never)
-  return isEmpty(selected) ? true : selected // Prisma refuses an empty selection
+  const byEdges = nested(true as never, ['edges', 'node'] as never)
+  const isByEdges = !isNothing(byEdges)
+  const selected = nested((isByEdges ? byEdges : true) as never, ['nodes'] as never)
+  if (!isNothing(selected)) return selected
+  return isByEdges ? byEdges : true
 }
+
+/** What Pothos returns where nothing is selected at the path. Prisma refuses it. */
+const isNothing = (selection: unknown) =>
+  typeof selection === 'object' && selection !== null && 'select' in selection && isEmpty(selection.select)
 
 const isEmpty = (value: unknown) => typeof value === 'object' && value !== null && !Object.keys(value).length

@@ -5,7 +5,7 @@ import { completeLesson } from '../../src/learning/completeLesson.ts'
 import { enroll } from '../../src/learning/enroll.ts'
 import { enrollmentOf } from '../../src/learning/id.ts'
 import { academy, type TestCourse } from '../academy.ts'
-import { globalId, payload, serve } from '../api.ts'
+import { Complete, globalId, payload, serve } from '../api.ts'
 import { graphql } from '../generated/gql.ts'
 import { world } from '../world.ts'
 
@@ -198,6 +198,27 @@ describe('a page takes as many statements for fifty as for five', () => {
   })
 })
 
+test.each([
+  ['its count', 'totalCount', { totalCount: 1 }],
+  ['its nodes', 'nodes { title }', { nodes: [{ title: 'Lesson 1' }] }],
+  ['its edges', 'edges { node { title } }', { edges: [{ node: { title: 'Lesson 1' } }] }],
+  [
+    'both, with what is below each',
+    'nodes { course { slug } } edges { node { contents { totalCount } } }',
+    { nodes: [{ course: { slug: expect.any(String) } }], edges: [{ node: { contents: { totalCount: 2 } } }] },
+  ],
+])('a connection of a lesson may be asked for %s', async (_, selection, requires) => {
+  const { slug } = await course(2, { 2: [1] })
+  const query = `query($slug: String!) { course(slug: $slug) { lessons { nodes { requires { ${selection} } } } } }`
+  const { data, errors } = await api.ask<{ course: { lessons: { nodes: object[] } } }, object>(
+    query,
+    { slug },
+    admin.token,
+  )
+  expect(errors).toBeUndefined()
+  expect(data.course.lessons.nodes[1]).toEqual({ requires })
+})
+
 describe('a mutation over HTTP takes', () => {
   const shape = (sent: readonly string[]) =>
     sent.map(
@@ -231,7 +252,14 @@ describe('a mutation over HTTP takes', () => {
   })
 
   test('no transaction at all from somebody who is not signed in', async () => {
-    const { sent } = await statements(() => api.complete('nobody', 'x.y'))
-    expect(shape(sent)).toEqual(['session'])
+    const input = { lessonId: globalId('Lesson', 'x.y') }
+    const [nobody, unknown] = [
+      await statements(() => api.ask(Complete, { input })),
+      await statements(() => api.ask(Complete, { input }, 'nobody')),
+    ]
+    expect(nobody.answer.data.completeLesson.__typename).toBe('Unauthenticated')
+    expect(shape(nobody.sent)).toEqual([])
+    expect(unknown.answer.status).toBe(401)
+    expect(shape(unknown.sent)).toEqual(['session'])
   })
 })

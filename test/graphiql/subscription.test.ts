@@ -131,7 +131,7 @@ test('the last twenty items are shown, the newest first', async () => {
 
 test('a tab that was too slow continues where it was', { timeout: 90_000 }, async () => {
   let socket: WebSocket | undefined
-  const query = ENROLLMENT.replaceAll('enrollment { id', 'enrollment { availableLessons { title } id')
+  const query = ENROLLMENT.replaceAll('enrollment { id', 'enrollment { availableLessons { nodes { title } } id')
   const on = { opened: (opened: unknown) => (socket = opened as WebSocket) }
   const { watching, change } = await watched({ query, on, letters: 25_000 })
   await watching.until(has(1))
