@@ -14,7 +14,8 @@ class NewestStore extends Store {
   publish(source, ...more) {
     for (const id of source.getRecordIDs()) {
       const [given, known] = [source.get(id), this.getSource().get(id)]
-      if (known?.version > given?.version) source.set(id, { ...given, ...known })
+      // an item of a stream has a version too, but no id
+      if (given?.id && known?.version > given.version) source.set(id, { ...given, ...known })
     }
     super.publish(source, ...more)
   }
