@@ -51,8 +51,9 @@ function filesIn(folder, withFolders = false) {
 /** Removes what was built from files that are gone. */
 function removeOrphans() {
   for (const name of filesIn('dist')) {
-    const source = name.replace(/^dist/, 'src').replace(/\.js(\.map)?$/, '.ts')
-    if (source.endsWith('.ts') && !existsSync(at(source))) rmSync(at(name))
+    const source = name.replace(/^dist/, 'src').replace(/\.map$/, '')
+    if (!source.endsWith('.js') || existsSync(at(source)) || existsSync(at(source.replace(/js$/, 'ts')))) continue
+    rmSync(at(name))
   }
 }
 

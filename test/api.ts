@@ -109,11 +109,22 @@ export function payload<Result extends { readonly __typename: string }>(
   return result as Extract<Result, { readonly version: number }>
 }
 
+/** What the request made: the payload without the things that are shown as they are now. */
+export function made<Payload extends { readonly enrollment: unknown; readonly lessonProgress?: unknown }>(
+  payload: Payload,
+): Omit<Payload, 'enrollment' | 'lessonProgress'> {
+  const { enrollment: _, lessonProgress: __, ...own } = payload
+  return own
+}
+
 export const Enroll = graphql(`
   mutation Enroll($input: EnrollInput!) {
     enroll(input: $input) {
       __typename
-      ... on EnrollPayload { version replayed enrollment { id version completedLessonCount lessonCount percent attempt completedAt } }
+      ... on EnrollPayload {
+        version replayed
+        enrollment { id version completedLessonCount lessonCount percent attempt completedAt }
+      }
       ... on DomainError { code message }
       ... on VersionConflict { currentVersion current { __typename id } }
     }
@@ -149,6 +160,7 @@ export const Complete = graphql(`
       __typename
       ... on CompleteLessonPayload {
         version replayed alreadyCompleted courseCompleted
+        committed { version kind percent completedLessonCount }
         lessonProgress { id status openedAt completedAt resets }
         enrollment { id version completedLessonCount lessonCount percent attempt completedAt }
       }

@@ -13,7 +13,8 @@ const rooms: Record<string, readonly string[]> = {
   main: ['command', 'operator'],
   command: ['demo', 'server', 'modules', 'api', 'journal', 'commit', 'embedded', 'database', 'operator'],
   demo: ['modules', 'api', 'commit', 'database', 'operator'],
-  server: ['modules', 'live', 'api', 'journal', 'commit', 'database', 'operator'],
+  server: ['graphiql', 'modules', 'live', 'api', 'journal', 'commit', 'database', 'operator'],
+  graphiql: ['modules', 'api'],
   modules: ['modules', 'api', 'journal', 'commit', 'database', 'operator'],
   live: ['api', 'journal', 'commit', 'operator'],
   api: ['journal', 'commit', 'database', 'operator'],
@@ -45,7 +46,7 @@ interface Source {
 const root = join(import.meta.dirname, '..')
 const paths = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
   .map((path) => `src/${path.replaceAll('\\', '/')}`)
-  .filter((path) => /\.tsx?$/.test(path) && !/^src\/(generated|dashboard)\//.test(path))
+  .filter((path) => /\.(tsx?|js)$/.test(path) && !/^src\/(generated|dashboard)\//.test(path))
   .sort()
 const sources = new Map(paths.map((path) => [path, source(path)]))
 
@@ -169,7 +170,7 @@ describe('the files', () => {
         path
           .split('/')
           .slice(1)
-          .filter((part) => vague.test(part.replace(/\.tsx?$/, '')))
+          .filter((part) => vague.test(part.replace(/\.(tsx?|js)$/, '')))
           .map((part) => `${path}: ${part}`),
       ),
     ).toEqual([])
@@ -190,7 +191,7 @@ describe('the files', () => {
     const own = ['src', 'test', 'bench', 'scripts'].flatMap((folder) =>
       readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((path) => join(folder, path)),
     )
-    const read = own.filter((path) => /\.ts$/.test(path) && !/\bgenerated\b/.test(path))
+    const read = own.filter((path) => /\.[jt]s$/.test(path) && !/\bgenerated\b/.test(path))
     // a regular expression can't be broken into lines
     const isLong = (line: string) => line.length > 120 && !/^ *\/(?!\*).*\/[a-z]*[,)]*$/.test(line)
     const long = read.flatMap((path) =>

@@ -12,6 +12,8 @@ export interface Command {
 export interface CommandDefinition<A extends ArgsDef> {
   /** For the help. */
   readonly description: string
+  /** For the help: one to three, each with its words, as it is typed after `lockstep`. */
+  readonly examples: readonly string[]
   readonly args: A
   /** Prints its answer to standard output. */
   run(args: ParsedArgs<A>, desk: Desk): Promise<void>
@@ -23,8 +25,9 @@ export type AnyCommandDefinition = CommandDefinition<any>
 /** The database of a command. It is opened by `look` or `work` and closed when that resolves or rejects. */
 export interface Desk {
   /**
-   * For a dry run: nothing is written, so nothing is migrated either, and no data folder is created. Calls `empty` if
-   * there is no database yet, or one without tables. Throws an OperatorError if migrations are pending.
+   * For what only reads, such as a dry run: nothing is written, so nothing is migrated either, and no data folder is
+   * created. Calls `empty` if there is no database yet, or one without tables. Throws an OperatorError if migrations
+   * are pending.
    */
   look<T>(cases: { empty(): T; found(at: Pick<Workplace, 'db'>): Promise<T> }): Promise<T>
   /** Migrates the database first. The first Ctrl-C only notifies the work, a second one ends the process at once. */

@@ -1,4 +1,4 @@
-import type { ObjectRef } from '@pothos/core'
+import type { FieldMap, ObjectRef } from '@pothos/core'
 import { resolveArrayConnection } from '@pothos/plugin-relay'
 import { builder, LARGEST_PAGE, PAGE, type SchemaTypes } from './builder.ts'
 
@@ -9,15 +9,20 @@ interface Counted {
 
 /**
  * The connection of a type, named after it: `CourseConnection`, with `CourseEdge`. Every list of the type has this one.
- * Pass it as the last argument of a connection field.
+ * Pass it as the last argument of a connection field. `more` are fields that this list has besides.
  */
-export function connectionOf<Node>(node: ObjectRef<SchemaTypes, Node>, name: string): never {
+export function connectionOf<Node, Page extends object = object>(
+  node: ObjectRef<SchemaTypes, Node>,
+  name: string,
+  more: (t: PothosSchemaTypes.ObjectFieldBuilder<SchemaTypes, Page>) => FieldMap = () => ({}),
+): never {
   const connection = builder.connectionObject(
     {
       type: node,
       name: `${name}Connection`,
       description: `A page of a list of \`${name}\`.`,
       fields: (t) => ({
+        ...more(t as never), // what a resolver returns besides the page, Pothos does not know of
         totalCount: t.int({
           description: 'The number of items on all pages.',
           resolve: (page) => {
@@ -49,5 +54,9 @@ export const pageOf = <Node extends object>(args: PageArguments, items: readonly
  * What the nodes of a connection that is read whole select of their table, by `edges` and by `nodes`. `nested` is what
  * Pothos hands to `select`. Pothos can't type a nested selection that is computed; hence the loose types.
  */
-export const selectedNodes = (nested: (selection: never, path: never) => unknown): unknown =>
-  nested(nested(true as never, ['edges', 'node'] as never) as never, ['nodes'] as never)
+export function selectedNodes(nested: (selection: never, path: never) => unknown): unknown {
+  const selected = nested(nested(true as never, ['edges', 'node'] as never) as never, ['nodes'] as never)
+  return isEmpty(selected) ? true : selected // Prisma refuses an empty selection
+}
+
+const isEmpty = (value: unknown) => typeof value === 'object' && value !== null && !Object.keys(value).length

@@ -55,7 +55,7 @@ const retryable: ErrorFields<Busy | Unavailable> = (t) => ({
   retryAfterMs: t.exposeInt('retryAfterMs', { description: 'Ask again after this many milliseconds.' }),
 })
 
-showError(Unauthenticated, 'The request has no valid token, or its session has ended.')
+showError(Unauthenticated, 'The request was sent without a token.')
 showError(Forbidden, 'The viewer may not do this.')
 showError(InvalidInput, 'A value of the input is not valid.', (t) => ({
   field: t.exposeString('field', { description: 'The path of the value, such as `input.idempotencyKey`.' }),

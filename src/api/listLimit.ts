@@ -3,11 +3,11 @@ import {
   type ExecutionResult,
   type FieldNode,
   type FragmentDefinitionNode,
+  type GraphQLField,
   getNamedType,
   getNullableType,
   getOperationAST,
   GraphQLError,
-  type GraphQLOutputType,
   type GraphQLSchema,
   isCompositeType,
   isListType,
@@ -30,7 +30,7 @@ const LIST = 10
 
 /**
  * Refuses an operation that would load too much, before any of it is loaded. Each field counts once for every item that
- * it may be resolved for.
+ * it may be resolved for. A field that takes more than a look-up has `extensions.cost`, which is added.
  */
 export const listLimit: Plugin = {
   onExecute: ({ args, setResultAndStopExecution }) => refuse(args, setResultAndStopExecution),
@@ -84,8 +84,8 @@ class Cost {
     let cost = 0
     for (const node of selections) {
       if (node.kind === Kind.FIELD) {
-        const type = fieldType(this.#schema, typename, node.name.value)
-        if (type) cost += this.#field(node, type, page)
+        const field = fieldOf(this.#schema, typename, node.name.value)
+        if (field) cost += this.#field(node, field, page)
       } else if (node.kind === Kind.INLINE_FRAGMENT)
         cost += this.selection(node.selectionSet, node.typeCondition?.name.value ?? typename, page)
       else cost += this.#spread(node.name.value, page)
@@ -93,14 +93,16 @@ class Cost {
     return cost
   }
 
-  #field(node: FieldNode, type: GraphQLOutputType, page: number | undefined): number {
-    if (!node.selectionSet) return 1
+  #field(node: FieldNode, { type, extensions }: Field, page: number | undefined): number {
+    const own = 1 + (typeof extensions.cost === 'number' ? extensions.cost : 0)
+    if (!node.selectionSet) return own
     const argument = (name: string) => this.#size(node.arguments?.find((each) => each.name.value === name)?.value)
     const named = getNamedType(type)
     const isPage = isObjectType(named) && named.name.endsWith('Connection')
-    if (isPage) return 1 + this.selection(node.selectionSet, named.name, argument('first') ?? argument('last') ?? PAGE)
+    if (isPage)
+      return own + this.selection(node.selectionSet, named.name, argument('first') ?? argument('last') ?? PAGE)
     const times = isListType(getNullableType(type)) ? (page ?? argument('ids') ?? LIST) : 1
-    return 1 + times * this.selection(node.selectionSet, named.name, undefined)
+    return own + times * this.selection(node.selectionSet, named.name, undefined)
   }
 
   #spread(name: string, page: number | undefined): number {
@@ -129,8 +131,10 @@ class Cost {
 
 const clamp = (size: number) => Math.max(0, Math.min(LARGEST_PAGE, size))
 
-/** The type of a field; undefined for those that cost nothing: introspection, and __typename. */
-function fieldType(schema: GraphQLSchema, typename: string, field: string): GraphQLOutputType | undefined {
+type Field = GraphQLField<unknown, unknown>
+
+/** A field; undefined for those that cost nothing: introspection, and __typename. */
+function fieldOf(schema: GraphQLSchema, typename: string, field: string): Field | undefined {
   const type = schema.getType(typename)
-  return isCompositeType(type) && 'getFields' in type ? type.getFields()[field]?.type : undefined
+  return isCompositeType(type) && 'getFields' in type ? type.getFields()[field] : undefined
 }

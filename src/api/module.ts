@@ -44,7 +44,7 @@ export interface Chore {
   run(at: Workplace & { readonly signal: AbortSignal }): Promise<number>
 }
 
-/** A tab of GraphiQL: an operation that runs as it stands, with one of the demo's tokens. */
+/** A tab of GraphiQL: an operation that runs as it is, in any order, with one of the demo's tokens. */
 export interface Example {
   readonly token: string
   readonly query: string

@@ -107,8 +107,8 @@ interface StreamOptions<Args extends InputFieldMap, Present extends object> {
 }
 
 /**
- * A subscription field: `xUpdates(…, after: Cursor): XUpdate!`, a union of XSnapshot, XChange and SubscriberTooSlow. What
- * all snapshots and all changes have is defined here.
+ * A subscription field: `xUpdates(…, after: Cursor): XUpdate!`, a union of XSnapshot, XChange and SubscriberTooSlow.
+ * What all snapshots and all changes have is defined here.
  */
 export function stream<Args extends InputFieldMap, Present extends object>(
   name: `${string}Updates`,

@@ -6,6 +6,7 @@ import { strictCommand } from './strictCommand.ts'
 
 /** Prints every setting: its value, or with --table its default and meaning. */
 export const config = strictCommand({
+  examples: ['config', 'config --table'],
   args: {
     table: {
       type: 'boolean',

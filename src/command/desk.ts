@@ -66,7 +66,7 @@ async function isMigrated(url: string): Promise<boolean> {
   if (pending.length === status.length) return false
   const sentence =
     `The database is at an older version (${pending[0]!.name} is the first migration that is pending), and a ` +
-    `dry run does not migrate. Run ${commandLine('migrate')} first.`
+    `command that only reads does not migrate. Run ${commandLine('migrate')} first.`
   throw new OperatorError(sentence, exitCode.data)
 }
 

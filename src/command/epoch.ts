@@ -12,6 +12,7 @@ const renew = strictCommand({
     description:
       'After a restore, or a copy of the data folder: begin another epoch, so that cursors from before are told apart',
   },
+  examples: ['epoch renew'],
   args: { json },
   async run({ args: { json } }) {
     const freed = await patientDesk(parseConfig()).work(async ({ db, stopIfInterrupted }) => {

@@ -13,6 +13,7 @@ const aggregates = modules.flatMap(({ aggregates }) => aggregates)
 
 const prune = strictCommand({
   meta: { name: 'prune', description: 'Fold events that are older than so many days into one per root' },
+  examples: ['journal prune --days 365 --dry-run', 'journal prune --days 365'],
   args: { days: { type: 'string', description: 'How many days; without it, JOURNAL_DAYS' }, 'dry-run': dryRun, json },
   async run({ args: { days: given, 'dry-run': dryRun, json } }) {
     const config = parseConfig()
@@ -58,6 +59,7 @@ const begin = strictCommand({
     name: 'begin',
     description: 'Give each root that came from elsewhere, without history, the first event of one',
   },
+  examples: ['journal begin --dry-run', 'journal begin'],
   args: { 'dry-run': dryRun, json },
   async run({ args: { 'dry-run': dryRun, json } }) {
     const desk = patientDesk(parseConfig())

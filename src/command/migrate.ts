@@ -8,6 +8,7 @@ import { strictCommand } from './strictCommand.ts'
 
 /** Applies or undoes migrations, or lists them. */
 export const migrate = strictCommand({
+  examples: ['migrate', 'migrate status'],
   args: {
     what: { type: 'positional', required: false, default: 'up', description: 'up, down or status' },
     to: {

@@ -13,9 +13,10 @@ export function commandsOf(group: string): SubCommandsDef {
   )
 }
 
-const cittyCommand = (name: string, { description, args, run }: AnyCommandDefinition) =>
+const cittyCommand = (name: string, { description, examples, args, run }: AnyCommandDefinition) =>
   strictCommand({
     meta: { name, description },
+    examples,
     args,
     run: (context) => run(context.args, desk(parseConfig())),
   })

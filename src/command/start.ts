@@ -18,6 +18,7 @@ interface StartOptions {
 
 /** Serves until a signal ends it. */
 export const start = strictCommand({
+  examples: ['start', 'start --no-migrate --json'],
   args: {
     migrate: {
       type: 'boolean',

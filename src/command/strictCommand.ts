@@ -1,10 +1,16 @@
 import { type ArgDef, type ArgsDef, type CittyPlugin, type CommandDef, defineCommand } from 'citty'
 import { exitCode, OperatorError } from '../operator/operatorError.ts'
 import { commandLine } from '../operator/print.ts'
+import type { Examples } from './usage.ts'
 
 /** A citty command that refuses arguments it does not know, with exit code 64. citty alone would ignore them. */
-export const strictCommand = <const A extends ArgsDef>(command: CommandDef<A>): CommandDef<A> =>
-  defineCommand({ ...command, plugins: [strict] })
+export const strictCommand = <const A extends ArgsDef>({
+  examples,
+  ...command
+}: CommandDef<A> & Examples): CommandDef<A> & Examples => ({
+  ...defineCommand<A>({ ...command, plugins: [strict] }),
+  examples,
+})
 
 /** An option that is misspelled would do nothing, or its opposite. */
 const strict: CittyPlugin = {

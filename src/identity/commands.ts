@@ -6,5 +6,6 @@ const load = () => import('./userCommands.ts')
 export const commands: readonly Command[] = [
   { words: ['user', 'add'], load: () => load().then(({ add }) => add) },
   { words: ['user', 'token'], load: () => load().then(({ token }) => token) },
+  { words: ['user', 'list'], load: () => import('./listUsers.ts').then(({ list }) => list) },
   { words: ['user', 'out'], load: () => load().then(({ out }) => out) },
 ]

@@ -41,7 +41,7 @@ builder.queryField('viewer', (t) =>
     type: User,
     nullable: true,
     skipTypeScopes: true,
-    description: 'The user who makes the request; null without a valid token.',
+    description: 'The user who makes the request; null without a token.',
     resolve: (query, _, __, { db, viewer }) =>
       viewer ? db.user.findFirst({ ...query, where: { id: viewer.id } }) : null,
   }),

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { encodeGlobalID } from '@pothos/plugin-relay'
 import { command, json } from '../api/command.ts'
 import { system } from '../commit/aggregate.ts'
 import type { Commit } from '../commit/commit.ts'
@@ -7,9 +8,8 @@ import { commandLine, printAnswer } from '../operator/print.ts'
 import { endSession } from './endSession.ts'
 import { registerUser } from './registerUser.ts'
 import { startSession } from './startSession.ts'
-import { hashOf, newToken, type UserState } from './userAggregate.ts'
-
-const roles: readonly UserState['role'][] = ['LEARNER', 'INSTRUCTOR', 'ADMIN']
+import { roleIn, roles } from './role.ts'
+import { hashOf, newToken } from './userAggregate.ts'
 
 const id = { type: 'positional', required: true, description: 'The id of the user' } as const
 const days = { type: 'string', default: '90', description: 'After how many days the token ends' } as const
@@ -17,6 +17,7 @@ const days = { type: 'string', default: '90', description: 'After how many days 
 /** `lockstep user add`: registers a user and prints a token for them. */
 export const add = command({
   description: 'Register a user, and let them in with a token that is shown once',
+  examples: ['user add "Ada Lovelace" --role INSTRUCTOR --id ada', 'user add Bao --days 7'],
   args: {
     name: { type: 'positional', required: true, description: 'What they are called' },
     role: { type: 'string', default: 'LEARNER', description: `One of ${roles.join(', ')}` },
@@ -26,12 +27,7 @@ export const add = command({
   },
   run: (args, { work }) =>
     work(async ({ commit }) => {
-      const role = roles.find((role) => role === args.role)
-      if (!role)
-        throw new OperatorError(
-          `--role must be one of ${roles.join(', ')}, and is ${JSON.stringify(args.role)}.`,
-          exitCode.usage,
-        )
+      const role = roleIn(args.role)
       const duration = daysIn(args.days)
       const userId = args.id ?? randomUUID()
       const { changed } = await commit(registerUser, { actor: system, input: { userId, name: args.name, role } })
@@ -41,24 +37,26 @@ export const add = command({
           exitCode.data,
         )
       const session = await letIn(commit, userId, duration)
-      printAnswer({ id: userId, name: args.name, role, ...session }, args.json)
+      printAnswer({ ...idsOf(userId), name: args.name, role, ...session }, args.json)
     }),
 })
 
 /** `lockstep user token`: prints another token for a user. */
 export const token = command({
   description: 'Let a user in with another token, which is shown once',
+  examples: ['user token ada --days 30'],
   args: { id, days, json },
   run: (args, { work }) =>
     work(async ({ commit }) => {
       const session = await letIn(commit, args.id, daysIn(args.days))
-      printAnswer({ id: args.id, ...session }, args.json)
+      printAnswer({ ...idsOf(args.id), ...session }, args.json)
     }),
 })
 
 /** `lockstep user out`: ends all sessions of a user. */
 export const out = command({
   description: 'End all sessions of a user, at once',
+  examples: ['user out ada'],
   args: { id, json },
   run: (args, { work }) =>
     work(async ({ db, commit }) => {
@@ -70,6 +68,9 @@ export const out = command({
       printAnswer({ id: args.id, ended: sessions.length }, args.json)
     }),
 })
+
+/** The id for commands, and the one by which the API knows the user. */
+const idsOf = (id: string) => ({ id, globalId: encodeGlobalID('User', id) })
 
 /** Starts a session. Its token is stored nowhere, only its hash. */
 async function letIn(commit: Commit, userId: string, days: number) {

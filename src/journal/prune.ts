@@ -1,13 +1,11 @@
 import type { Aggregate, Shape } from '../commit/aggregate.ts'
 import { type Db, type Sql, sql } from '../database/client.ts'
 import { retry } from '../database/retry.ts'
-import { EVENT_COLUMNS, type EventRow, eventOf, GENESIS } from './event.ts'
-import { evolved } from './fold.ts'
+import { GENESIS } from './event.ts'
+import { fold } from './fold.ts'
 
 /** The most old events that are looked at in one statement. */
 const MOST_OLD_EVENTS = 10_000
-/** The most events of a root that are read in one statement. */
-const MOST_EVENTS = 1_000
 
 export interface PruneOptions {
   readonly db: Db
@@ -105,7 +103,7 @@ async function pruneRoot(
   version: number,
 ): Promise<number | undefined> {
   const ofRoot = sql`"rootType" = ${aggregate.root} and "rootId" = ${id}`
-  const state = await foldTo(db, aggregate, id, version)
+  const state = (await fold(db, aggregate, new Map([[id, version]]))).get(id)
   if (!state) return undefined
   if (state.version !== version) return 0
   const { id: _, version: __, ...data } = state
@@ -123,26 +121,4 @@ async function pruneRoot(
     noted as (update "Journal" set "prunedXid" = greatest("prunedXid", old.xid) from old)
     select count(*)::int as count from gone`)
   return row!.count
-}
-
-/** The state that a root's events up to a version amount to; undefined if its first events are missing. */
-async function foldTo<S extends Shape>(
-  db: Db,
-  aggregate: Aggregate<S>,
-  id: string,
-  version: number,
-): Promise<S['state'] | undefined> {
-  let state = aggregate.blank(id)
-  for (;;) {
-    const rows = await db.$queryRaw<{ event: EventRow }[]>(sql`
-      select ${EVENT_COLUMNS} as event from "Event" e
-      where "rootType" = ${aggregate.root} and "rootId" = ${id}
-        and version > ${state.version}::int and version <= ${version}::int
-      order by version limit ${MOST_EVENTS}::int`)
-    for (const event of rows.map(({ event }) => eventOf(event))) {
-      if (event.kind !== GENESIS && event.version !== state.version + 1) return undefined
-      state = evolved(aggregate, state, event)
-    }
-    if (rows.length < MOST_EVENTS) return state
-  }
 }

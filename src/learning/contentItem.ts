@@ -24,7 +24,7 @@ export const ContentItem = builder.prismaNode('ContentItem', {
     title: t.exposeString('title', { description: 'The title, for people.' }),
     kind: t.expose('kind', { type: Kind, description: 'The kind of content.' }),
     active: t.exposeBoolean('active', { description: 'False: the item is no longer part of the lesson.' }),
-    lesson: t.relation('lesson', { description: 'The lesson of the item.' }),
+    lesson: t.relation('lesson', { nullable: true, description: 'The lesson of the item.' }),
     completedAt: t.field({
       type: 'DateTime',
       nullable: true,

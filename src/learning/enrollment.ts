@@ -15,21 +15,12 @@ import { LessonProgress } from './lessonProgress.ts'
 import { teaches } from './teaching.ts'
 import { visibleTo } from './visibility.ts'
 
-/** The record of a completion. Its id is that of the enrollment, with the number of the attempt. */
-export const CourseCompletion = builder.prismaNode('CourseCompletion', {
-  description: 'The record that a learner completed a course. It is never removed, whatever is reset or added later.',
-  nullable: true,
-  id: { resolve: ({ enrollmentId, attempt }) => `${enrollmentId}~${attempt}` },
-  findUnique: (id, { viewer }) => {
-    const [, enrollmentId = '', attempt = 0] = /^(.+)~(\d{1,9})$/.exec(id) ?? []
-    return { enrollmentId_attempt: { enrollmentId, attempt: Number(attempt) }, enrollment: visibleTo(viewer) }
-  },
-  fields: (t) => ({
-    attempt: t.exposeInt('attempt', { description: 'The number of the attempt, from 1.' }),
-    completedAt: t.expose('completedAt', { type: 'DateTime', description: 'When the attempt completed the course.' }),
-    courseVersion: t.exposeInt('courseVersion', { description: 'The version of the course’s lessons at that time.' }),
-  }),
-})
+type Counts = Pick<EnrollmentRow, 'completed' | 'total'>
+/** How much of the active lessons is completed: 0 to 100, rounded down. */
+export const percentOf = ({ completed, total }: Counts) => (total ? Math.floor((completed * 100) / total) : 0)
+/** How many active lessons are not completed, although the attempt has completed the course. */
+export const newLessonsOf = ({ completedAt, completed, total }: Counts & { readonly completedAt: unknown }) =>
+  completedAt ? total - completed : 0
 
 /** One learner in one course. For the learner, the course's instructors, and admins. */
 export const Enrollment = builder.prismaNode('Enrollment', {
@@ -51,7 +42,7 @@ export const Enrollment = builder.prismaNode('Enrollment', {
     lessonCount: t.exposeInt('total', { description: 'How many active lessons the course has.' }),
     percent: t.int({
       description: 'How much of the active lessons is completed: 0 to 100, rounded down.',
-      resolve: ({ completed, total }) => (total ? Math.floor((completed * 100) / total) : 0),
+      resolve: percentOf,
     }),
     attempt: t.exposeInt('attempt', {
       description: 'The number of the attempt, from 1. A reset after the course was completed starts the next one.',
@@ -64,19 +55,8 @@ export const Enrollment = builder.prismaNode('Enrollment', {
     }),
     newLessonCount: t.int({
       description: 'How many lessons were added after this attempt completed the course and are not completed.',
-      resolve: ({ completedAt, completed, total }) => (completedAt ? total - completed : 0),
+      resolve: newLessonsOf,
     }),
-    completions: t.relatedConnection(
-      'completions',
-      {
-        cursor: 'enrollmentId_attempt',
-        nullable: true,
-        totalCount: true,
-        description: 'The completions of the course, at most one for each attempt.',
-        query: { orderBy: { attempt: 'asc' } },
-      },
-      connectionOf(CourseCompletion, 'CourseCompletion'),
-    ),
     progress: t.relatedConnection(
       'lessons',
       {

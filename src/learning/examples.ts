@@ -4,17 +4,18 @@ import { demoCourse, demoLesson } from './demo.ts'
 import { enrollmentOf } from './id.ts'
 
 const course = demoCourse('sketching-with-code')
-const firstMarks = encodeGlobalID('Lesson', demoLesson('sketching-with-code', 'first-marks'))
+const lesson = (slug: string) => encodeGlobalID('Lesson', demoLesson('sketching-with-code', slug))
 
-/** The tour through learning. */
+/** The tour through learning. The lessons require one that the demo has completed, and that no example resets. */
 export const examples: readonly Example[] = [
   {
     token: 'demo-learner-1',
     query: `
-# Welcome to Lockstep. Each tab is an example that runs
-# as it is (▶ or Ctrl-Enter), with one of the demo's
-# tokens in the headers below.
-# This one: who am I, and which courses are there?
+# Welcome to Lockstep. Each tab is an example
+# that runs as it is (▶ or Ctrl-Enter), in
+# any order, with a token of the demo, which
+# is under Headers.
+# Who am I, and which courses are there?
 query Catalog {
   viewer {
     name
@@ -30,7 +31,9 @@ query Catalog {
   {
     token: 'demo-learner-1',
     query: `
-# Enroll. If you run it again, nothing changes.
+# Enroll in a course. If you run it again,
+# nothing changes, and you get the first
+# answer again, with replayed: true.
 mutation Enroll($input: EnrollInput!) {
   enroll(input: $input) {
     __typename
@@ -41,31 +44,34 @@ mutation Enroll($input: EnrollInput!) {
     variables: { input: { courseId: encodeGlobalID('Course', course), idempotencyKey: 'tour-enroll' } },
   },
   {
-    token: 'demo-learner-1',
+    token: 'demo-learner-2',
     query: `
-# Complete a lesson. Run it twice: the second time you
-# get the first answer again, with replayed: true.
-# Change the key in the variables: alreadyCompleted.
+# Complete a lesson. Run it twice: the second
+# time, you get the first answer again, with
+# replayed: true. With another key in the
+# variables, alreadyCompleted is true, unless
+# the lesson was reset in between.
 mutation Complete($input: CompleteLessonInput!) {
   completeLesson(input: $input) {
     __typename
     ... on CompleteLessonPayload {
       version replayed alreadyCompleted courseCompleted
       lessonProgress { status completedAt }
-      enrollment { completedLessonCount lessonCount percent availableLessons { nodes { title } } }
+      enrollment { completedLessonCount lessonCount percent }
     }
     ... on PrerequisiteNotMet { message lessons { title } }
     ... on DomainError { code message }
   }
 }`,
-    variables: { input: { lessonId: firstMarks, idempotencyKey: 'tour-complete-1' } },
+    variables: { input: { lessonId: lesson('color'), idempotencyKey: 'tour-complete-1' } },
   },
   {
-    token: 'demo-learner-1',
+    token: 'demo-learner-2',
     query: `
-# Reset the lesson. History keeps that it was completed.
-# If the request of the tab before is sent again late,
-# it does not undo this reset.
+# Reset that lesson. Without progress in it,
+# nothing changes, and reset is false. If
+# Complete was run before, run it again with
+# its old key: it does not undo the reset.
 mutation Reset($input: ResetProgressInput!) {
   resetProgress(input: $input) {
     __typename
@@ -73,14 +79,15 @@ mutation Reset($input: ResetProgressInput!) {
     ... on DomainError { code message }
   }
 }`,
-    variables: { input: { target: { lessonId: firstMarks } } },
+    variables: { input: { target: { lessonId: lesson('color') } } },
   },
   {
     token: 'demo-learner-2',
     query: `
-# Live. Run this, leave it running, and run the next tab
-# in another window. Each change arrives here when it is
-# committed. After a lost connection, pass the last
+# Live. Run this, leave it running, and run
+# the next tab in another window. Each change
+# arrives here when it is committed. After a
+# lost connection, GraphiQL passes the last
 # cursor as $after: you miss nothing.
 subscription Watch($enrollmentId: ID!, $after: Cursor) {
   enrollmentUpdates(enrollmentId: $enrollmentId, after: $after) {
@@ -103,7 +110,8 @@ subscription Watch($enrollmentId: ID!, $after: Cursor) {
   {
     token: 'demo-learner-2',
     query: `
-# Something to watch: completes a lesson, and resets it.
+# Something to watch: completes a lesson, and
+# resets it.
 mutation MoveOn($lessonId: ID!) {
   completeLesson(input: { lessonId: $lessonId }) {
     __typename
@@ -116,13 +124,14 @@ mutation MoveOn($lessonId: ID!) {
     ... on DomainError { code message }
   }
 }`,
-    variables: { lessonId: encodeGlobalID('Lesson', demoLesson('sketching-with-code', 'color')) },
+    variables: { lessonId: lesson('motion') },
   },
   {
     token: 'demo-instructor',
     query: `
-# An instructor sees the learners of their courses.
-# With a learner's token, this is refused.
+# An instructor sees the learners of their
+# courses. With a learner's token, this is
+# refused.
 query Learners {
   course(slug: "sketching-with-code") {
     title
@@ -139,13 +148,17 @@ query Learners {
   {
     token: 'demo-instructor',
     query: `
-# Live: the whole class. Every change of every learner
-# arrives here, without a refresh.
+# Live: the whole class. Every change of
+# every learner arrives here, without a
+# refresh.
 subscription Class($courseId: ID!, $after: Cursor) {
   courseUpdates(courseId: $courseId, after: $after) {
     __typename
     ... on CourseSnapshot { reason cursor learnerCount completedLearnerCount percent }
-    ... on CourseChange { kind cursor version occurredAt actorId enrollment { id completedLessonCount lessonCount percent } }
+    ... on CourseChange {
+      kind cursor version occurredAt actorId
+      enrollment { id completedLessonCount lessonCount percent }
+    }
     ... on SubscriberTooSlow { cursor message }
   }
 }`,

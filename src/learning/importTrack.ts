@@ -27,6 +27,7 @@ const kind = "track's config.json"
 /** `lockstep import exercism`: makes a course of a track's file, or brings the course up to the file. */
 export const importTrack = command({
   description: 'Make a course of an Exercism track, or bring it up to the file; what learners did stays',
+  examples: ['import exercism examples/kitchen.config.json --dry-run', 'import exercism examples/kitchen.config.json'],
   args: {
     file: { type: 'positional', required: true, description: "Where the track's config.json is" },
     'dry-run': dryRun,

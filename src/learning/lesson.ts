@@ -21,7 +21,7 @@ export const Lesson = builder.prismaNode('Lesson', {
     active: t.exposeBoolean('active', {
       description: 'False: the lesson is no longer part of the course. The progress that learners made in it stays.',
     }),
-    course: t.relation('course', { description: 'The course of the lesson.' }),
+    course: t.relation('course', { nullable: true, description: 'The course of the lesson.' }),
     contents: t.relatedConnection(
       'contents',
       {

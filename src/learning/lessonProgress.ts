@@ -6,7 +6,8 @@ import { courseIn, learnerOf } from './id.ts'
 import { teaches } from './teaching.ts'
 import { visibleTo } from './visibility.ts'
 
-const Status = builder.enumType('LessonStatus', {
+/** The state of a learner's progress in a lesson. */
+export const Status = builder.enumType('LessonStatus', {
   description: 'The states of a learner’s progress in a lesson.',
   values: {
     [LessonStatus.NOT_STARTED]: { description: 'Never opened, or reset.' },

@@ -7,12 +7,14 @@ import { completeLesson } from './completeLesson.ts'
 import { ContentItem } from './contentItem.ts'
 import { Course } from './course.ts'
 import { courses } from './courseAggregate.ts'
+import { CourseCompletion } from './courseCompletion.ts'
 import { courseUpdates } from './courseUpdates.ts'
 import { demo } from './demo.ts'
 import { dismissInstructor } from './dismissInstructor.ts'
 import { enroll } from './enroll.ts'
 import { Enrollment } from './enrollment.ts'
 import { enrollments } from './enrollmentAggregate.ts'
+import { EnrollmentVersion } from './enrollmentHistory.ts'
 import { enrollmentsCaughtUp } from './enrollmentsCaughtUp.ts'
 import { enrollmentUpdates } from './enrollmentUpdates.ts'
 import { examples } from './examples.ts'
@@ -30,7 +32,7 @@ export const learning: Module = {
     ...[enroll, openLesson, completeContent, completeLesson, resetProgress, catchUp],
     ...[reviseCourse, assignInstructor, dismissInstructor],
   ],
-  nouns: [Course, Lesson, ContentItem, Enrollment, LessonProgress],
+  nouns: [Course, Lesson, ContentItem, Enrollment, EnrollmentVersion, LessonProgress, CourseCompletion],
   streams: [enrollmentUpdates, courseUpdates],
   reactions: [enrollmentsCaughtUp],
   examples,

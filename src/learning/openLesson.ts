@@ -1,3 +1,4 @@
+import { committedField } from '../api/history.ts'
 import { mutation } from '../api/mutation.ts'
 import type { Verb } from '../commit/aggregate.ts'
 import { Busy, OperationFailed, Unavailable } from '../commit/errors.ts'
@@ -12,6 +13,7 @@ import {
   progressIn,
   requirementsMet,
 } from './enrollmentAggregate.ts'
+import { EnrollmentVersion } from './enrollmentHistory.ts'
 import type { Learning, LessonProgressView } from './enrollmentState.ts'
 import { Lesson } from './lesson.ts'
 import { LessonProgress, shownProgress } from './lessonProgress.ts'
@@ -67,6 +69,7 @@ mutation(openLesson, {
       description: 'The enrollment as it is now; null if `tracked` is false.',
       resolve: ({ now }) => now.answer.lessonProgress && shownEnrollment(now.view),
     }),
+    ...committedField(t, enrollments, EnrollmentVersion),
     lessonProgress: t.field({
       type: LessonProgress,
       nullable: true,

@@ -1,8 +1,10 @@
 import { localId } from '../api/globalId.ts'
+import { committedField } from '../api/history.ts'
 import type { InputBuilder, PayloadBuilder } from '../api/mutation.ts'
 import type { Actor } from '../commit/aggregate.ts'
 import { Enrollment, shownEnrollment } from './enrollment.ts'
 import { enrollments, mayTouch } from './enrollmentAggregate.ts'
+import { EnrollmentVersion } from './enrollmentHistory.ts'
 import type { EnrollmentState, EnrollmentView, LessonProgressView } from './enrollmentState.ts'
 import { courseOf, enrollmentOf } from './id.ts'
 import { LessonProgress, shownProgress } from './lessonProgress.ts'
@@ -42,6 +44,7 @@ export const enrollmentIn = <Answer>(t: PayloadBuilder<EnrollmentView, Answer>) 
     description: 'The enrollment as it is now.',
     resolve: ({ now }) => shownEnrollment(now.view),
   }),
+  ...committedField(t, enrollments, EnrollmentVersion),
 })
 
 /** The enrollment and the lesson in a payload. */

@@ -15,6 +15,7 @@ const args = {
 /** `lockstep user teach`: the user, an instructor, sees the learners of a course. */
 export const teach = command({
   description: 'Let an instructor see the learners of a course',
+  examples: ['user teach ada kitchen'],
   args,
   run: ({ id, course: slug, json }, { work }) =>
     work(async ({ db, commit }) => {
@@ -32,6 +33,7 @@ export const teach = command({
 /** `lockstep user unteach`: the reverse. Their subscriptions to the course end. */
 export const unteach = command({
   description: 'No longer let them: what they watch of the course ends',
+  examples: ['user unteach ada kitchen'],
   args,
   run: ({ id, course: slug, json }, { work }) =>
     work(async ({ db, commit }) => {

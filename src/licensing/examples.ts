@@ -8,10 +8,11 @@ export const examples: readonly Example[] = [
   {
     token: 'demo-instructor',
     query: `
-# Level up: XP is added. If it passes the threshold of a
-# level, progress and license get that level, both or
-# neither. Run it twice: the second time you get the
-# first answer again, with replayed: true.
+# Level up: XP is added. If it passes the
+# threshold of a level, progress and license
+# get that level, both or neither. Run it
+# twice: the second time, you get the first
+# answer again, with replayed: true.
 mutation LevelUp($input: LevelUpInput!) {
   levelUp(input: $input) {
     __typename
@@ -35,8 +36,9 @@ mutation LevelUp($input: LevelUpInput!) {
   {
     token: 'demo-learner-2',
     query: `
-# Live: progress and license. Leave this running, and run
-# the tab before in another window, with another key.
+# Live: progress and license. Leave this
+# running, and run the tab before in another
+# window, with a new key.
 subscription Standing($userId: ID!, $specialization: String!, $after: Cursor) {
   levelUpdates(userId: $userId, specialization: $specialization, after: $after) {
     __typename

@@ -7,7 +7,8 @@ import { standings } from './standingAggregate.ts'
 import type { StandingView } from './standingState.ts'
 import { seesAll } from './visibility.ts'
 
-const Kind = builder.enumType('LevelChangeKind', {
+/** What can happen to a standing, by the names of its events. */
+export const LevelChangeKind = builder.enumType('LevelChangeKind', {
   description: 'What can happen to a user’s progress and license in a specialization.',
   values: {
     RECORDS_CREATED: { value: 'standingBegun', description: 'Both records were created, at level 1.' },
@@ -62,7 +63,7 @@ export const levelUpdates = stream('levelUpdates', {
   },
   change: {
     description: 'One change of a user’s progress and license in a specialization, as committed.',
-    kind: Kind,
+    kind: LevelChangeKind,
     fields: (t) => ({
       progress: t.field({
         type: SpecializationProgress,

@@ -2,6 +2,7 @@ import type { Module } from '../api/module.ts'
 import { ConsistencyType, RecommendedAction } from './consistency.ts'
 import { demo } from './demo.ts'
 import { examples } from './examples.ts'
+import { LevelVersion } from './levelHistory.ts'
 import { levelUp } from './levelUp.ts'
 import { License, LicenseProgression } from './license.ts'
 import { RecordSource, SpecializationProgress } from './progress.ts'
@@ -19,7 +20,7 @@ export const licensing: Module = {
   aggregates: [standings],
   verbs: [levelUp, updateLevel, syncRecords],
   nouns: [
-    ...[Specialization, SpecializationProgress, License, LicenseProgression],
+    ...[Specialization, SpecializationProgress, LevelVersion, License, LicenseProgression],
     ...[ConsistencyType, RecommendedAction, RecordSource, RecordMismatch, UpdateLevelsSummary],
   ],
   streams: [levelUpdates],

@@ -1,7 +1,9 @@
 import { localId } from '../api/globalId.ts'
+import { committedField } from '../api/history.ts'
 import type { InputBuilder, PayloadBuilder } from '../api/mutation.ts'
 import { UserNotFound } from '../identity/userAggregate.ts'
 import { codeIn, standingOf } from './id.ts'
+import { LevelVersion } from './levelHistory.ts'
 import { License, LicenseProgression, shownLicense, shownProgressions } from './license.ts'
 import { shownProgress, SpecializationProgress } from './progress.ts'
 import { standings } from './standingAggregate.ts'
@@ -67,6 +69,7 @@ export const standingField = {
       description,
       resolve: ({ view, answer }) => shownProgressions(view, answer.progressions),
     }),
+    ...committedField(t, standings, LevelVersion),
   }),
 
   errors: [SpecializationNotFound, UserNotFound, RecordNotFound],

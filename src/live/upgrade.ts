@@ -1,10 +1,11 @@
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
+import type { Origins } from './origins.ts'
 
 /** Which clients may connect. */
 export interface Admission {
-  /** Origins of web pages that may connect, besides this server's own. `*` stands for all. */
-  readonly origins: readonly string[]
+  /** Which web pages may connect. */
+  readonly origins: Pick<Origins, 'admits'>
   /** Whether there is room for one more connection. */
   room(): boolean
 }
@@ -16,7 +17,7 @@ export function refusal(
 ): readonly [status: string, why: string] | undefined {
   if (headers.upgrade?.toLowerCase() !== 'websocket') return ['426 Upgrade Required', 'Only WebSocket is spoken here.']
   if (url?.split('?', 1)[0] !== '/graphql') return ['404 Not Found', 'There is nothing here. GraphQL is at /graphql.']
-  if (!isAllowed(headers.origin, headers.host, origins))
+  if (!origins.admits(headers))
     return [
       '403 Forbidden',
       'This web page may not connect. The operator of this server can allow it with CORS_ORIGINS.',
@@ -32,10 +33,4 @@ export function refuse(stream: Duplex, status: string, why = ''): void {
   stream.end(
     `HTTP/1.1 ${status}\r\nConnection: close${type}\r\nContent-Length: ${Buffer.byteLength(why)}\r\n\r\n${why}`,
   )
-}
-
-/** A client without an origin is no web page. */
-function isAllowed(origin: string | undefined, host: string | undefined, origins: readonly string[]): boolean {
-  if (!origin || origins.includes('*') || origins.includes(origin)) return true
-  return URL.canParse(origin) && new URL(origin).host === host
 }

@@ -7,11 +7,13 @@ export const examples: readonly Example[] = [
   {
     token: 'demo-learner-1',
     query: `
-# A training plan. Dropping a workout on a calendar
-# selects its day and its time of day. Leave one of them
-# out of the variables: it is kept. Make it null: it is
-# cleared. Two requests at once, one with the day and one
-# with the time of day, make one selection with both.
+# A training plan. Dropping a workout on a
+# calendar selects its day and its time of
+# day. Leave one of them out of the
+# variables: it is kept. Make it null: it is
+# cleared. Two requests at once, one with the
+# day and one with the time of day, make one
+# selection with both.
 mutation Select($input: UpdateSelectionInput!) {
   updateSelection(input: $input) {
     __typename
@@ -43,9 +45,10 @@ mutation Select($input: UpdateSelectionInput!) {
   {
     token: 'demo-learner-1',
     query: `
-# Live: the plan on another screen. Run this, leave it
-# running, and run the tab before in another window with
-# another day.
+# Live: the plan on another screen. Run this,
+# leave it running, and run the tab before in
+# another window, with a day or a time of day
+# that differs from the present one.
 subscription Plan($planId: ID!, $after: Cursor) {
   planUpdates(planId: $planId, after: $after) {
     __typename

@@ -23,6 +23,10 @@ interface Imported {
 export const importExercises = command({
   description:
     "Fill somebody's plan from a file of exercises, or bring it up to the file; what they have selected stays",
+  examples: [
+    'import exercises examples/exercises.json --owner ada --dry-run',
+    'import exercises examples/exercises.json --owner ada --title "Strength training" --skip-invalid',
+  ],
   args: {
     file: {
       type: 'positional',

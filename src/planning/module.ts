@@ -9,6 +9,7 @@ import { examples } from './examples.ts'
 import { fillPlan } from './fillPlan.ts'
 import { Plan } from './plan.ts'
 import { plans } from './planAggregate.ts'
+import { PlanVersion } from './planHistory.ts'
 import { planUpdates } from './planUpdates.ts'
 import { removeWorkout } from './removeWorkout.ts'
 import { renameWorkout } from './renameWorkout.ts'
@@ -25,7 +26,7 @@ export const planning: Module = {
     ...[createPlan, fillPlan, addWorkouts, renameWorkout, removeWorkout],
     ...[updateSelection, updateSelections, clearSelection],
   ],
-  nouns: [Plan, PlanDay, Workout, WorkoutSelection],
+  nouns: [Plan, PlanVersion, PlanDay, Workout, WorkoutSelection],
   streams: [planUpdates],
   examples,
   commands,

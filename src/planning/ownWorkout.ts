@@ -1,8 +1,10 @@
 import { localId } from '../api/globalId.ts'
+import { committedField } from '../api/history.ts'
 import type { InputBuilder, PayloadBuilder } from '../api/mutation.ts'
 import type { Actor } from '../commit/aggregate.ts'
 import { Plan, shownPlan } from './plan.ts'
 import { mayChange, planOf, plans, WorkoutNotFound, workoutView } from './planAggregate.ts'
+import { PlanVersion } from './planHistory.ts'
 import type { PlanState, PlanView, WorkoutView } from './planState.ts'
 import { shownWorkout, Workout } from './workout.ts'
 
@@ -43,6 +45,7 @@ export const planIn = <Answer>(t: PayloadBuilder<PlanView, Answer>) => ({
     description: 'The plan as it is now.',
     resolve: ({ now }) => shownPlan(now.view),
   }),
+  ...committedField(t, plans, PlanVersion),
 })
 
 /** The plan and the workout in a payload. */

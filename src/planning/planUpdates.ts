@@ -8,7 +8,8 @@ import type { PlanView } from './planState.ts'
 import { plansOf } from './visibility.ts'
 import { shownWorkout, Workout } from './workout.ts'
 
-const Kind = builder.enumType('PlanChangeKind', {
+/** What can happen to a plan, by the names of its events. */
+export const PlanChangeKind = builder.enumType('PlanChangeKind', {
   description: 'What can happen to a plan.',
   values: {
     PLAN_CREATED: { value: 'planCreated', description: 'The plan was created.' },
@@ -64,7 +65,7 @@ export const planUpdates = stream('planUpdates', {
   },
   change: {
     description: 'One change of a plan, as committed.',
-    kind: Kind,
+    kind: PlanChangeKind,
     fields: (t) => ({
       plan: t.field({
         type: Plan,

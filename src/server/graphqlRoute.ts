@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Origins } from '../live/origins.ts'
 import { fail } from './answer.ts'
 import { send } from './eventStream.ts'
 import type { Handle } from './http.ts'
@@ -8,9 +9,16 @@ import type { Operations } from './operation.ts'
 /** The most bytes of a request; a larger one is refused before it is read to its end. */
 export const BODY_LIMIT = 1_048_576
 
+interface Parts {
+  readonly operations: Operations
+  readonly origins: Origins
+}
+
 /** GraphQL over HTTP: what a request must be before its operation is carried out, and how the answer is sent. */
-export function graphqlRoute(operations: Operations, isDraining: () => boolean): Handle {
+export function graphqlRoute({ operations, origins }: Parts, isDraining: () => boolean): Handle {
   return async (request, response) => {
+    // a page's browser refuses by itself, and does not say why; behind a proxy, only it knows which page is our own
+    if (request.headers['sec-fetch-site'] !== 'same-origin') origins.admits(request.headers)
     const requestId = requestIdOf(request)
     response.setHeader('x-request-id', requestId)
     if (!hasHost(request)) {

@@ -157,7 +157,7 @@ function liveMetrics(registers: Registry[]): Metrics['live'] {
     registers,
     name: 'lockstep_live_closed_total',
     help:
-      'Subscriptions that ended, by reason: the client or the server left (left), the reader was too slow (too_slow), ' +
+      'Subscriptions that ended, by reason: the client or the server left (left), too slow a reader (too_slow), ' +
       'access or session was withdrawn (refused), an error (failed).',
     labelNames: ['why'],
   })

@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { EnvelopArmorPlugin } from '@escape.tech/graphql-armor'
-import { renderGraphiQL } from '@graphql-yoga/render-graphiql'
 import type { ExecutionArgs, ExecutionResult, GraphQLError } from 'graphql'
 import { createYoga, type Plugin, type YogaServerInstance } from 'graphql-yoga'
 import type { SubscribePayload } from 'graphql-ws'
@@ -8,8 +7,9 @@ import { type Context, createContext, type Sink, type Surroundings, type Viewer 
 import { listLimit } from '../api/listLimit.ts'
 import { nestingLimit } from '../api/nestingLimit.ts'
 import { codes, mutations, shownError } from '../api/shownError.ts'
+import { graphiqlPage } from '../graphiql/page.ts'
 import type { Prepared } from '../live/prepare.ts'
-import { graphiqlOptions } from './graphiql.ts'
+import { invalidToken } from './invalidToken.ts'
 import { toSchema } from './schema.ts'
 
 export interface OperationsOptions {
@@ -26,8 +26,8 @@ export interface OperationsOptions {
 /** What each operation begins with, whatever its transport. */
 interface Beginning {
   readonly requestId: string
-  /** Of an operation over WebSocket, which has no headers of its own. */
-  readonly viewer?: Viewer | null
+  /** Over HTTP it is still being looked up. */
+  readonly viewer: Viewer | null | Promise<Viewer | null>
   readonly sink?: Sink
 }
 
@@ -44,10 +44,12 @@ const limits = EnvelopArmorPlugin({
 /** How operations are prepared and carried out, the same for all transports. */
 export class Operations {
   readonly #yoga: YogaServerInstance<Beginning, Context>
+  readonly #viewerOf: OperationsOptions['viewerOf']
 
   constructor(options: OperationsOptions) {
     const { surroundings, viewerOf, subscribe, corsOrigins, demo } = options
     const { log } = surroundings
+    this.#viewerOf = viewerOf
     this.#yoga = createYoga<Beginning, Context>({
       schema: toSchema(),
       logging: false, // clients are shown their own mistakes; ours are logged where they are masked
@@ -56,14 +58,11 @@ export class Operations {
       cors: corsOrigins.length ? { origin: [...corsOrigins], credentials: false } : false,
       multipart: false,
       batching: false,
-      graphiql: graphiqlOptions(demo),
-      renderGraphiQL,
+      renderGraphiQL: () => graphiqlPage(demo),
       maskedErrors: { maskError: (error) => shownError(error, log) },
-      async context({ request, requestId, viewer, sink }) {
-        const found = viewer === undefined ? await viewerOf(request.headers.get('authorization')) : viewer
-        return createContext(surroundings, found, requestId, sink)
-      },
+      context: async ({ requestId, viewer, sink }) => createContext(surroundings, await viewer, requestId, sink),
       plugins: [
+        invalidToken,
         nestingLimit,
         limits as Plugin,
         listLimit,
@@ -76,7 +75,9 @@ export class Operations {
 
   /** Answers an HTTP request whose body, if any, has been read. */
   async answer(request: IncomingMessage, response: ServerResponse, requestId: string): Promise<Response> {
-    return this.#yoga.handleNodeRequestAndResponse(request, response, { requestId })
+    const viewer = this.#viewerOf(request.headers.authorization ?? null)
+    viewer.catch(() => {}) // not every request waits for it
+    return this.#yoga.handleNodeRequestAndResponse(request, response, { requestId, viewer })
   }
 
   /** Prepares an operation that came over WebSocket. What is wrong with it is thrown, or returned. */

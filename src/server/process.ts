@@ -8,6 +8,7 @@ import { sessions, viewers } from '../identity/viewer.ts'
 import { rootCursor } from '../journal/cursor.ts'
 import { following } from '../journal/follow.ts'
 import { Tail } from '../journal/tail.ts'
+import { Origins } from '../live/origins.ts'
 import { Sockets } from '../live/sockets.ts'
 import { Subscriptions } from '../live/subscriptions.ts'
 import type { Config } from '../operator/config.ts'
@@ -34,6 +35,7 @@ export interface ServerProcessOptions {
 export class ServerProcess {
   readonly commit: Commit
   readonly operations: Operations
+  readonly origins: Origins
   readonly sockets: Sockets
   readonly #db: Db
   readonly #tail: Tail
@@ -63,12 +65,13 @@ export class ServerProcess {
     const { subscribe } = this.#subscriptions
     const { corsOrigins } = config
     this.operations = new Operations({ surroundings, viewerOf, subscribe, corsOrigins, demo })
+    this.origins = new Origins(corsOrigins, log)
     this.sockets = new Sockets({
       prepare: (...operation) => this.operations.prepare(...operation),
       room: () => this.#hasRoom(config.liveConnections),
       viewerOf,
       log,
-      origins: corsOrigins,
+      origins: this.origins,
       maxPayload: BODY_LIMIT,
       perConnection: config.liveSubscriptionsPerConnection,
     })

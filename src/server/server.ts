@@ -1,4 +1,5 @@
 import type { Commit } from '../commit/commit.ts'
+import { graphiqlFiles } from '../graphiql/files.ts'
 import { modules } from '../modules.ts'
 import type { Config } from '../operator/config.ts'
 import type { Listener } from '../operator/listener.ts'
@@ -50,6 +51,7 @@ export async function startServer({ config, log, listener }: StartServerOptions)
     ['/readyz', readyz(async () => (http.isDraining ? 'draining' : open ? open.readiness.whyNot() : 'starting'))],
     ['/metrics', metrics.expose],
     ['/graphql', (request, response) => (open ? open.graphql(request, response) : say(response, 503, 'starting'))],
+    ...graphiqlFiles,
     ['/', (_, response) => response.writeHead(302, { location: '/graphql' }).end()],
   ])
   const http = new Http({ routes, upgrade: () => open?.parts.sockets.upgrade, onRequest: metrics.http.request, log })
@@ -59,7 +61,7 @@ export async function startServer({ config, log, listener }: StartServerOptions)
     address,
     async open({ databaseUrl, demo }) {
       const parts = new ServerProcess({ config, log, metrics, modules, databaseUrl, demo })
-      const graphql = graphqlRoute(parts.operations, () => http.isDraining)
+      const graphql = graphqlRoute(parts, () => http.isDraining)
       open = { parts, graphql, readiness: new Readiness(databaseUrl) }
       return parts.commit
     },

@@ -66,7 +66,8 @@ const LessonsPage = graphql(`
       instructors { nodes { name } }
       lessons(first: $first) {
         totalCount
-        edges { node { title course { title } contents { nodes { title kind completedAt } } requires { nodes { title progress { status }
+        edges { node { title course { title } contents { nodes { title kind completedAt } } requires { nodes { title
+        progress { status }
         } } requiredBy { nodes { title } } progress { status completedAt } } }
       }
     }
@@ -74,13 +75,33 @@ const LessonsPage = graphql(`
 `)
 const OwnPage = graphql(`
   query OwnPage($first: Int!) {
-    viewer { enrollments(first: $first) { edges { node { percent availableLessons { nodes { title contents { nodes { completedAt } }
-    progress { status } } } completions { nodes { attempt } } course { title lessons(first: 3) { totalCount edges { node { title }
+    viewer { enrollments(first: $first) { edges { node { percent
+    availableLessons { nodes { title contents { nodes { completedAt } }
+    progress { status } } }
+    completions { nodes { attempt } } course { title
+    lessons(first: 3) { totalCount edges { node { title }
     } } } } } } }
   }
 `)
+const PastPage = graphql(`
+  query PastPage($slug: String!, $first: Int!, $few: Int = 5) {
+    course(slug: $slug) {
+      enrollments(first: $first) {
+        edges {
+          node {
+            history(first: $few) {
+              totalCount oldestVersion nodes { version kind progress(first: $few) { totalCount } }
+            }
+            asOf(version: 2) { ... on EnrollmentVersion { percent progress(first: $few) { nodes { status } } } }
+          }
+        }
+      }
+    }
+  }
+`)
 const ManyNodes = graphql(
-  `query ManyNodes($ids: [ID!]!) { nodes(ids: $ids) { __typename ... on Lesson { title contents { nodes { completedAt } }
+  `query ManyNodes($ids: [ID!]!) { nodes(ids: $ids) { __typename
+    ... on Lesson { title contents { nodes { completedAt } }
     progress { status } } ... on Enrollment { percent availableLessons { nodes { title } } } } }`,
 )
 
@@ -138,6 +159,24 @@ describe('a page takes as many statements for fifty as for five', () => {
     expect(fifty.answer.viewer!.enrollments!.edges[9]!.node.availableLessons!.nodes).toHaveLength(3)
     expect(fifty.sent).toHaveLength(five.sent.length)
     expect(fifty.sent.length).toBeLessThanOrEqual(14)
+  })
+
+  test('of enrollments, with their histories, and with what hung below them at each version', async () => {
+    const taken = await course(6)
+    await Promise.all(Array.from({ length: 50 }, () => learn(taken)))
+    const page = (first: number) => statements(() => api.get(PastPage, { slug: taken.slug, first }, admin.token))
+    await page(1)
+    const [five, fifty] = [await page(5), await page(50)]
+    expect(fifty.answer.course!.enrollments!.edges).toHaveLength(50)
+    expect(fifty.answer.course!.enrollments!.edges[49]!.node).toMatchObject({
+      history: {
+        ...{ totalCount: 5, oldestVersion: 1 },
+        nodes: [3, 3, 2, 1, 0].map((totalCount, i) => ({ version: 5 - i, progress: { totalCount } })),
+      },
+      asOf: { percent: 16, progress: { nodes: [{ status: 'COMPLETED' }] } },
+    })
+    expect(fifty.sent).toHaveLength(five.sent.length)
+    expect(fifty.sent.filter((text) => text.includes('"Event"')).length).toBeLessThanOrEqual(5)
   })
 
   test('of things by their ids', async () => {

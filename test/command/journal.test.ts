@@ -72,7 +72,7 @@ describe.each([
       name: 'OperatorError',
       exitCode: 65,
       message: expect.stringMatching(
-        /^The database is at an older version \(\d+_identity is the first migration that is pending\), and a dry run does not migrate\. Run lockstep migrate first\.$/,
+        /^The database is at an older version \(\d+_identity is the first migration that is pending\), and a command that only reads does not migrate\. Run lockstep migrate first\.$/,
       ),
     })
     expect(await migrationStatus(url)).toEqual(before)

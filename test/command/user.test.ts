@@ -1,6 +1,6 @@
 import { expect, test, vi } from 'vitest'
 import { academy } from '../academy.ts'
-import { serve } from '../api.ts'
+import { globalId, serve } from '../api.ts'
 import { run } from '../program.ts'
 import { world } from '../world.ts'
 
@@ -22,11 +22,16 @@ test('an operator registers people, lets them in with tokens that are shown once
   const { answer } = await lockstep('user', 'add', 'Ada Lovelace', '--role', 'INSTRUCTOR', '--id', 'ada')
   expect(answer).toMatchObject({
     id: 'ada',
+    globalId: globalId('User', 'ada'),
     name: 'Ada Lovelace',
     role: 'INSTRUCTOR',
     token: expect.stringMatching(/^[\w-]{43}$/),
   })
   const { answer: another } = await lockstep('user', 'token', 'ada', '--days', '1')
+  expect(another).toMatchObject({ id: 'ada', globalId: answer.globalId })
+  expect((await api.ask('{ viewer { id } }', {}, another.token as string)).data).toEqual({
+    viewer: { id: answer.globalId },
+  })
   for (const { token } of [answer, another])
     expect(await viewer(token)).toEqual({ viewer: { name: 'Ada Lovelace', role: 'INSTRUCTOR' } })
 
@@ -44,7 +49,8 @@ test('an operator registers people, lets them in with tokens that are shown once
   expect(seen.data).toEqual({ course: { enrollments: { totalCount: 0 } } })
 
   expect((await lockstep('user', 'out', 'ada')).answer).toEqual({ id: 'ada', ended: 2 })
-  for (const { token } of [answer, another]) expect(await viewer(token)).toEqual({ viewer: null })
+  for (const { token } of [answer, another])
+    expect(await api.ask('{ viewer { name } }', {}, token as string)).toMatchObject({ status: 401 })
 })
 
 test.each([
@@ -54,6 +60,9 @@ test.each([
   [['user', 'add', 'X', '--id', 'a.b'], 65, 'userId must be 1 to 100 letters'],
   [['user', 'add', 'X', '--role', 'KING'], 64, 'LEARNER, INSTRUCTOR, ADMIN'],
   [['user', 'add', 'X', '--days', '0'], 64, '--days must be a whole number'],
+  [['user', 'list', '--role', 'KING'], 64, 'LEARNER, INSTRUCTOR, ADMIN'],
+  [['user', 'list', '--limit', '0'], 64, '--limit must be a whole number from 1 to 10000, and is "0".'],
+  [['user', 'list', '--limit', '10001'], 64, '--limit must be a whole number'],
 ])('%j is refused, in a sentence, with exit code %i', async (words, code, sentence) => {
   expect(await lockstep(...words)).toMatchObject({ code, errors: expect.stringContaining(sentence) })
 })

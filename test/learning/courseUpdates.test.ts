@@ -246,7 +246,7 @@ test.each(transports)(
     // who is no instructor by role teaches nobody
     await commit(assignInstructor, { actor: system, input: { courseId: taken.id, userId: learner.id } })
     for (const by of [instructor, admin])
-      expect((await watch(taken.id, { by, over }).until(1))[0]).toMatchObject({ learners: 1 })
+      expect((await watch(taken.id, { by, over }).until(1))[0]).toMatchObject({ learnerCount: 1 })
     for (const by of [learner, elsewhere, other.instructor]) {
       const [theirs, none] = [watch(taken.id, { by, over }), watch('no-such-course', { by, over })]
       await Promise.all([theirs.end(), none.end()])

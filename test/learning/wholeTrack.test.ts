@@ -35,7 +35,9 @@ const Graph = graphql(`
 `)
 const Left = graphql(`
   query Left($id: ID!) {
-    enrollment(id: $id) { completedLessonCount lessonCount percent completedAt availableLessons { nodes { id } } completions { nodes { attempt } } }
+    enrollment(id: $id) {
+      completedLessonCount lessonCount percent completedAt availableLessons { nodes { id } }
+      completions { nodes { attempt } } }
   }
 `)
 const Step = graphql(`

@@ -353,9 +353,11 @@ export const ENROLLMENT = `
   subscription Watch($id: ID!, $after: Cursor) {
     enrollmentUpdates(enrollmentId: $id, after: $after) {
       __typename
-      ... on EnrollmentSnapshot { reason cursor version enrollment { id version completedLessonCount lessonCount percent } progress { id
+      ... on EnrollmentSnapshot { reason cursor version
+        enrollment { id version completedLessonCount lessonCount percent } progress { id
       status } }
-      ... on EnrollmentChange { cursor version kind occurredAt actorId contentItemId enrollment { id version completedLessonCount
+      ... on EnrollmentChange { cursor version kind occurredAt actorId contentItemId
+        enrollment { id version completedLessonCount
       lessonCount percent } lessonProgress { id status } }
       ... on SubscriberTooSlow { cursor message }
     }
@@ -365,7 +367,8 @@ export const COURSE = `
     courseUpdates(courseId: $id, after: $after) {
       __typename
       ... on CourseSnapshot { reason cursor learnerCount completedLearnerCount percent }
-      ... on CourseChange { cursor version kind occurredAt actorId contentItemId enrollment { id version completedLessonCount
+      ... on CourseChange { cursor version kind occurredAt actorId contentItemId
+        enrollment { id version completedLessonCount
       lessonCount percent } lessonProgress { id status } }
       ... on SubscriberTooSlow { cursor message }
     }

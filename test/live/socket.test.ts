@@ -692,7 +692,7 @@ describe('the protocol', () => {
     const sockets = new Sockets({
       prepare: () => Promise.resolve([]),
       viewerOf: () => Promise.resolve(null),
-      origins: [],
+      origins: { admits: () => true },
       maxPayload: MEBIBYTE,
       room: () => true,
       perConnection: 100,
@@ -893,8 +893,8 @@ describe('an operation that is refused is told why, and the others on its socket
     [
       'pages of pages of pages',
       /./,
-      '{ courses(first: 100) { edges { node { lessons(first: 100) { edges { node { requires { requires { ' +
-        'requires { id } } } } } } } } } }',
+      '{ courses(first: 100) { edges { node { lessons(first: 100) { edges { node { requires { nodes { requires { ' +
+        'nodes { requires { nodes { id } } } } } } } } } } } } }',
     ],
     [
       '40 levels in a subscription',
@@ -915,8 +915,8 @@ describe('an operation that is refused is told why, and the others on its socket
       'pages of pages of pages in a subscription',
       /^QUERY_TOO_EXPENSIVE$/,
       inChange(
-        'enrollment { course { lessons(first: 100) { edges { node { requires { requires { requires { requires { ' +
-          'id } } } } } } } } }',
+        'enrollment { course { lessons(first: 100) { edges { node { requires { nodes { requires { nodes { ' +
+          'requires { nodes { id } } } } } } } } } } } }',
       ),
       { id: 'OWN' },
     ],
@@ -971,7 +971,8 @@ describe('what is no subscription', () => {
     await t.watch('sibling', watched.id)
     const input = { lessonId: globalId('Lesson', watched.taken.lesson(1)), idempotencyKey: randomUUID() }
     const Complete = `mutation($input: CompleteLessonInput!) { completeLesson(input: $input) {
-      ... on CompleteLessonPayload { version replayed cursor enrollment { version completedLessonCount } } ... on DomainError {
+      ... on CompleteLessonPayload { version replayed cursor enrollment { version completedLessonCount } }
+      ... on DomainError {
       code }
     } }`
     const [first, ...again] = [

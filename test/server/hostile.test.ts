@@ -5,7 +5,7 @@ import pino from 'pino'
 import { describe, expect, test } from 'vitest'
 import { parseConfig } from '../../src/operator/config.ts'
 import type { PoolOptions } from '../../src/operator/config.ts'
-import { examples } from '../../src/server/graphiql.ts'
+import { examples } from '../../src/graphiql/tabs.ts'
 import { costOf } from '../../src/api/listLimit.ts'
 import { nestingOf } from '../../src/api/nestingLimit.ts'
 import { toSchema } from '../../src/server/schema.ts'
@@ -110,7 +110,7 @@ test('connections on which nobody answers any more delay the requests that meet 
 
 describe('a query of lists within lists', () => {
   const levels = (depth: number, k = 0): string =>
-    depth ? `${k % 2 ? 'requires' : 'requiredBy'} { ${levels(depth - 1, k + 1)} }` : 'id'
+    depth ? `${k % 2 ? 'requires' : 'requiredBy'} { nodes { ${levels(depth - 1, k + 1)} } }` : 'id'
   const lessons = (first: string, inner: string) =>
     `query${first === '$n' ? '($n: Int)' : ''} { course(slug: "x") { lessons(first: ${first}) { edges { node {
       ${inner} } } } } }`
@@ -120,14 +120,14 @@ describe('a query of lists within lists', () => {
     ['with its page among the variables', lessons('$n', levels(3)), { n: 100 }],
     [
       'by way of fragments',
-      `${lessons('100', '...A')} fragment A on Lesson { requires { ...B } } fragment B on Lesson { requires { ` +
-        `requires { id } } }`,
-      {},
+      `${lessons('$n', '...A')} fragment A on Lesson { requires { nodes { ...B } } }
+        fragment B on Lesson { requires { nodes { requires { nodes { id } } } } }`,
+      { n: 100 },
     ],
     [
       'again and again',
       `{ course(slug: "x") {
-        ${numbered(6, (i) => `a${i}: lessons(first: 100) { edges { node { ${levels(2)} } } }`)}
+        ${numbered(6, (i) => `a${i}: lessons(first: 50) { edges { node { ${levels(2)} } } }`)}
       } }`,
       {},
     ],
@@ -324,7 +324,7 @@ test.each(['terminated', 'too slow'])(
         object
       >(
         'mutation($i: CompleteLessonInput!) { completeLesson(input: $i) { ... on CompleteLessonPayload { version ' +
-          'enrollment { completed completions { attempt } } } } }',
+          'enrollment { completedLessonCount completions { nodes { attempt } } } } } }',
         { i: { lessonId: globalId('Lesson', taken.lesson(1)) } },
         fresh.token,
       )

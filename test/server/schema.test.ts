@@ -4,21 +4,20 @@ import {
   type GraphQLNamedType,
   type GraphQLObjectType,
   type GraphQLUnionType,
+  getNamedType,
   isEnumType,
   isInputObjectType,
   isInterfaceType,
   isIntrospectionType,
+  isNonNullType,
   isObjectType,
   isUnionType,
+  OverlappingFieldsCanBeMergedRule,
+  parse,
+  validate,
 } from 'graphql'
 import { describe, expect, test } from 'vitest'
-import { parseConfig } from '../../src/operator/config.ts'
-import { seedDemo } from '../../src/demo/demo.ts'
-import { examples } from '../../src/server/graphiql.ts'
 import { toSchema } from '../../src/server/schema.ts'
-import { serve } from '../api.ts'
-import { socketClient } from '../live/client.ts'
-import { world } from '../world.ts'
 
 const schema = toSchema()
 const types = Object.values(schema.getTypeMap()).filter((type) => !isIntrospectionType(type))
@@ -37,6 +36,20 @@ function* parts(type: GraphQLNamedType): Generator<[path: string, description: s
   }
 }
 
+/** A selection of every field of a type, and of what these return, so many levels deep. */
+function everything(type: GraphQLNamedType, levels: number): string {
+  const selection = (parts: readonly string[]) => `{ ${parts.join(' ')} }`
+  if (isUnionType(type) || (isInterfaceType(type) && levels > 1))
+    return selection(
+      schema.getPossibleTypes(type).map((member) => `... on ${member} ${everything(member, levels - 1)}`),
+    )
+  if (!isObjectType(type) && !isInterfaceType(type)) return ''
+  if (levels === 0) return selection(['__typename'])
+  return selection(
+    Object.values(type.getFields()).map((field) => `${field.name} ${everything(getNamedType(field.type), levels - 1)}`),
+  )
+}
+
 describe('the schema', () => {
   test('says of every type, field, argument and value what it is', () => {
     const builtIn = ['String', 'Int', 'Float', 'Boolean', 'ID']
@@ -44,6 +57,20 @@ describe('the schema', () => {
       .filter(({ name }) => !builtIn.includes(name))
       .flatMap((type) => [...parts(type)].filter(([, description]) => !description?.trim()).map(([path]) => path))
     expect(mute).toEqual([])
+  })
+
+  test.each([
+    ['the schema', schema.description],
+    ['Query', schema.getQueryType()!.description],
+    ['Mutation', schema.getMutationType()!.description],
+    ['Subscription', schema.getSubscriptionType()!.description],
+  ])('says of %s what it is', (_, description) => {
+    expect(description?.trim()).toBeTruthy()
+  })
+
+  test('may answer each field of Query with null, so that one that is refused leaves the others their answers', () => {
+    const fields = Object.values(schema.getQueryType()!.getFields())
+    expect(fields.filter(({ type }) => isNonNullType(type)).map(({ name }) => name)).toEqual([])
   })
 
   test.each(Object.values(schema.getMutationType()!.getFields()).map((field) => [field.name, field] as const))(
@@ -124,67 +151,15 @@ describe('the schema', () => {
       expect(Object.keys(error.getFields())).toEqual(expect.arrayContaining(['code', 'message']))
   })
 
+  test.each(types.filter(isUnionType))('lets a client select every field of every member of %s at once', (type) => {
+    const document = parse(`fragment All on ${type} ${everything(type, 3)}`)
+    const conflicts = validate(schema, document, [OverlappingFieldsCanBeMergedRule])
+    expect(conflicts.map(({ message }) => message)).toEqual([])
+  })
+
   test('is printed in schema.graphql as it is', async () => {
     await promisify(execFile)(process.execPath, ['--import', 'tsx', 'codegen.ts', '--check'], {
       cwd: new URL('../..', import.meta.url),
     })
-  })
-})
-
-describe('GraphiQL', async () => {
-  const w = await world()
-  await seedDemo(w.url, parseConfig({ DATABASE_POOL_SIZE: '2' }))
-  const api = await serve(w)
-
-  test.each(
-    examples.map(
-      ({ query, headers, variables }) =>
-        [/(?:query|mutation|subscription) (\w+)/.exec(query)![1]!, query, headers, variables] as const,
-    ),
-  )('has the example %s, which runs as it stands, and again', async (_, query, headers, variables) => {
-    for (let time = 1; time <= 2; time++) {
-      if (/^subscription/m.test(query)) {
-        // as GraphiQL does it: over WebSocket, with the headers of the tab among the extensions
-        const client = socketClient(api.url)
-        const watching = client.iterate<Record<string, { __typename: string }>>({
-          query,
-          variables: JSON.parse(variables!),
-          extensions: { headers: JSON.parse(headers) },
-        })
-        const { value } = await watching.next()
-        expect(value).toEqual({
-          data: {
-            [Object.keys(value!.data!)[0]!]: expect.objectContaining({
-              __typename: expect.stringMatching(/Snapshot$/),
-              reason: 'INITIAL',
-            }),
-          },
-        })
-        await client.dispose()
-        continue
-      }
-      const response = await fetch(`${api.url}/graphql`, {
-        method: 'POST',
-        headers: { 'content-type': 'application/json', ...JSON.parse(headers) },
-        body: JSON.stringify({ query, variables: variables ? JSON.parse(variables) : undefined }),
-      })
-      const { data, errors } = (await response.json()) as {
-        data: Record<string, { __typename?: string }>
-        errors?: object[]
-      }
-      expect({ status: response.status, errors }).toEqual({ status: 200, errors: undefined })
-      for (const answer of Object.values(data)) {
-        expect(answer).not.toBeNull()
-        if (answer.__typename) expect(answer.__typename).toMatch(/Payload$/)
-      }
-    }
-  })
-
-  test('seeding the demo again changes nothing', async () => {
-    const rows = () =>
-      w.query('select "rootType", "rootId", max(version) as version from "Event" group by 1, 2 order by 1, 2')
-    const before = await rows()
-    await seedDemo(w.url, parseConfig({ DATABASE_POOL_SIZE: '2' }))
-    expect(await rows()).toEqual(before)
   })
 })

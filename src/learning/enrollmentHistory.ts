@@ -1,0 +1,90 @@
+import { builder } from '../api/builder.ts'
+import { history } from '../api/history.ts'
+import { Enrollment, newLessonsOf, percentOf } from './enrollment.ts'
+import { enrollments, progressIn } from './enrollmentAggregate.ts'
+import type { EnrollmentState, LessonProgressView } from './enrollmentState.ts'
+import { enrollmentChange } from './enrollmentUpdates.ts'
+import { Status } from './lessonProgress.ts'
+import { visibleTo } from './visibility.ts'
+
+const LessonProgressVersion = builder.objectRef<LessonProgressView>('LessonProgressVersion').implement({
+  description: 'A learner’s progress in one lesson at one version of the enrollment. The present is `LessonProgress`.',
+  fields: (t) => ({
+    lessonId: t.globalID({
+      description: 'The id of the lesson.',
+      resolve: ({ lessonId }) => ({ type: 'Lesson', id: lessonId }),
+    }),
+    status: t.expose('status', { type: Status, description: 'The state of the progress.' }),
+    openedAt: t.expose('openedAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When the lesson was opened; null if it was not, or was reset since.',
+    }),
+    completedAt: t.expose('completedAt', {
+      type: 'DateTime',
+      nullable: true,
+      description: 'When the lesson was completed; null if it was not, or was reset since.',
+    }),
+    resets: t.exposeInt('resets', { description: 'How often the progress was reset.' }),
+  }),
+})
+
+const PROGRESS = 'The progress in each lesson that was ever opened.'
+const progressOf = (state: EnrollmentState) =>
+  Object.keys(state.progress)
+    .sort()
+    .map((lessonId) => progressIn(state, lessonId))
+
+/** One version of an enrollment. For whoever may see the enrollment. */
+export const EnrollmentVersion = history({
+  aggregate: enrollments,
+  root: Enrollment,
+  name: 'Enrollment',
+  description: 'An enrollment at one version, and the change that made it.',
+  kind: enrollmentChange.kind,
+  visible: (ids, { db, viewer }) =>
+    db.enrollment.findMany({ where: { id: { in: [...ids] }, AND: visibleTo(viewer) }, select: { id: true } }),
+  fields: (t, below) => ({
+    lessonProgress: t.field({
+      type: LessonProgressVersion,
+      nullable: true,
+      description: 'The progress in the changed lesson after the change; null if the change is not about one lesson.',
+      resolve: ({ changed }) => changed?.lesson ?? null,
+    }),
+    contentItemId: t.globalID({
+      nullable: true,
+      description: 'The id of the content item that was completed; null if the change is not about one.',
+      resolve: ({ event: { data } }) =>
+        'contentItemId' in data ? { type: 'ContentItem', id: String(data.contentItemId) } : null,
+    }),
+    completedLessonCount: t.int({
+      description: 'How many of the active lessons of the course were completed.',
+      resolve: ({ view }) => view.completed,
+    }),
+    lessonCount: t.int({
+      description: 'How many active lessons the course had, as far as the enrollment had caught up with it.',
+      resolve: ({ view }) => view.total,
+    }),
+    percent: t.int({
+      description: 'How much of the active lessons was completed: 0 to 100, rounded down.',
+      resolve: ({ view }) => percentOf(view),
+    }),
+    attempt: t.int({ description: 'The number of the attempt, from 1.', resolve: ({ view }) => view.attempt }),
+    enrolledAt: t.field({
+      type: 'DateTime',
+      description: 'When the learner enrolled.',
+      resolve: ({ view }) => view.enrolledAt,
+    }),
+    completedAt: t.field({
+      type: 'DateTime',
+      nullable: true,
+      description: 'When the attempt completed the course; null if it had not.',
+      resolve: ({ view }) => view.completedAt,
+    }),
+    newLessonCount: t.int({
+      description: 'How many lessons were added after the attempt completed the course and were not completed.',
+      resolve: ({ view }) => newLessonsOf(view),
+    }),
+    progress: below(LessonProgressVersion, 'LessonProgressVersion', PROGRESS, progressOf),
+  }),
+})
