@@ -13,11 +13,15 @@ type AtCommit =
   /** PostgreSQL commits; its reply doesn't come, and the connection stays. */
   | 'keep the reply'
 
-/** Stands between a client and PostgreSQL, and does what a network may do. */
+/** What becomes of an answer: it is lost, and its connection with it; or it is held back until it is let go. */
+type AtAnswer = 'lose' | 'hold'
+
+/** Stands between a client and PostgreSQL, or another server, and does what a network may do. */
 export async function proxy(target: string) {
   const { hostname, port } = new URL(target)
   const pairs = new Set<readonly [net.Socket, net.Socket]>()
   const waiting: (() => void)[] = []
+  const traps: { text: string; becomes: AtAnswer; meet(letGo: () => void): void }[] = []
   const p = {
     url: '',
     /** What becomes of the next `times` COMMITs; then they pass. */
@@ -35,6 +39,9 @@ export async function proxy(target: string) {
     },
     /** Resolves when a COMMIT meets with something. */
     meeting: () => new Promise<void>((resolve) => waiting.push(resolve)),
+    /** What becomes of the next answer that has this text. Resolves when it comes, with what lets it go. */
+    atAnswer: (text: string, becomes: AtAnswer) =>
+      new Promise<() => void>((meet) => traps.push({ text, becomes, meet })),
     /** All connections are lost. */
     cut() {
       for (const pair of pairs) for (const socket of pair) socket.destroy()
@@ -83,6 +90,13 @@ export async function proxy(target: string) {
     })
     database.on('data', (data) => {
       if (silent || p.silent) return void (silent = true)
+      const trap = traps.find(({ text }) => data.includes(text))
+      if (trap) {
+        traps.splice(traps.indexOf(trap), 1)
+        if (trap.becomes === 'lose') lose()
+        else database.pause()
+        return trap.meet(() => void client.write(data, () => database.resume()))
+      }
       if (reply === 'pass') return void client.write(data)
       met()
       if (reply === 'lose') lose()
