@@ -2,6 +2,7 @@ import { builder } from '../api/builder.ts'
 import { connectionOf, pageOf, selectedNodes } from '../api/connection.ts'
 import type { Load } from '../api/context.ts'
 import { localId, oneOf } from '../api/globalId.ts'
+import { InvalidInput } from '../commit/errors.ts'
 import type { Lesson as LessonRow, LessonProgress as LessonProgressRow } from '../generated/prisma/client.ts'
 import { ContentItem } from './contentItem.ts'
 import { Course } from './course.ts'
@@ -110,11 +111,10 @@ builder.queryField('lesson', (t) =>
       slug: t.arg.string({ required: false, description: 'With `courseId`: a `Lesson.slug`.' }),
     },
     resolve: (query, _, { id, courseId, slug }, { db }) => {
-      const where =
-        oneOf({ id, courseId }) === 'id'
-          ? { id: localId('Lesson', id!, 'id') }
-          : { courseId: localId('Course', courseId!, 'courseId'), slug: slug ?? '' }
-      return db.lesson.findFirst({ ...query, where })
+      if (oneOf({ id, courseId }) === 'id')
+        return db.lesson.findFirst({ ...query, where: { id: localId('Lesson', id!, 'id') } })
+      if (!slug) throw new InvalidInput('slug', 'slug is missing. Wanted is a Lesson.slug, together with courseId.')
+      return db.lesson.findFirst({ ...query, where: { courseId: localId('Course', courseId!, 'courseId'), slug } })
     },
   }),
 )

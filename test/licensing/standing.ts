@@ -99,6 +99,7 @@ export const ConsistencyOf = graphql(`
 export const Desyncs = graphql(`
   query Desyncs($first: Int, $after: String) {
     desyncs(first: $first, after: $after) {
+      totalCount
       pageInfo { hasNextPage endCursor }
       edges { node { userId specialization consistency { message recommendedAction } } }
     }

@@ -336,10 +336,12 @@ test('desyncs are listed page by page, in order, and nothing else is', async () 
       desyncs,
     }: {
       desyncs?: {
+        totalCount: number
         pageInfo: { hasNextPage: boolean; endCursor?: string | null }
         edges: readonly { node: { userId: string } }[]
       } | null
     } = await api.get(Desyncs, { first: 2, after }, admin.token)
+    expect(desyncs!.totalCount).toBeGreaterThanOrEqual(people.length)
     all.push(...desyncs!.edges.map(({ node }) => Buffer.from(node.userId, 'base64').toString().slice(5)))
     after = desyncs!.pageInfo.hasNextPage ? desyncs!.pageInfo.endCursor! : null
   } while (after)
