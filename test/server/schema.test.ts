@@ -124,7 +124,7 @@ describe('the schema', () => {
       expect(Object.keys(error.getFields())).toEqual(expect.arrayContaining(['code', 'message']))
   })
 
-  test('is printed in schema.graphql as it is', async () => {
+  test('is printed in schema.graphql, possibleTypes.json and scalars.json as it is', async () => {
     await promisify(execFile)(process.execPath, ['--import', 'tsx', 'codegen.ts', '--check'], {
       cwd: new URL('../..', import.meta.url),
     })
