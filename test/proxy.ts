@@ -18,12 +18,13 @@ type AtAnswer = 'lose' | 'hold'
 
 /** Stands between a client and PostgreSQL, or another server, and does what a network may do. */
 export async function proxy(target: string) {
-  const { hostname, port } = new URL(target)
   const pairs = new Set<readonly [net.Socket, net.Socket]>()
   const waiting: (() => void)[] = []
   const traps: { text: string; becomes: AtAnswer; meet(letGo: () => void): void }[] = []
   const p = {
     url: '',
+    /** Where new connections lead. */
+    target,
     /** What becomes of the next `times` COMMITs; then they pass. */
     atCommit: 'pass' as AtCommit,
     times: Number.POSITIVE_INFINITY,
@@ -60,6 +61,7 @@ export async function proxy(target: string) {
   const server = net.createServer((client) => {
     client.on('error', () => {})
     if (p.unreachable) return void client.destroy()
+    const { hostname, port } = new URL(p.target)
     const database = net.connect({ host: hostname, port: Number(port) })
     const pair = [client, database] as const
     pairs.add(pair)

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { client, localIdOf, payload } from '../api.ts'
 import { proxy } from '../proxy.ts'
@@ -27,15 +28,15 @@ interface Item {
   readonly kind?: string
 }
 
-test('the client of the README misses nothing and receives nothing twice, whatever the network does', async () => {
-  const { ask, complete, resetLesson } = client(server.url)
+test('the client of the README misses nothing and receives nothing twice, whatever network and server do', async () => {
+  const api = () => client(server.url)
   const query = '{ viewer { enrollments { edges { node { version availableLessons { nodes { id } } } } } } }'
-  const answer = (await ask<{ viewer: Viewer }, object>(query, {}, learner)).data
+  const answer = (await api().ask<{ viewer: Viewer }, object>(query, {}, learner)).data
   const [{ node }] = answer.viewer.enrollments.edges
   const lesson = localIdOf(node.availableLessons.nodes[0].id)
   const change = async () => {
-    payload(await complete(learner, lesson))
-    payload(await resetLesson(learner, lesson))
+    payload(await api().complete(learner, lesson))
+    payload(await api().resetLesson(learner, lesson))
   }
 
   example = run(process.execPath, ['examples/resume.mjs', network.url.replace('http', 'ws')])
@@ -60,6 +61,13 @@ test('the client of the README misses nothing and receives nothing twice, whatev
     await change()
     await until(4 * round + 3)
   }
+  process.kill(-server.child.pid!, 'SIGKILL')
+  await server.ended
+  await sleep(7_000) // so long may it be gone
+  server = await demoServer(w.url)
+  network.target = server.url
+  await change()
+  await until(13)
 
   const [snapshot, ...changes] = items()
   expect(snapshot).toMatchObject({ __typename: 'CourseSnapshot', reason: 'INITIAL' })

@@ -157,7 +157,7 @@ describe('the schema', () => {
     expect(conflicts.map(({ message }) => message)).toEqual([])
   })
 
-  test('is printed in schema.graphql as it is', async () => {
+  test('is printed in schema.graphql, possibleTypes.json and scalars.json as it is', async () => {
     await promisify(execFile)(process.execPath, ['--import', 'tsx', 'codegen.ts', '--check'], {
       cwd: new URL('../..', import.meta.url),
     })
