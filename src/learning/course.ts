@@ -14,6 +14,11 @@ export const Course = builder.prismaNode('Course', {
   findUnique: (id) => ({ id }),
   fields: (t) => ({
     version: t.exposeInt('version', { description: 'The number of its changes, from 1.' }),
+    lessonsVersion: t.exposeInt('lessonsVersion', {
+      description:
+        'The version of the course that last changed which lessons are active. Compare it with ' +
+        '`Enrollment.lessonsVersion`.',
+    }),
     slug: t.exposeString('slug', { description: 'The URL slug, unique among courses.' }),
     title: t.exposeString('title', { description: 'The title, for people.' }),
     description: t.exposeString('description', { description: 'What the course teaches, in a sentence or two.' }),

@@ -27,7 +27,9 @@ export const CourseCompletion = builder.prismaNode('CourseCompletion', {
   fields: (t) => ({
     attempt: t.exposeInt('attempt', { description: 'The number of the attempt, from 1.' }),
     completedAt: t.expose('completedAt', { type: 'DateTime', description: 'When the attempt completed the course.' }),
-    courseVersion: t.exposeInt('courseVersion', { description: 'The version of the course’s lessons at that time.' }),
+    lessonsVersion: t.exposeInt('lessonsVersion', {
+      description: 'The version of the course’s lessons that were completed: `Course.lessonsVersion` at that time.',
+    }),
   }),
 })
 
@@ -49,6 +51,11 @@ export const Enrollment = builder.prismaNode('Enrollment', {
       description: 'How many of the active lessons of the course are completed.',
     }),
     lessonCount: t.exposeInt('total', { description: 'How many active lessons the course has.' }),
+    lessonsVersion: t.exposeInt('lessonsVersion', {
+      description:
+        'The version of the course’s lessons at which the counts were made. If `Course.lessonsVersion` is higher, ' +
+        'lessons have come or gone since, and the counts will follow soon.',
+    }),
     percent: t.int({
       description: 'How much of the active lessons is completed: 0 to 100, rounded down.',
       resolve: ({ completed, total }) => (total ? Math.floor((completed * 100) / total) : 0),

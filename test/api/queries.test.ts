@@ -35,7 +35,7 @@ const admin = await person('ADMIN')
  * lives; and waking other processes.
  */
 const own =
-  /e\."courseVersion" < c\."lessonsVersion"|^select 1$|^(listen|notify) lockstep$|system_identifier|^select epoch as name/
+  /e\."lessonsVersion" < c\."lessonsVersion"|^select 1$|^(listen|notify) lockstep$|system_identifier|^select epoch as name/
 
 /** The statements that a request amounts to. */
 async function statements<T>(request: () => Promise<T>) {

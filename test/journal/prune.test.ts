@@ -214,7 +214,7 @@ describe('folding', () => {
         select 'Enrollment', $1, v, 'none', case v % 3 when 1 then 'enrollmentReset' when 2 then 'lessonCompleted'
         else 'courseCompleted' end,
           case v % 3 when 1 then '{}' when 2 then jsonb_build_object('lessonId', $2::text) else
-          jsonb_build_object('attempt', v / 3, 'courseVersion', 1) end, '{}', 'x', now()
+          jsonb_build_object('attempt', v / 3, 'lessonsVersion', 1) end, '{}', 'x', now()
         from generate_series(4, 2750) v`,
       [id, lessons.lesson(1)],
     )
