@@ -37,12 +37,13 @@ begin
     'lessonId', lesson_, 'status', 'COMPLETED', 'openedAt', t, 'completedAt', t, 'resets', 0);
   shown := jsonb_build_object(
     'id', e.id, 'version', e.version, 'lessonsVersion', e."lessonsVersion", 'completed', e.completed, 'total', e.total,
-    'attempt', e.attempt, 'enrolledAt', e."enrolledAt", 'completedAt', e."completedAt");
+    'attempt', e.attempt, 'enrolledAt', e."enrolledAt", 'completedAt', e."completedAt",
+    'lastActivityAt', t);
   insert into "Event" ("rootType", "rootId", version, topic, kind, data, view, actor, at)
     values ('Enrollment', enrollment_, e.version, 'Course:' || e."courseId", 'lessonCompleted',
       jsonb_build_object('lessonId', lesson_), shown || jsonb_build_object('lesson', progress), actor_, t);
   if e.completed = e.total and e."completedAt" is null then raise 'not in this bench'; end if;
-  update "Enrollment" set version = e.version, completed = e.completed where id = enrollment_;
+  update "Enrollment" set version = e.version, completed = e.completed, "lastActivityAt" = t where id = enrollment_;
   answer := jsonb_build_object('lessonProgress', progress, 'alreadyCompleted', false, 'courseCompleted', false);
   insert into "IdempotencyKey" values (actor_, key_, request_, e.version, answer, t);
   return answer || jsonb_build_object('enrollment', shown, 'replayed', false);

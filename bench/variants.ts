@@ -65,6 +65,7 @@ export const viaPrisma = (url: string): Variant => {
           attempt,
           enrolledAt,
           completedAt,
+          lastActivityAt: now,
         }
         const lessonProgress = { lessonId: lesson, status: 'COMPLETED', openedAt: now, completedAt: now, resets: 0 }
         const answer = { lessonProgress, alreadyCompleted: false, courseCompleted: false }
@@ -73,7 +74,11 @@ export const viaPrisma = (url: string): Variant => {
             insert into "LessonProgress"
             values (${id}, ${lesson}, 'COMPLETED', ${now}::timestamptz, ${now}::timestamptz, 0)
           ),
-          u as (update "Enrollment" set version = ${version + 1}, completed = ${completed + 1} where id = ${id}),
+          u as (
+            update "Enrollment"
+            set version = ${version + 1}, completed = ${completed + 1}, "lastActivityAt" = ${now}::timestamptz
+            where id = ${id}
+          ),
           j as (
             insert into "Event" ("rootType", "rootId", version, topic, kind, data, view, actor, at)
             values ('Enrollment', ${id}, ${version + 1}, ${`Course:${courseId}`}, 'lessonCompleted',

@@ -1,13 +1,22 @@
-import { builder, unlessShown } from '../api/builder.ts'
-import { connectionOf, pageOf } from '../api/connection.ts'
+import type { ArgBuilder, InputShapeFromFields } from '@pothos/core'
+import { builder, type SchemaTypes, unlessShown } from '../api/builder.ts'
+import { connectionOf, type PageArguments, pageOf } from '../api/connection.ts'
 import { localId, oneOf } from '../api/globalId.ts'
 import type { Load } from '../api/context.ts'
+import { allOf } from '../api/listing.ts'
 import { sql } from '../database/client.ts'
 import type { Enrollment as EnrollmentRow, Lesson as LessonRow } from '../generated/prisma/client.ts'
 import { showError, showRoot } from '../api/domainError.ts'
 import { User } from '../identity/user.ts'
 import { Course } from './course.ts'
 import { courseIn, enrollmentOf, learnerOf } from './id.ts'
+import {
+  conditionsOf,
+  EnrollmentFilterInput,
+  enrollmentOrders,
+  EnrollmentStatus,
+  statusOf,
+} from './enrollmentFilter.ts'
 import type { EnrollmentView } from './enrollmentState.ts'
 import { LessonNotFound, NotEnrolled, PrerequisiteNotMet } from './enrollmentAggregate.ts'
 import { Lesson, LessonConnection } from './lesson.ts'
@@ -56,9 +65,13 @@ export const Enrollment = builder.prismaNode('Enrollment', {
         'The version of the course’s lessons at which the counts were made. If `Course.lessonsVersion` is higher, ' +
         'lessons have come or gone since, and the counts will follow soon.',
     }),
-    percent: t.int({
+    percent: t.exposeInt('percent', {
       description: 'How much of the active lessons is completed: 0 to 100, rounded down.',
-      resolve: ({ completed, total }) => (total ? Math.floor((completed * 100) / total) : 0),
+    }),
+    status: t.field({
+      type: EnrollmentStatus,
+      description: 'How far the learner is, in the present attempt.',
+      resolve: statusOf,
     }),
     attempt: t.exposeInt('attempt', {
       description: 'The number of the attempt, from 1. A reset after the course was completed starts the next one.',
@@ -69,45 +82,54 @@ export const Enrollment = builder.prismaNode('Enrollment', {
       nullable: true,
       description: 'When this attempt completed the course; null if it has not.',
     }),
+    lastActivityAt: t.expose('lastActivityAt', {
+      type: 'DateTime',
+      description:
+        'When the learner last did something here: enrolled, opened or completed something, or began again. Changes ' +
+        'of the course do not count.',
+    }),
     newLessonCount: t.int({
       description: 'How many lessons were added after this attempt completed the course and are not completed.',
       resolve: ({ completedAt, completed, total }) => (completedAt ? total - completed : 0),
     }),
-    completions: t.relatedConnection(
-      'completions',
-      {
-        cursor: 'enrollmentId_attempt',
-        nullable: true,
-        totalCount: true,
-        description: 'The completions of the course, at most one for each attempt.',
-        query: { orderBy: { attempt: 'asc' } },
-      },
-      connectionOf(CourseCompletion, 'CourseCompletion'),
-    ),
-    progress: t.relatedConnection(
-      'lessons',
-      {
-        cursor: 'enrollmentId_lessonId',
-        nullable: true,
-        totalCount: true,
-        description: 'The progress in each lesson that was ever opened.',
-        query: { orderBy: { lessonId: 'asc' } },
-      },
-      connectionOf(LessonProgress, 'LessonProgress'),
-    ),
-    availableLessons: t.connection(
-      {
-        type: Lesson,
-        nullable: true,
-        description:
-          'The lessons that can be done now, in the order of the course: active, not completed, and with all ' +
-          'required lessons completed.',
-        resolve: async ({ id }, args, context) => pageOf(args, await context.load(availableLessons, id)),
-      },
-      LessonConnection,
-    ),
   }),
 })
+
+builder.prismaObjectFields(Enrollment, (t) => ({
+  completions: t.relatedConnection(
+    'completions',
+    {
+      cursor: 'enrollmentId_attempt',
+      nullable: true,
+      totalCount: true,
+      description: 'The completions of the course, at most one for each attempt.',
+      query: { orderBy: { attempt: 'asc' } },
+    },
+    connectionOf(CourseCompletion, 'CourseCompletion'),
+  ),
+  progress: t.relatedConnection(
+    'lessons',
+    {
+      cursor: 'enrollmentId_lessonId',
+      nullable: true,
+      totalCount: true,
+      description: 'The progress in each lesson that was ever opened.',
+      query: { orderBy: { lessonId: 'asc' } },
+    },
+    connectionOf(LessonProgress, 'LessonProgress'),
+  ),
+  availableLessons: t.connection(
+    {
+      type: Lesson,
+      nullable: true,
+      description:
+        'The lessons that can be done now, in the order of the course: active, not completed, and with all ' +
+        'required lessons completed.',
+      resolve: async ({ id }, args, context) => pageOf(args, await context.load(availableLessons, id)),
+    },
+    LessonConnection,
+  ),
+}))
 
 const availableLessons: Load<string, LessonRow[]> = async (enrollmentIds, { db }) => {
   const found = await db.$queryRaw<(LessonRow & { enrollmentId: string })[]>(sql`
@@ -129,12 +151,14 @@ const availableLessons: Load<string, LessonRow[]> = async (enrollmentIds, { db }
 }
 
 /** An enrollment as committed, for the API. */
-export const shownEnrollment = ({ lesson: _, enrolledAt, completedAt, ...view }: EnrollmentView): EnrollmentRow => ({
+export const shownEnrollment = ({ lesson: _, ...view }: EnrollmentView): EnrollmentRow => ({
   ...view,
   learnerId: learnerOf(view.id),
   courseId: courseIn(view.id),
-  enrolledAt: new Date(enrolledAt),
-  completedAt: completedAt ? new Date(completedAt) : null,
+  enrolledAt: new Date(view.enrolledAt),
+  completedAt: view.completedAt ? new Date(view.completedAt) : null,
+  lastActivityAt: new Date(view.lastActivityAt),
+  percent: view.total ? Math.floor((view.completed * 100) / view.total) : 0, // as the database generates it
 })
 
 showRoot('Enrollment', shownEnrollment)
@@ -175,6 +199,21 @@ function enrollmentNamed({ id, courseId, learnerId }: EnrollmentName, viewer: { 
 /** A page of enrollments. */
 export const EnrollmentConnection = connectionOf(Enrollment, 'Enrollment')
 
+/** Which enrollments to list, and in which order. */
+const listing = (t: ArgBuilder<SchemaTypes>) => ({
+  filter: t({
+    type: EnrollmentFilterInput,
+    required: false,
+    description: 'Which enrollments to list; all by default.',
+  }),
+  orderBy: enrollmentOrders.arg(t),
+})
+type Listing = PageArguments & InputShapeFromFields<ReturnType<typeof listing>>
+const listed = ({ filter, orderBy, ...page }: Listing) => ({
+  where: allOf(conditionsOf(filter), page),
+  orderBy: enrollmentOrders.by(orderBy),
+})
+
 builder.prismaObjectField(User, 'enrollments', (t) =>
   t.relatedConnection(
     'enrollments',
@@ -184,7 +223,8 @@ builder.prismaObjectField(User, 'enrollments', (t) =>
       totalCount: true,
       description: 'The user’s enrollments. For the user and for admins.',
       authScopes: ({ id }) => ({ $any: { self: id, admin: true } }),
-      query: { orderBy: { id: 'asc' } },
+      args: listing(t.arg),
+      query: listed,
     },
     EnrollmentConnection,
   ),
@@ -199,7 +239,8 @@ builder.prismaObjectField(Course, 'enrollments', (t) =>
       totalCount: true,
       description: 'The enrollments in the course. For its instructors and admins.',
       authScopes: ({ id }, _, context) => ({ $any: { admin: true, when: () => teaches(context, id) } }),
-      query: { orderBy: { id: 'asc' } },
+      args: listing(t.arg),
+      query: listed,
     },
     EnrollmentConnection,
   ),

@@ -101,7 +101,8 @@ export const enrollments: Aggregate<Learning> = {
     ]
   },
 
-  evolve(state, event, at) {
+  evolve(before, event, at) {
+    const state = isAct(event) ? { ...before, lastActivityAt: at } : before
     switch (event.kind) {
       case 'enrolled':
         return { ...state, lessonsVersion: event.lessonsVersion, total: event.total, enrolledAt: at, course: null }
@@ -114,8 +115,8 @@ export const enrollments: Aggregate<Learning> = {
       case 'contentCompleted':
         return { ...state, contents: { ...state.contents, [event.contentItemId]: at } }
       case 'lessonCompleted': {
-        const before = opened(state.progress[event.lessonId], at)
-        const after = withProgress(state, event.lessonId, { ...before, status: 'COMPLETED', completedAt: at })
+        const begun = opened(state.progress[event.lessonId], at)
+        const after = withProgress(state, event.lessonId, { ...begun, status: 'COMPLETED', completedAt: at })
         return { ...after, completed: state.completed + 1 }
       }
       case 'courseCompleted': {
@@ -126,7 +127,7 @@ export const enrollments: Aggregate<Learning> = {
       case 'lessonReset':
         return withoutLesson(state, event)
       case 'enrollmentReset': {
-        const progress = Object.entries(state.progress).map(([id, before]) => [id, again(before)])
+        const progress = Object.entries(state.progress).map(([id, lesson]) => [id, again(lesson)])
         return { ...state, ...nextAttempt(state), completed: 0, progress: Object.fromEntries(progress), contents: {} }
       }
     }
@@ -156,6 +157,9 @@ export const enrollments: Aggregate<Learning> = {
 
   topic: ({ id }) => `Course:${courseIn(id)}`,
 }
+
+/** Whether an event is something that the learner did, and does not just follow from another change. */
+const isAct = ({ kind }: EnrollmentEvent) => kind !== 'courseChanged' && kind !== 'courseCompleted'
 
 /** The lesson that an event is about, if it is about one. */
 function lessonOfEvent(event: EnrollmentEvent): string | undefined {

@@ -19,9 +19,9 @@ import { courseIn, lessonOf } from './id.ts'
  * | `<content item>` | the item and its lesson, likewise |
  * | EVERYTHING | all that the learner did |
  *
- * The course is counted only where its lessons have another version than the one that the enrollment was counted at. The
- * rows are of five kinds, told apart by their first field. LATERAL … OFFSET 0: one look-up by the whole key for each, whatever
- * number of rows the planner expects.
+ * The course is counted only where its lessons have another version than the one that the enrollment was counted at.
+ * The rows are of five kinds, told apart by their first field. LATERAL … OFFSET 0: one look-up by the whole key for
+ * each, whatever number of rows the planner expects.
  */
 export function readEnrollments(wanted: Wanted): Sql {
   const { lessons, items, emptied, wholes } = sorted(wanted)

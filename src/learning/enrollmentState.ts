@@ -11,6 +11,8 @@ export const enrollmentColumns = columns(
     attempt: number(1),
     enrolledAt: moment(),
     completedAt: momentOrNull(),
+    /** When the learner last did something; that the course changed is nothing that they did. */
+    lastActivityAt: moment(),
   },
   { learnerId: learnerOf, courseId: courseIn },
 )

@@ -36,7 +36,7 @@ async function age(days = 40) {
       User: ['createdAt'],
       Session: ['createdAt'],
       Course: ['createdAt'],
-      Enrollment: ['enrolledAt', 'completedAt'],
+      Enrollment: ['enrolledAt', 'completedAt', 'lastActivityAt'],
     },
     ...{
       LessonProgress: ['openedAt', 'completedAt'],
@@ -537,8 +537,8 @@ describe('rows that came from elsewhere', () => {
   async function elsewhere(lessons: TestCourse, version = 5): Promise<Learner> {
     const [pupil] = await learners(w, commit, 1, lessons, { enroll: false })
     await w.query(
-      `insert into "Enrollment" select $1, $2, $3, $4, "lessonsVersion", 1, 3, 1, '2025-01-01', null from "Course"
-        where id = $4`,
+      `insert into "Enrollment" select $1, $2, $3, $4, "lessonsVersion", 1, 3, 1, '2025-01-01', null, '2025-01-03'
+        from "Course" where id = $4`,
       [...[pupil!.enrollmentId, version, pupil!.id, lessons.id]],
     )
     await w.query(
