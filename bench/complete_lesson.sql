@@ -2,7 +2,7 @@
 create or replace function complete_lesson(actor_ text, key_ text, request_ text, enrollment_ text, lesson_ text)
 returns jsonb language plpgsql as $$
 declare
-  e "Enrollment"; used "IdempotencyKey"; course_version int; t timestamptz(3);
+  e "Enrollment"; used "IdempotencyKey"; lessons_version int; t timestamptz(3);
   shown jsonb; progress jsonb; answer jsonb;
 begin
   select * into e from "Enrollment" where id = enrollment_ for no key update;
@@ -15,8 +15,8 @@ begin
       where "rootType" = 'Enrollment' and "rootId" = enrollment_ and version = used.version;
     return used.answer || jsonb_build_object('enrollment', shown, 'replayed', true);
   end if;
-  select "lessonsVersion" into course_version from "Course" where id = e."courseId";
-  if course_version <> e."courseVersion" then raise 'not in this bench'; end if;
+  select "lessonsVersion" into lessons_version from "Course" where id = e."courseId";
+  if lessons_version <> e."lessonsVersion" then raise 'not in this bench'; end if;
   if not exists (select from "Lesson" where id = lesson_ and "courseId" = e."courseId" and active) then
     raise 'LESSON_NOT_FOUND';
   end if;
@@ -36,13 +36,14 @@ begin
   progress := jsonb_build_object(
     'lessonId', lesson_, 'status', 'COMPLETED', 'openedAt', t, 'completedAt', t, 'resets', 0);
   shown := jsonb_build_object(
-    'id', e.id, 'version', e.version, 'courseVersion', e."courseVersion", 'completed', e.completed, 'total', e.total,
-    'attempt', e.attempt, 'enrolledAt', e."enrolledAt", 'completedAt', e."completedAt");
+    'id', e.id, 'version', e.version, 'lessonsVersion', e."lessonsVersion", 'completed', e.completed, 'total', e.total,
+    'attempt', e.attempt, 'enrolledAt', e."enrolledAt", 'completedAt', e."completedAt",
+    'lastActivityAt', t);
   insert into "Event" ("rootType", "rootId", version, topic, kind, data, view, actor, at)
     values ('Enrollment', enrollment_, e.version, 'Course:' || e."courseId", 'lessonCompleted',
       jsonb_build_object('lessonId', lesson_), shown || jsonb_build_object('lesson', progress), actor_, t);
   if e.completed = e.total and e."completedAt" is null then raise 'not in this bench'; end if;
-  update "Enrollment" set version = e.version, completed = e.completed where id = enrollment_;
+  update "Enrollment" set version = e.version, completed = e.completed, "lastActivityAt" = t where id = enrollment_;
   answer := jsonb_build_object('lessonProgress', progress, 'alreadyCompleted', false, 'courseCompleted', false);
   insert into "IdempotencyKey" values (actor_, key_, request_, e.version, answer, t);
   return answer || jsonb_build_object('enrollment', shown, 'replayed', false);

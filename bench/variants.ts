@@ -43,7 +43,7 @@ export const viaPrisma = (url: string): Variant => {
         const id = `${learner}.c`
         await tx.$queryRaw`select id from "Enrollment" where id = ${id} for no key update`
         const now = new Date().toISOString()
-        const [s] = await tx.$queryRaw<Seen[]>`select e.*, c."lessonsVersion" as "courseNow",
+        const [s] = await tx.$queryRaw<Seen[]>`select e.*, c."lessonsVersion" as "lessonsNow",
           (select k.answer from "IdempotencyKey" k where k.actor = ${learner} and k.key = ${key}) as used,
           (select count(*)::int from "LessonPrerequisite" q join "Lesson" r on r.id = q."requiresId"
             where q."lessonId" = l.id and r.active and not exists (
@@ -53,18 +53,19 @@ export const viaPrisma = (url: string): Variant => {
           exists (select from "LessonProgress" p where p."enrollmentId" = e.id and p."lessonId" = l.id) as done
           from "Enrollment" e join "Course" c on c.id = e."courseId"
             join "Lesson" l on l.id = ${lesson} and l.active where e.id = ${id}`
-        if (!s || s.open || s.done || s.used || s.courseNow !== s.courseVersion || s.completed + 1 === s.total)
+        if (!s || s.open || s.done || s.used || s.lessonsNow !== s.lessonsVersion || s.completed + 1 === s.total)
           throw new Error('not in this bench')
-        const { version, courseId, courseVersion, completed, total, attempt, enrolledAt, completedAt } = s
+        const { version, courseId, lessonsVersion, completed, total, attempt, enrolledAt, completedAt } = s
         const enrollment = {
           id,
           version: version + 1,
-          courseVersion,
+          lessonsVersion,
           completed: completed + 1,
           total,
           attempt,
           enrolledAt,
           completedAt,
+          lastActivityAt: now,
         }
         const lessonProgress = { lessonId: lesson, status: 'COMPLETED', openedAt: now, completedAt: now, resets: 0 }
         const answer = { lessonProgress, alreadyCompleted: false, courseCompleted: false }
@@ -73,7 +74,11 @@ export const viaPrisma = (url: string): Variant => {
             insert into "LessonProgress"
             values (${id}, ${lesson}, 'COMPLETED', ${now}::timestamptz, ${now}::timestamptz, 0)
           ),
-          u as (update "Enrollment" set version = ${version + 1}, completed = ${completed + 1} where id = ${id}),
+          u as (
+            update "Enrollment"
+            set version = ${version + 1}, completed = ${completed + 1}, "lastActivityAt" = ${now}::timestamptz
+            where id = ${id}
+          ),
           j as (
             insert into "Event" ("rootType", "rootId", version, topic, kind, data, view, actor, at)
             values ('Enrollment', ${id}, ${version + 1}, ${`Course:${courseId}`}, 'lessonCompleted',
@@ -88,8 +93,8 @@ export const viaPrisma = (url: string): Variant => {
 interface Seen {
   version: number
   courseId: string
-  courseVersion: number
-  courseNow: number
+  lessonsVersion: number
+  lessonsNow: number
   completed: number
   total: number
   attempt: number

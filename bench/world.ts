@@ -45,8 +45,9 @@ export async function createWorld(): Promise<World> {
       select 'c.l' || n, 'c', 'l' || n, n, 'Lesson ' || n, true from generate_series(0, ${LESSONS}) n;
     insert into "LessonPrerequisite" select 'c.l' || n, 'c.l0' from generate_series(1, ${LESSONS}) n;
     insert into "Enrollment"
-        (id, version, "learnerId", "courseId", "courseVersion", completed, total, attempt, "enrolledAt")
-      select 'u' || n || '.c', 1, 'u' || n, 'c', 1, 1, ${LESSONS + 1}, 1, now()
+        (id, version, "learnerId", "courseId", "lessonsVersion", completed, total, attempt, "enrolledAt",
+          "lastActivityAt")
+      select 'u' || n || '.c', 1, 'u' || n, 'c', 1, 1, ${LESSONS + 1}, 1, now(), now()
         from generate_series(0, ${ENROLLMENTS}) n`)
   await admin.query(fs.readFileSync(new URL('complete_lesson.sql', import.meta.url), 'utf8'))
 

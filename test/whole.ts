@@ -42,7 +42,8 @@ export async function expectWhole(w: World, id: string): Promise<Journaled[]> {
   const [counted] = await w.query<
     Record<'completed' | 'total' | 'countedCompleted' | 'countedTotal', number> & { behind: boolean; done: boolean }
   >(
-    `select e.completed, e.total, e."courseVersion" < c."lessonsVersion" as behind, e."completedAt" is not null as done,
+    `select e.completed, e.total, e."lessonsVersion" < c."lessonsVersion" as behind,
+      e."completedAt" is not null as done,
       (select count(*)::int from "Lesson" l where l."courseId" = c.id and l.active) as "countedTotal",
       (select count(*)::int from "Lesson" l join "LessonProgress" p on p."lessonId" = l.id and p."enrollmentId" = e.id
       where l."courseId" = c.id and l.active and p.status = 'COMPLETED') as "countedCompleted"

@@ -62,6 +62,7 @@ export const builder = new SchemaBuilder<Types>({
     dmmf: getDatamodel(),
     maxConnectionSize: LARGEST_PAGE,
     defaultConnectionSize: PAGE,
+    filterConnectionTotalCount: true,
     onUnusedQuery: null,
   },
   errors: { directResult: true },

@@ -28,7 +28,8 @@ const MOST_FOLDED = 50_000
 
 // Pothos computes shapes from fields. Where those are generic, as here, TypeScript can't follow it; hence the casts.
 
-type VersionBuilder<View> = PothosSchemaTypes.ObjectFieldBuilder<SchemaTypes, VersionItem<View>>
+/** Builds the fields of a version. */
+export type VersionBuilder<View> = PothosSchemaTypes.ObjectFieldBuilder<SchemaTypes, VersionItem<View>>
 
 /** Makes a field of what hangs below a root at a version: a page of a list, which is folded when it is asked for. */
 export type Below<State> = <Node extends object>(

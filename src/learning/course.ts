@@ -1,8 +1,10 @@
 import { builder } from '../api/builder.ts'
 import { connectionOf, pageOf, selectedNodes } from '../api/connection.ts'
+import type { Viewer } from '../api/context.ts'
 import { showError } from '../api/domainError.ts'
 import { localId, oneOf } from '../api/globalId.ts'
-import type { User as UserRow } from '../generated/prisma/client.ts'
+import { allOf, containing, isGiven, ordersOf } from '../api/listing.ts'
+import type { Prisma, User as UserRow } from '../generated/prisma/client.ts'
 import { User, UserConnection } from '../identity/user.ts'
 import { CourseNotFound } from './courseAggregate.ts'
 
@@ -14,6 +16,11 @@ export const Course = builder.prismaNode('Course', {
   findUnique: (id) => ({ id }),
   fields: (t) => ({
     version: t.exposeInt('version', { description: 'The number of its changes, from 1.' }),
+    lessonsVersion: t.exposeInt('lessonsVersion', {
+      description:
+        'The version of the course that last changed which lessons are active. Compare it with ' +
+        '`Enrollment.lessonsVersion`.',
+    }),
     slug: t.exposeString('slug', { description: 'The URL slug, unique among courses.' }),
     title: t.exposeString('title', { description: 'The title, for people.' }),
     description: t.exposeString('description', { description: 'What the course teaches, in a sentence or two.' }),
@@ -55,15 +62,61 @@ builder.queryField('course', (t) =>
   }),
 )
 
+const CourseFilterInput = builder.inputType('CourseFilterInput', {
+  description: 'Which courses to list: those for which all that is given holds.',
+  fields: (t) => ({
+    title: t.string({
+      required: false,
+      description: 'Those whose title contains this text, in capitals or not: 1 to 200 characters.',
+    }),
+    enrolled: t.boolean({
+      required: false,
+      description: 'True: those that the viewer is enrolled in. False: the others.',
+    }),
+  }),
+})
+type CourseFilter = typeof CourseFilterInput.$inferInput
+
+const orders = ordersOf('Course', {
+  of: 'courses',
+  fields: {
+    SLUG: { description: 'By `slug`.', by: (slug): Prisma.CourseOrderByWithRelationInput => ({ slug }) },
+    TITLE: { description: 'By `title`.', by: (title) => ({ title }) },
+    CREATED_AT: { description: 'By `createdAt`.', by: (createdAt) => ({ createdAt }) },
+  },
+  otherwise: { field: 'SLUG', direction: 'asc' },
+})
+
+/** What must hold of the courses that a filter lets through. Throws InvalidInput. */
+function conditionsOf(filter: CourseFilter | null | undefined, viewer: Viewer | null) {
+  const title = containing(filter?.title, 'filter.title')
+  const enrolled = filter?.enrolled
+  const own = { learnerId: viewer?.id ?? '' }
+  return [title && { title }, isGiven(enrolled) && { enrollments: { [enrolled ? 'some' : 'none']: own } }]
+}
+
 builder.queryField('courses', (t) =>
   t.prismaConnection(
     {
       type: Course,
       cursor: 'slug',
       nullable: true,
-      description: 'All courses, ordered by slug.',
-      totalCount: (_, __, { db }) => db.course.count(),
-      resolve: (query, _, __, { db }) => db.course.findMany({ ...query, orderBy: { slug: 'asc' } }),
+      description: 'All courses, or those that a filter lets through. Ordered by slug if nothing else is asked for.',
+      args: {
+        filter: t.arg({
+          type: CourseFilterInput,
+          required: false,
+          description: 'Which courses to list; all by default.',
+        }),
+        orderBy: orders.arg(t.arg),
+      },
+      totalCount: (_, { filter }, { db, viewer }) => db.course.count({ where: allOf(conditionsOf(filter, viewer)) }),
+      resolve: (query, _, { filter, orderBy, ...page }, { db, viewer }) =>
+        db.course.findMany({
+          ...query,
+          where: allOf(conditionsOf(filter, viewer), page, 'slug'),
+          orderBy: orders.by(orderBy),
+        }),
     },
     connectionOf(Course, 'Course'),
   ),

@@ -15,7 +15,9 @@ export const CourseCompletion = builder.prismaNode('CourseCompletion', {
   fields: (t) => ({
     attempt: t.exposeInt('attempt', { description: 'The number of the attempt, from 1.' }),
     completedAt: t.expose('completedAt', { type: 'DateTime', description: 'When the attempt completed the course.' }),
-    courseVersion: t.exposeInt('courseVersion', { description: 'The version of the course’s lessons at that time.' }),
+    lessonsVersion: t.exposeInt('lessonsVersion', {
+      description: 'The version of the course’s lessons that were completed: `Course.lessonsVersion` at that time.',
+    }),
   }),
 })
 

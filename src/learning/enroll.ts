@@ -17,7 +17,7 @@ export const enroll: Verb<Learning, { learnerId: string; courseId: string }> = {
   decide({ version, course }, { learnerId, courseId }) {
     if (version > 0) return []
     if (!course) throw new CourseNotFound(courseId)
-    return [{ kind: 'enrolled', learnerId, courseId, courseVersion: course.version, total: course.total }]
+    return [{ kind: 'enrolled', learnerId, courseId, lessonsVersion: course.lessonsVersion, total: course.total }]
   },
 }
 

@@ -5,9 +5,8 @@ import type { Load } from '../api/context.ts'
 import { sql } from '../database/client.ts'
 import type { Enrollment as EnrollmentRow, Lesson as LessonRow } from '../generated/prisma/client.ts'
 import { showError, showRoot } from '../api/domainError.ts'
-import { User } from '../identity/user.ts'
-import { Course } from './course.ts'
 import { courseIn, enrollmentOf, learnerOf } from './id.ts'
+import { EnrollmentStatus, statusOf } from './enrollmentFilter.ts'
 import type { EnrollmentView } from './enrollmentState.ts'
 import { LessonNotFound, NotEnrolled, PrerequisiteNotMet } from './enrollmentAggregate.ts'
 import { Lesson, LessonConnection } from './lesson.ts'
@@ -40,9 +39,18 @@ export const Enrollment = builder.prismaNode('Enrollment', {
       description: 'How many of the active lessons of the course are completed.',
     }),
     lessonCount: t.exposeInt('total', { description: 'How many active lessons the course has.' }),
-    percent: t.int({
+    lessonsVersion: t.exposeInt('lessonsVersion', {
+      description:
+        'The version of the course’s lessons at which the counts were made. If `Course.lessonsVersion` is higher, ' +
+        'lessons have come or gone since, and the counts will follow soon.',
+    }),
+    percent: t.exposeInt('percent', {
       description: 'How much of the active lessons is completed: 0 to 100, rounded down.',
-      resolve: percentOf,
+    }),
+    status: t.field({
+      type: EnrollmentStatus,
+      description: 'How far the learner is, in the present attempt.',
+      resolve: statusOf,
     }),
     attempt: t.exposeInt('attempt', {
       description: 'The number of the attempt, from 1. A reset after the course was completed starts the next one.',
@@ -53,34 +61,43 @@ export const Enrollment = builder.prismaNode('Enrollment', {
       nullable: true,
       description: 'When this attempt completed the course; null if it has not.',
     }),
+    lastActivityAt: t.expose('lastActivityAt', {
+      type: 'DateTime',
+      description:
+        'When the learner last did something here: enrolled, opened or completed something, or began again. Changes ' +
+        'of the course do not count.',
+    }),
     newLessonCount: t.int({
       description: 'How many lessons were added after this attempt completed the course and are not completed.',
       resolve: newLessonsOf,
     }),
-    progress: t.relatedConnection(
-      'lessons',
-      {
-        cursor: 'enrollmentId_lessonId',
-        nullable: true,
-        totalCount: true,
-        description: 'The progress in each lesson that was ever opened.',
-        query: { orderBy: { lessonId: 'asc' } },
-      },
-      connectionOf(LessonProgress, 'LessonProgress'),
-    ),
-    availableLessons: t.connection(
-      {
-        type: Lesson,
-        nullable: true,
-        description:
-          'The lessons that can be done now, in the order of the course: active, not completed, and with all ' +
-          'required lessons completed.',
-        resolve: async ({ id }, args, context) => pageOf(args, await context.load(availableLessons, id)),
-      },
-      LessonConnection,
-    ),
   }),
 })
+
+builder.prismaObjectFields(Enrollment, (t) => ({
+  progress: t.relatedConnection(
+    'lessons',
+    {
+      cursor: 'enrollmentId_lessonId',
+      nullable: true,
+      totalCount: true,
+      description: 'The progress in each lesson that was ever opened.',
+      query: { orderBy: { lessonId: 'asc' } },
+    },
+    connectionOf(LessonProgress, 'LessonProgress'),
+  ),
+  availableLessons: t.connection(
+    {
+      type: Lesson,
+      nullable: true,
+      description:
+        'The lessons that can be done now, in the order of the course: active, not completed, and with all ' +
+        'required lessons completed.',
+      resolve: async ({ id }, args, context) => pageOf(args, await context.load(availableLessons, id)),
+    },
+    LessonConnection,
+  ),
+}))
 
 const availableLessons: Load<string, LessonRow[]> = async (enrollmentIds, { db }) => {
   const found = await db.$queryRaw<(LessonRow & { enrollmentId: string })[]>(sql`
@@ -102,12 +119,14 @@ const availableLessons: Load<string, LessonRow[]> = async (enrollmentIds, { db }
 }
 
 /** An enrollment as committed, for the API. */
-export const shownEnrollment = ({ lesson: _, enrolledAt, completedAt, ...view }: EnrollmentView): EnrollmentRow => ({
+export const shownEnrollment = ({ lesson: _, ...view }: EnrollmentView): EnrollmentRow => ({
   ...view,
   learnerId: learnerOf(view.id),
   courseId: courseIn(view.id),
-  enrolledAt: new Date(enrolledAt),
-  completedAt: completedAt ? new Date(completedAt) : null,
+  enrolledAt: new Date(view.enrolledAt),
+  completedAt: view.completedAt ? new Date(view.completedAt) : null,
+  lastActivityAt: new Date(view.lastActivityAt),
+  percent: percentOf(view), // as the database generates it
 })
 
 showRoot('Enrollment', shownEnrollment)
@@ -143,60 +162,6 @@ function enrollmentNamed({ id, courseId, learnerId }: EnrollmentName, viewer: { 
   if (oneOf({ id, courseId }) === 'id') return localId('Enrollment', id!, 'id')
   const learner = learnerId ? localId('User', learnerId, 'learnerId') : viewer.id
   return enrollmentOf(learner, localId('Course', courseId!, 'courseId'))
-}
-
-/** A page of enrollments. */
-export const EnrollmentConnection = connectionOf(Enrollment, 'Enrollment')
-
-builder.prismaObjectField(User, 'enrollments', (t) =>
-  t.relatedConnection(
-    'enrollments',
-    {
-      cursor: 'id',
-      nullable: true,
-      totalCount: true,
-      description: 'The user’s enrollments. For the user and for admins.',
-      authScopes: ({ id }) => ({ $any: { self: id, admin: true } }),
-      query: { orderBy: { id: 'asc' } },
-    },
-    EnrollmentConnection,
-  ),
-)
-
-builder.prismaObjectField(Course, 'enrollments', (t) =>
-  t.relatedConnection(
-    'enrollments',
-    {
-      cursor: 'id',
-      nullable: true,
-      totalCount: true,
-      description: 'The enrollments in the course. For its instructors and admins.',
-      authScopes: ({ id }, _, context) => ({ $any: { admin: true, when: () => teaches(context, id) } }),
-      query: { orderBy: { id: 'asc' } },
-    },
-    EnrollmentConnection,
-  ),
-)
-
-builder.prismaObjectField(Course, 'changeCount', (t) =>
-  t.int({
-    nullable: true,
-    description:
-      'How many changes all enrollments of the course have had: the sum of their versions. For its instructors and ' +
-      'admins. See `CourseSnapshot.changeCount`.',
-    authScopes: ({ id }, _, context) => ({ $any: { admin: true, when: () => teaches(context, id) } }),
-    resolve: ({ id }, _, context) => context.load(changeCounts, id),
-  }),
-)
-
-const changeCounts: Load<string, number> = async (courseIds, { db }) => {
-  const found = await db.enrollment.groupBy({
-    by: ['courseId'],
-    where: { courseId: { in: [...courseIds] } },
-    _sum: { version: true },
-  })
-  const counts = new Map(found.map(({ courseId, _sum }) => [courseId, _sum.version ?? 0]))
-  return courseIds.map((id) => counts.get(id) ?? 0)
 }
 
 showError(NotEnrolled, 'The viewer is not enrolled in the course.', (t) => ({

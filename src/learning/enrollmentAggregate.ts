@@ -70,10 +70,10 @@ export function requirementsMet({ lessons, progress }: EnrollmentState, lessonId
 
 /** An attempt ends when every active lesson is completed. A course without active lessons is never completed. */
 export function completion(
-  state: Pick<EnrollmentState, 'completed' | 'total' | 'completedAt' | 'attempt' | 'courseVersion'>,
+  state: Pick<EnrollmentState, 'completed' | 'total' | 'completedAt' | 'attempt' | 'lessonsVersion'>,
 ): EnrollmentEvent[] {
-  const { completed, total, completedAt, attempt, courseVersion } = state
-  return total > 0 && completed === total && !completedAt ? [{ kind: 'courseCompleted', attempt, courseVersion }] : []
+  const { completed, total, completedAt, attempt, lessonsVersion } = state
+  return total > 0 && completed === total && !completedAt ? [{ kind: 'courseCompleted', attempt, lessonsVersion }] : []
 }
 
 /** Enrollments, as commit() reads, changes and writes them. */
@@ -94,39 +94,40 @@ export const enrollments: Aggregate<Learning> = {
   overdue(state) {
     const { course, version } = state
     if (!course || !version) return []
-    const { version: courseVersion, total, completed } = course
+    const { lessonsVersion, total, completed } = course
     return [
-      { kind: 'courseChanged', courseVersion, total, completed },
-      ...completion({ ...state, courseVersion, total, completed }),
+      { kind: 'courseChanged', lessonsVersion, total, completed },
+      ...completion({ ...state, lessonsVersion, total, completed }),
     ]
   },
 
-  evolve(state, event, at) {
+  evolve(before, event, at) {
+    const state = isAct(event) ? { ...before, lastActivityAt: at } : before
     switch (event.kind) {
       case 'enrolled':
-        return { ...state, courseVersion: event.courseVersion, total: event.total, enrolledAt: at, course: null }
+        return { ...state, lessonsVersion: event.lessonsVersion, total: event.total, enrolledAt: at, course: null }
       case 'courseChanged': {
-        const { courseVersion, total, completed } = event
-        return { ...state, courseVersion, total, completed, course: null }
+        const { lessonsVersion, total, completed } = event
+        return { ...state, lessonsVersion, total, completed, course: null }
       }
       case 'lessonOpened':
         return withProgress(state, event.lessonId, opened(state.progress[event.lessonId], at))
       case 'contentCompleted':
         return { ...state, contents: { ...state.contents, [event.contentItemId]: at } }
       case 'lessonCompleted': {
-        const before = opened(state.progress[event.lessonId], at)
-        const after = withProgress(state, event.lessonId, { ...before, status: 'COMPLETED', completedAt: at })
+        const begun = opened(state.progress[event.lessonId], at)
+        const after = withProgress(state, event.lessonId, { ...begun, status: 'COMPLETED', completedAt: at })
         return { ...after, completed: state.completed + 1 }
       }
       case 'courseCompleted': {
-        const { attempt, courseVersion } = event
-        const completions = [...state.completions, { attempt, courseVersion, completedAt: at }]
+        const { attempt, lessonsVersion } = event
+        const completions = [...state.completions, { attempt, lessonsVersion, completedAt: at }]
         return { ...state, completedAt: at, completions }
       }
       case 'lessonReset':
         return withoutLesson(state, event)
       case 'enrollmentReset': {
-        const progress = Object.entries(state.progress).map(([id, before]) => [id, again(before)])
+        const progress = Object.entries(state.progress).map(([id, lesson]) => [id, again(lesson)])
         return { ...state, ...nextAttempt(state), completed: 0, progress: Object.fromEntries(progress), contents: {} }
       }
     }
@@ -156,6 +157,9 @@ export const enrollments: Aggregate<Learning> = {
 
   topic: ({ id }) => `Course:${courseIn(id)}`,
 }
+
+/** Whether an event is something that the learner did, and does not just follow from another change. */
+const isAct = ({ kind }: EnrollmentEvent) => kind !== 'courseChanged' && kind !== 'courseCompleted'
 
 /** The lesson that an event is about, if it is about one. */
 function lessonOfEvent(event: EnrollmentEvent): string | undefined {

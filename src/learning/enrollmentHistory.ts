@@ -1,8 +1,9 @@
 import { builder } from '../api/builder.ts'
-import { history } from '../api/history.ts'
+import { history, type VersionBuilder } from '../api/history.ts'
 import { Enrollment, newLessonsOf, percentOf } from './enrollment.ts'
 import { enrollments, progressIn } from './enrollmentAggregate.ts'
-import type { EnrollmentState, LessonProgressView } from './enrollmentState.ts'
+import { EnrollmentStatus, statusOf } from './enrollmentFilter.ts'
+import type { EnrollmentState, EnrollmentView, LessonProgressView } from './enrollmentState.ts'
 import { enrollmentChange } from './enrollmentUpdates.ts'
 import { Status } from './lessonProgress.ts'
 import { visibleTo } from './visibility.ts'
@@ -35,6 +36,52 @@ const progressOf = (state: EnrollmentState) =>
     .sort()
     .map((lessonId) => progressIn(state, lessonId))
 
+/** What the enrollment has of itself, under the names of the present ones. */
+const stateAt = (t: VersionBuilder<EnrollmentView>) => ({
+  completedLessonCount: t.int({
+    description: 'How many of the active lessons of the course were completed.',
+    resolve: ({ view }) => view.completed,
+  }),
+  lessonCount: t.int({
+    description: 'How many active lessons the course had, as far as the enrollment had caught up with it.',
+    resolve: ({ view }) => view.total,
+  }),
+  percent: t.int({
+    description: 'How much of the active lessons was completed: 0 to 100, rounded down.',
+    resolve: ({ view }) => percentOf(view),
+  }),
+  lessonsVersion: t.int({
+    description: 'The version of the course’s lessons at which the counts had been made.',
+    resolve: ({ view }) => view.lessonsVersion,
+  }),
+  status: t.field({
+    type: EnrollmentStatus,
+    description: 'How far the learner was, in that attempt.',
+    resolve: ({ view }) => statusOf(view),
+  }),
+  attempt: t.int({ description: 'The number of the attempt, from 1.', resolve: ({ view }) => view.attempt }),
+  enrolledAt: t.field({
+    type: 'DateTime',
+    description: 'When the learner enrolled.',
+    resolve: ({ view }) => view.enrolledAt,
+  }),
+  completedAt: t.field({
+    type: 'DateTime',
+    nullable: true,
+    description: 'When the attempt completed the course; null if it had not.',
+    resolve: ({ view }) => view.completedAt,
+  }),
+  lastActivityAt: t.field({
+    type: 'DateTime',
+    description: 'When the learner had last done something here.',
+    resolve: ({ view }) => view.lastActivityAt,
+  }),
+  newLessonCount: t.int({
+    description: 'How many lessons were added after the attempt completed the course and were not completed.',
+    resolve: ({ view }) => newLessonsOf(view),
+  }),
+})
+
 /** One version of an enrollment. For whoever may see the enrollment. */
 export const EnrollmentVersion = history({
   aggregate: enrollments,
@@ -57,34 +104,7 @@ export const EnrollmentVersion = history({
       resolve: ({ event: { data } }) =>
         'contentItemId' in data ? { type: 'ContentItem', id: String(data.contentItemId) } : null,
     }),
-    completedLessonCount: t.int({
-      description: 'How many of the active lessons of the course were completed.',
-      resolve: ({ view }) => view.completed,
-    }),
-    lessonCount: t.int({
-      description: 'How many active lessons the course had, as far as the enrollment had caught up with it.',
-      resolve: ({ view }) => view.total,
-    }),
-    percent: t.int({
-      description: 'How much of the active lessons was completed: 0 to 100, rounded down.',
-      resolve: ({ view }) => percentOf(view),
-    }),
-    attempt: t.int({ description: 'The number of the attempt, from 1.', resolve: ({ view }) => view.attempt }),
-    enrolledAt: t.field({
-      type: 'DateTime',
-      description: 'When the learner enrolled.',
-      resolve: ({ view }) => view.enrolledAt,
-    }),
-    completedAt: t.field({
-      type: 'DateTime',
-      nullable: true,
-      description: 'When the attempt completed the course; null if it had not.',
-      resolve: ({ view }) => view.completedAt,
-    }),
-    newLessonCount: t.int({
-      description: 'How many lessons were added after the attempt completed the course and were not completed.',
-      resolve: ({ view }) => newLessonsOf(view),
-    }),
+    ...stateAt(t),
     progress: below(LessonProgressVersion, 'LessonProgressVersion', PROGRESS, progressOf),
   }),
 })

@@ -19,9 +19,9 @@ import { courseIn, lessonOf } from './id.ts'
  * | `<content item>` | the item and its lesson, likewise |
  * | EVERYTHING | all that the learner did |
  *
- * The course is counted only where its version is another than the one that the enrollment was counted at. The rows are
- * of five kinds, told apart by their first field. LATERAL … OFFSET 0: one look-up by the whole key for each, whatever
- * number of rows the planner expects.
+ * The course is counted only where its lessons have another version than the one that the enrollment was counted at.
+ * The rows are of five kinds, told apart by their first field. LATERAL … OFFSET 0: one look-up by the whole key for
+ * each, whatever number of rows the planner expects.
  */
 export function readEnrollments(wanted: Wanted): Sql {
   const { lessons, items, emptied, wholes } = sorted(wanted)
@@ -59,7 +59,7 @@ function sorted({ ids, slices }: Wanted) {
 
 const readRoots = (ids: readonly string[]) => sql`
   select json_build_array(0, w.id, coalesce(e.version, 0), ${enrollmentColumns.select('e')}, c."lessonsVersion",
-    case when e.version is null or e."courseVersion" <> c."lessonsVersion" then (
+    case when e.version is null or e."lessonsVersion" <> c."lessonsVersion" then (
       select json_build_array(count(*), count(p."completedAt"))
       from "Lesson" l left join "LessonProgress" p on p."enrollmentId" = w.id and p."lessonId" = l.id
       where l."courseId" = w."courseId" and l.active) end) as row
@@ -87,7 +87,7 @@ const readWholes = (ids: readonly string[]) => [
   select json_build_array(3, d."enrollmentId", d."contentItemId", d."completedAt")
   from "ContentCompletion" d where d."enrollmentId" = any(${ids}::text[])`,
   sql`
-  select json_build_array(4, c."enrollmentId", c.attempt, c."courseVersion", c."completedAt")
+  select json_build_array(4, c."enrollmentId", c.attempt, c."lessonsVersion", c."completedAt")
   from "CourseCompletion" c where c."enrollmentId" = any(${ids}::text[])`,
 ]
 
@@ -123,7 +123,7 @@ type RootRow = readonly [
   id: string,
   version: number,
   own: Found,
-  courseNow: number | null,
+  lessonsNow: number | null,
   counts: readonly [total: number, completed: number] | null,
 ]
 type LessonRow = readonly [
@@ -138,7 +138,7 @@ type LessonRow = readonly [
 ]
 type ItemRow = readonly [2, enrollmentId: string, id: string, active: boolean, completedAt: string | null]
 type ContentRow = readonly [3, enrollmentId: string, id: string, completedAt: string]
-type CompletionRow = readonly [4, enrollmentId: string, attempt: number, courseVersion: number, completedAt: string]
+type CompletionRow = readonly [4, enrollmentId: string, attempt: number, lessonsVersion: number, completedAt: string]
 
 /** What hangs below an enrollment of which nothing is read yet, to be filled in. */
 export const nothingBelow = () => ({
@@ -165,10 +165,11 @@ export function loadEnrollments(
   return [...states.values()]
 }
 
-function root([, id, version, found, courseNow, counts]: RootRow): Filling {
+function root([, id, version, found, lessonsNow, counts]: RootRow): Filling {
   const own = version ? enrollmentColumns.load(found) : enrollmentColumns.blank
   const state = { id, version, ...own, ...nothingBelow() }
-  if (counts && courseNow !== null) state.course = { version: courseNow, total: counts[0], completed: counts[1] }
+  if (counts && lessonsNow !== null)
+    state.course = { lessonsVersion: lessonsNow, total: counts[0], completed: counts[1] }
   return state
 }
 
@@ -185,7 +186,7 @@ function fill(state: Filling, row: LessonRow | ItemRow | ContentRow | Completion
       state.contents[row[2]] = instant(row[3])
       return
     case 4:
-      state.completions.push({ attempt: row[2], courseVersion: row[3], completedAt: instant(row[4]) })
+      state.completions.push({ attempt: row[2], lessonsVersion: row[3], completedAt: instant(row[4]) })
   }
 }
 

@@ -5,12 +5,14 @@ import { courseIn, learnerOf } from './id.ts'
 export const enrollmentColumns = columns(
   {
     /** The course's `lessonsVersion` at which `completed` and `total` were counted. */
-    courseVersion: number(),
+    lessonsVersion: number(),
     completed: number(),
     total: number(),
     attempt: number(1),
     enrolledAt: moment(),
     completedAt: momentOrNull(),
+    /** When the learner last did something; that the course changed is nothing that they did. */
+    lastActivityAt: moment(),
   },
   { learnerId: learnerOf, courseId: courseIn },
 )
@@ -21,8 +23,8 @@ export interface EnrollmentState extends Values<typeof enrollmentColumns> {
   readonly id: string
   readonly version: number
   /**
-   * The course as it is now: where its version is another than the one counted at, or nobody is enrolled yet. Null:
-   * there is no course, or nothing has changed.
+   * The course as it is now: where its lessons have another version than the one counted at, or nobody is enrolled yet.
+   * Null: there is no course, or nothing has changed.
    */
   readonly course: CourseNow | null
   /** The lessons asked for and those that they require, as the course has them now. */
@@ -38,13 +40,13 @@ export interface EnrollmentState extends Values<typeof enrollmentColumns> {
 }
 export interface Completion {
   readonly attempt: number
-  readonly courseVersion: number
+  readonly lessonsVersion: number
   readonly completedAt: string
 }
 
 /** A course as it is now, counted for one learner. */
 export interface CourseNow {
-  readonly version: number
+  readonly lessonsVersion: number
   readonly total: number
   readonly completed: number
 }
@@ -69,19 +71,19 @@ export type EnrollmentEvent =
       readonly kind: 'enrolled'
       readonly learnerId: string
       readonly courseId: string
-      readonly courseVersion: number
+      readonly lessonsVersion: number
       readonly total: number
     }
   | {
       readonly kind: 'courseChanged'
-      readonly courseVersion: number
+      readonly lessonsVersion: number
       readonly total: number
       readonly completed: number
     }
   | { readonly kind: 'lessonOpened'; readonly lessonId: string }
   | { readonly kind: 'contentCompleted'; readonly contentItemId: string }
   | { readonly kind: 'lessonCompleted'; readonly lessonId: string }
-  | { readonly kind: 'courseCompleted'; readonly attempt: number; readonly courseVersion: number }
+  | { readonly kind: 'courseCompleted'; readonly attempt: number; readonly lessonsVersion: number }
   | { readonly kind: 'lessonReset'; readonly lessonId: string; readonly counted: boolean }
   | { readonly kind: 'enrollmentReset' }
 

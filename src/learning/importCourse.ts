@@ -95,7 +95,7 @@ export async function previewImport(db: Db, definition: CourseDefinition): Promi
   const wanted = importInto(before ?? courses.blank(courseId), definition)
   const [found] = await db.$queryRaw<{ count: number }[]>(
     sql`select count(*)::int as count from "Enrollment"
-      where "courseId" = ${courseId} and "courseVersion" < ${wanted.course.lessonsVersion}`,
+      where "courseId" = ${courseId} and "lessonsVersion" < ${wanted.course.lessonsVersion}`,
   )
   return { ...wanted, overdue: found!.count }
 }

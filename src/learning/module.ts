@@ -14,6 +14,7 @@ import { dismissInstructor } from './dismissInstructor.ts'
 import { enroll } from './enroll.ts'
 import { Enrollment } from './enrollment.ts'
 import { enrollments } from './enrollmentAggregate.ts'
+import { EnrollmentConnection } from './enrollmentList.ts'
 import { EnrollmentVersion } from './enrollmentHistory.ts'
 import { enrollmentsCaughtUp } from './enrollmentsCaughtUp.ts'
 import { enrollmentUpdates } from './enrollmentUpdates.ts'
@@ -32,7 +33,16 @@ export const learning: Module = {
     ...[enroll, openLesson, completeContent, completeLesson, resetProgress, catchUp],
     ...[reviseCourse, assignInstructor, dismissInstructor],
   ],
-  nouns: [Course, Lesson, ContentItem, Enrollment, EnrollmentVersion, LessonProgress, CourseCompletion],
+  nouns: [
+    Course,
+    Lesson,
+    ContentItem,
+    Enrollment,
+    EnrollmentConnection,
+    EnrollmentVersion,
+    LessonProgress,
+    CourseCompletion,
+  ],
   streams: [enrollmentUpdates, courseUpdates],
   reactions: [enrollmentsCaughtUp],
   examples,

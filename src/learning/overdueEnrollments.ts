@@ -117,7 +117,7 @@ export async function countOverdue(db: Db, courseId?: string): Promise<number> {
     select coalesce(sum(n), 0)::int as count from "Course" c
     cross join lateral (
       select count(*) as n from "Enrollment" e
-      where e."courseId" = c.id and e."courseVersion" < c."lessonsVersion") e
+      where e."courseId" = c.id and e."lessonsVersion" < c."lessonsVersion") e
     where ${courseId ?? null}::text is null or c.id = ${courseId ?? null}::text`)
   return row!.count
 }
@@ -131,7 +131,7 @@ async function overdue(db: Db, courseId: string | undefined, failed: readonly st
     select e.id from "Course" c
     cross join lateral (
       select e.id from "Enrollment" e
-      where e."courseId" = c.id and e."courseVersion" < c."lessonsVersion" and e.id <> all(${failed}::text[])
+      where e."courseId" = c.id and e."lessonsVersion" < c."lessonsVersion" and e.id <> all(${failed}::text[])
       limit ${PAGE}::int) e
     where ${courseId ?? null}::text is null or c.id = ${courseId ?? null}::text limit ${PAGE}::int`)
   return rows.map(({ id }) => id)

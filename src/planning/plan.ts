@@ -2,7 +2,8 @@ import { builder, unlessShown } from '../api/builder.ts'
 import { connectionOf } from '../api/connection.ts'
 import { localId } from '../api/globalId.ts'
 import { showError, showRoot } from '../api/domainError.ts'
-import type { Plan as PlanRow } from '../generated/prisma/client.ts'
+import { allOf, containing, ordersOf } from '../api/listing.ts'
+import type { Plan as PlanRow, Prisma } from '../generated/prisma/client.ts'
 import { User } from '../identity/user.ts'
 import { calendar, PlanDay } from './calendar.ts'
 import { PlanNotFound } from './planAggregate.ts'
@@ -56,6 +57,25 @@ builder.queryField('plan', (t) =>
   }),
 )
 
+const PlanFilterInput = builder.inputType('PlanFilterInput', {
+  description: 'Which plans to list.',
+  fields: (t) => ({
+    title: t.string({
+      required: false,
+      description: 'Those whose title contains this text, in capitals or not: 1 to 200 characters.',
+    }),
+  }),
+})
+
+const orders = ordersOf('Plan', {
+  of: 'plans',
+  fields: {
+    TITLE: { description: 'By `title`.', by: (title): Prisma.PlanOrderByWithRelationInput => ({ title }) },
+    CREATED_AT: { description: 'By `createdAt`.', by: (createdAt) => ({ createdAt }) },
+  },
+  otherwise: { field: 'CREATED_AT', direction: 'desc' },
+})
+
 builder.prismaObjectField(User, 'plans', (t) =>
   t.relatedConnection(
     'plans',
@@ -63,9 +83,16 @@ builder.prismaObjectField(User, 'plans', (t) =>
       cursor: 'id',
       nullable: true,
       totalCount: true,
-      description: 'The user’s training plans, newest first. For the user and for admins.',
+      description: 'The user’s training plans, newest first if nothing else is asked for. For the user and for admins.',
       authScopes: ({ id }) => ({ $any: { self: id, admin: true } }),
-      query: { orderBy: [{ createdAt: 'desc' }, { id: 'asc' }] },
+      args: {
+        filter: t.arg({ type: PlanFilterInput, required: false, description: 'Which plans to list; all by default.' }),
+        orderBy: orders.arg(t.arg),
+      },
+      query: ({ filter, orderBy, ...page }) => {
+        const title = containing(filter?.title, 'filter.title')
+        return { where: allOf([title && { title }], page), orderBy: orders.by(orderBy) }
+      },
     },
     connectionOf(Plan, 'Plan'),
   ),

@@ -35,7 +35,7 @@ const admin = await person('ADMIN')
  * lives; and waking other processes.
  */
 const own =
-  /e\."courseVersion" < c\."lessonsVersion"|^select 1$|^(listen|notify) lockstep$|system_identifier|^select epoch as name/
+  /e\."lessonsVersion" < c\."lessonsVersion"|^select 1$|^(listen|notify) lockstep$|system_identifier|^select epoch as name/
 
 /** The statements that a request amounts to. */
 async function statements<T>(request: () => Promise<T>) {
@@ -57,6 +57,19 @@ const RosterPage = graphql(`
           }
         }
       }
+    }
+  }
+`)
+const FilteredPage = graphql(`
+  query FilteredPage($slug: String!, $first: Int!) {
+    course(slug: $slug) {
+      enrollments(filter: { status: [IN_PROGRESS], minPercent: 10, learnerName: "learn" }, first: $first,
+        orderBy: { field: LEARNER_NAME, direction: DESC }) {
+        totalCount nodes { percent status learner { name } }
+      }
+    }
+    courses(filter: { title: "course", enrolled: false }, first: $first, orderBy: { field: TITLE }) {
+      totalCount nodes { title }
     }
   }
 `)
@@ -129,6 +142,21 @@ describe('a page takes as many statements for fifty as for five', () => {
     })
     expect(fifty.sent).toHaveLength(five.sent.length)
     expect(fifty.sent.length).toBeLessThanOrEqual(14)
+  })
+
+  test('of what filters let through, in an order: one for each list and its count, with its learners', async () => {
+    const taken = await course(6)
+    await Promise.all(Array.from({ length: 50 }, () => learn(taken)))
+    for (let i = 0; i < 50; i++) await course(1)
+    const page = (first: number) => statements(() => api.get(FilteredPage, { slug: taken.slug, first }, admin.token))
+    await page(1)
+    const [five, fifty] = [await page(5), await page(50)]
+    expect(fifty.answer).toMatchObject({
+      course: { enrollments: { totalCount: 50, nodes: { length: 50 } } },
+      courses: { nodes: { length: 50 } },
+    })
+    expect(fifty.sent).toHaveLength(five.sent.length)
+    expect(fifty.sent.length).toBeLessThanOrEqual(4)
   })
 
   test('of lessons, with their content, what they require and unlock, and what the viewer did', async () => {

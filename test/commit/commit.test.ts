@@ -377,7 +377,8 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
       await w.query('update "User" set id = id where id = $1', [ada.id])
       await w.query(
         `insert into "Enrollment"
-          select $1, version, $2, "courseId", "courseVersion", completed, total, attempt, "enrolledAt", "completedAt"
+          select $1, version, $2, "courseId", "lessonsVersion", completed, total, attempt, "enrolledAt", "completedAt",
+            "lastActivityAt"
           from "Enrollment" where id = $3`,
         [`${ada.id}.${second.id}`, ada.id, twin!.enrollmentId],
       )

@@ -203,8 +203,9 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
     const them = await outsider()
     await them.query(
       `insert into "Enrollment"
-        (id, version, "learnerId", "courseId", "courseVersion", completed, total, attempt, "enrolledAt")
-        values ($1, 1, $2, $3, 1, 0, 5, 1, now())`,
+        (id, version, "learnerId", "courseId", "lessonsVersion", completed, total, attempt, "enrolledAt",
+          "lastActivityAt")
+        values ($1, 1, $2, $3, 1, 0, 5, 1, now(), now())`,
       [all[0]!.enrollmentId, all[0]!.id, course.id],
     )
     const answers = all.map((learner) => outcome(learner.enroll({ by: brief.commit })))

@@ -36,7 +36,7 @@ async function age(days = 40) {
       User: ['createdAt'],
       Session: ['createdAt'],
       Course: ['createdAt'],
-      Enrollment: ['enrolledAt', 'completedAt'],
+      Enrollment: ['enrolledAt', 'completedAt', 'lastActivityAt'],
     },
     ...{
       LessonProgress: ['openedAt', 'completedAt'],
@@ -214,7 +214,7 @@ describe('folding', () => {
         select 'Enrollment', $1, v, 'none', case v % 3 when 1 then 'enrollmentReset' when 2 then 'lessonCompleted'
         else 'courseCompleted' end,
           case v % 3 when 1 then '{}' when 2 then jsonb_build_object('lessonId', $2::text) else
-          jsonb_build_object('attempt', v / 3, 'courseVersion', 1) end, '{}', 'x', now()
+          jsonb_build_object('attempt', v / 3, 'lessonsVersion', 1) end, '{}', 'x', now()
         from generate_series(4, 2750) v`,
       [id, lessons.lesson(1)],
     )
@@ -539,8 +539,8 @@ describe('rows that came from elsewhere', () => {
   async function elsewhere(lessons: TestCourse, version = 5): Promise<Learner> {
     const [pupil] = await learners(w, commit, 1, lessons, { enroll: false })
     await w.query(
-      `insert into "Enrollment" select $1, $2, $3, $4, "lessonsVersion", 1, 3, 1, '2025-01-01', null from "Course"
-        where id = $4`,
+      `insert into "Enrollment" select $1, $2, $3, $4, "lessonsVersion", 1, 3, 1, '2025-01-01', null, '2025-01-03'
+        from "Course" where id = $4`,
       [...[pupil!.enrollmentId, version, pupil!.id, lessons.id]],
     )
     await w.query(

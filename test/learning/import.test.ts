@@ -441,7 +441,7 @@ describe('at the same time', () => {
     await catchUpAll({ ...one, courseId: long.courseId })
     const rows = await w.query(
       `
-      select e.completed, e.total, e."completedAt" is not null as done, e."courseVersion",
+      select e.completed, e.total, e."completedAt" is not null as done, e."lessonsVersion",
         (select count(*)::int from "LessonProgress" p join "Lesson" l on l.id = p."lessonId"
         where p."enrollmentId" = e.id and l.active and p.status = 'COMPLETED') as counted,
         (select count(*)::int from "CourseCompletion" c where c."enrollmentId" = e.id) as completions
@@ -450,7 +450,7 @@ describe('at the same time', () => {
     )
     expect(rows).toHaveLength(40)
     for (const row of rows)
-      expect(row).toEqual({ completed: 6, total: 6, done: true, courseVersion: 6, counted: 6, completions: 1 })
+      expect(row).toEqual({ completed: 6, total: 6, done: true, lessonsVersion: 6, counted: 6, completions: 1 })
   })
 })
 
@@ -486,11 +486,11 @@ describe('enrollments that are behind their course', () => {
     await vi.waitFor(async () => expect(await behind(file)).toBe(0), { timeout: 10_000 })
     await keeps.stop()
     const versions = await w.query(
-      'select "courseVersion", version, total, count(*)::int as n from "Enrollment" where "courseId" = $1 group ' +
+      'select "lessonsVersion", version, total, count(*)::int as n from "Enrollment" where "courseId" = $1 group ' +
         'by 1, 2, 3',
       [courseOf(file)],
     )
-    expect(versions).toEqual([{ courseVersion: 2, version: 2, total: 6, n: 200 }])
+    expect(versions).toEqual([{ lessonsVersion: 2, version: 2, total: 6, n: 200 }])
   })
 
   test('are found at once when it is woken, and otherwise at its interval', async () => {

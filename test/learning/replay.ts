@@ -11,7 +11,7 @@ export const Look = graphql(`
   query Look($id: ID!) {
     enrollment(id: $id) {
       id version completedLessonCount lessonCount percent attempt completedAt newLessonCount
-      completions { nodes { attempt courseVersion completedAt } }
+      completions { nodes { attempt lessonsVersion completedAt } }
       availableLessons { nodes { id } }
       progress(first: 100) { totalCount edges { node { status openedAt completedAt resets lesson { id active } } } }
     }
@@ -38,7 +38,7 @@ export async function replays({ query, history }: World, enrollmentId: string): 
   if (told.length) expect(told.at(-1)!.view).toMatchObject(enrollments.view(state))
 
   const [counted] = await query<Counted>(
-    `select e.completed, e.total, e."courseVersion" = c."lessonsVersion" as "caughtUp", count(l.id)::int as
+    `select e.completed, e.total, e."lessonsVersion" = c."lessonsVersion" as "caughtUp", count(l.id)::int as
       "activeLessons", count(p."completedAt")::int as "completedLessons"
      from "Enrollment" e join "Course" c on c.id = e."courseId" left join "Lesson" l on l."courseId" = c.id and l.active
      left join "LessonProgress" p on p."enrollmentId" = e.id and p."lessonId" = l.id where e.id = $1

@@ -143,12 +143,13 @@ async function writeBeside(
   const rootId = `outsider-${randomUUID().slice(0, 8)}.${courseId}`
   const view = {
     id: rootId,
-    courseVersion: 1,
-    completedLessonCount: 0,
-    lessonCount: 6,
+    lessonsVersion: 1,
+    completed: 0,
+    total: 6,
     attempt: 1,
     enrolledAt: new Date().toISOString(),
     completedAt: null,
+    lastActivityAt: new Date().toISOString(),
   }
   const append = `insert into "Event" ("rootType", "rootId", version, topic, kind, data, view, actor, at)
     values ('Enrollment', $1, $2, $3, 'lessonOpened', '{}', $4, 'system', now())`
@@ -556,8 +557,8 @@ describe('the connection that reads the journal', () => {
       await w.query(
         `insert into "Event" ("rootType", "rootId", version, topic, kind, data, view, actor, at)
           select 'Enrollment', id, version, $1, 'lessonOpened', '{}',
-            json_build_object('id', id, 'version', version, 'courseVersion', 1, 'completed', 0, 'total', 6, 'attempt',
-            1, 'enrolledAt', now(), 'completedAt', null), 'system', now()
+            json_build_object('id', id, 'version', version, 'lessonsVersion', 1, 'completed', 0, 'total', 6, 'attempt',
+            1, 'enrolledAt', now(), 'completedAt', null, 'lastActivityAt', now()), 'system', now()
           from (select format('burst-%s.%s', root, $2::text) as id, $3::int * 75 + version as version
           from generate_series(1, 40) root, generate_series(1, 75) version) e`,
         [`Course:${course.id}`, course.id, burst],

@@ -26,7 +26,7 @@ const someone = await person()
 
 /** Statements that the server sends by itself. */
 const own =
-  /e\."courseVersion" < c\."lessonsVersion"|^select 1$|pg_current_snapshot|listen|notify|^select epoch as name|system_identifier/i
+  /e\."lessonsVersion" < c\."lessonsVersion"|^select 1$|pg_current_snapshot|listen|notify|^select epoch as name|system_identifier/i
 
 /** A request's answer and the statements that it sent. */
 async function statements<T>(request: () => Promise<T>) {
