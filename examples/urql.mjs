@@ -33,13 +33,22 @@ function without(older, value) {
  * The scalars DateTime, LocalDate and Cursor (see scalars.json) are text in JSON. They stay text in the cache; make a
  * Date of a DateTime where you show it. An optimistic answer has the version that the cache has.
  */
+const withoutId = [
+  'Consistency',
+  'LessonProgressVersion',
+  'LicenseVersion',
+  'PlanDay',
+  'SelectionVersion',
+  'WorkoutVersion',
+]
+
 export const guardedCache = () => [
   cacheExchange({
     possibleTypes,
     // with possible types instead of a schema, it warns of fields that another type of a union has
     logger: (severity, text) => severity === 'debug' || /^Invalid undefined/.test(text) || console[severity](text),
     // what has no id is kept where it was found
-    keys: { Consistency: () => null, PlanDay: () => null },
+    keys: Object.fromEntries(withoutId.map((name) => [name, () => null])),
     resolvers: {
       // these grow page by page
       Query: { courses: relayPagination() },

@@ -60,7 +60,7 @@ export class VersionGuard {
     const seen = this.#seen.get(key) ?? new Map()
     this.#seen.set(key, seen)
     return Object.keys(object).filter((field) => {
-      if (field === '__typename' || field === 'id') return false
+      if (['__typename', 'id', 'asOf'].includes(field)) return false // a past version is never too old
       const name = isList(object[field]) ? `${field} ${scope}` : field
       const newest = seen.get(name) ?? 0
       seen.set(name, Math.max(newest, version))

@@ -22,7 +22,8 @@ const blockOf = (language: string) => blocks.find((block) => block.language === 
 
 const copy = fs.mkdtempSync(path.join(os.tmpdir(), `lockstep-test-${process.pid}-module-`))
 afterAll(() => fs.rmSync(copy, { recursive: true, force: true }))
-for (const each of ['src', 'prisma', 'codegen.ts', 'prisma.config.ts', 'package.json', 'tsconfig.json', 'biome.json'])
+const configuration = ['prisma.config.ts', 'package.json', 'tsconfig.json', 'biome.json', 'relay.config.json']
+for (const each of ['src', 'prisma', 'codegen.ts', 'test/clients/relay', ...configuration])
   fs.cpSync(path.join(project, each), path.join(copy, each), { recursive: true })
 fs.symlinkSync(path.join(project, 'node_modules'), path.join(copy, 'node_modules'))
 

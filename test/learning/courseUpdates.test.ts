@@ -1,9 +1,10 @@
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { assignInstructor } from '../../src/learning/assignInstructor.ts'
 import { enrollmentOf } from '../../src/learning/id.ts'
 import { academy, type Person, system } from '../academy.ts'
 import { globalId, localIdOf, payload, serve } from '../api.ts'
 import { type Learner, learners } from '../classroom.ts'
+import { graphql } from '../generated/gql.ts'
 import { world } from '../world.ts'
 import { codes, problems, range, type Told, transports, watching } from '../live/client.ts'
 
@@ -52,7 +53,7 @@ test.each(transports)(
     const stream = watch(taken.id, { by: instructor, over })
     expect((await stream.until(1))[0]).toEqual({
       ...{ __typename: 'CourseSnapshot', reason: 'INITIAL', cursor: expect.any(String) },
-      ...{ learnerCount: 2, completedLearnerCount: 1, percent: 66 }, // 4 of 6
+      ...{ learnerCount: 2, completedLearnerCount: 1, percent: 66, changeCount: 7 }, // 4 of 6
     })
     await enroll(c)
     payload(await api.content(c.token, taken.item(2)))
@@ -120,6 +121,38 @@ test(
     expect((await w.history('Course', taken.id)).map(({ topic }) => topic)).toEqual(Array(5).fill(`Course:${taken.id}`))
   },
 )
+
+const ChangeCount = graphql(`
+  query ChangeCount($id: ID!) { course(id: $id) { changeCount } }
+`)
+
+test('a class proves that it missed nothing: its snapshot’s count and what came since make the course’s', async () => {
+  const { instructor, taken, enroll } = await school(3)
+  const members = [await enroll(await person()), await enroll(await person())]
+  payload(await api.complete(members[0]!.token, taken.lesson(1)))
+  const stream = watch(taken.id, { by: instructor })
+  const [snapshot] = await stream.until(1)
+  expect(snapshot!.changeCount).toBe(3) // two enrolled, and one has completed a lesson
+  await Promise.all(
+    [1, 2, 3].flatMap((n) => members.map(({ token }) => api.complete(token, taken.lesson(n)).then(payload))),
+  )
+  await taken.revise(4)
+  const counted = async (token: string) =>
+    (await api.get(ChangeCount, { id: globalId('Course', taken.id) }, token)).course!.changeCount
+  // since the snapshot: 5 lessons, 2 completions of the course, and then 2 new counts
+  await vi.waitFor(async () => expect(await counted(instructor.token)).toBe(12))
+  const items = await stream.until(10)
+  expect(snapshot!.changeCount! + items.length - 1).toBe(12)
+  for (const { version, enrollment } of items.slice(1)) expect(version).toBe(enrollment.version)
+})
+
+test('how many changes a class had is for its instructors and admins', async () => {
+  const { taken, enroll } = await school(1)
+  const learner = await enroll(await person())
+  const { data, errors } = await api.ask(ChangeCount, { id: globalId('Course', taken.id) }, learner.token)
+  expect(data).toEqual({ course: { changeCount: null } })
+  expect(errors).toMatchObject([{ extensions: { code: 'FORBIDDEN' } }])
+})
 
 test('the class and the enrollment itself send the same change, except for its cursor and type', async () => {
   const { instructor, taken, enroll } = await school(3)

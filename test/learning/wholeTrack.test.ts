@@ -36,7 +36,7 @@ const Graph = graphql(`
 const Left = graphql(`
   query Left($id: ID!) {
     enrollment(id: $id) {
-      completedLessonCount lessonCount percent completedAt availableLessons { nodes { id } }
+      completedLessonCount lessonCount percent completedAt availableLessons(first: 100) { nodes { id } }
       completions { nodes { attempt } } }
   }
 `)

@@ -18,6 +18,7 @@ export const UpdateLevel = graphql(`
       __typename
       ... on UpdateLevelPayload {
         version replayed message
+        committed { version currentLevel totalXp }
         progress { id version currentLevel totalXp completedSessions theoryHours practiceHours }
         license { id currentLevel maxAchievedLevel issuedAt }
         progressions { version from to actorId reason occurredAt }
@@ -42,6 +43,7 @@ export const LevelUp = graphql(`
       __typename
       ... on LevelUpPayload {
         version replayed leveledUp cursor
+        committed { version currentLevel totalXp completedSessions }
         progress { id version currentLevel totalXp completedSessions }
         license { id currentLevel maxAchievedLevel }
         progressions { from to }
@@ -62,7 +64,8 @@ export const UpdateLevels = graphql(`
         succeeded failed
         results {
           __typename
-          ... on UpdateLevelPayload { version replayed progress { currentLevel totalXp } license { currentLevel } }
+          ... on UpdateLevelPayload { version replayed cursor committed { currentLevel totalXp }
+            progress { currentLevel totalXp } license { currentLevel } }
           ... on DomainError { code message }
           ... on InvalidInput { field }
         }

@@ -187,7 +187,8 @@ describe('updateLevel', () => {
     expect(payload(await update(once))).toMatchObject({
       replayed: true,
       version: 2,
-      progress: { currentLevel: 5, totalXp: 70 },
+      committed: { currentLevel: 5, totalXp: 70 },
+      progress: { currentLevel: 2, totalXp: 75 },
       progressions: [{ from: 1, to: 5 }],
     })
     expect(await update({ ...once, xpChange: 71 })).toMatchObject({ __typename: 'IdempotencyKeyReused' })
@@ -217,7 +218,7 @@ describe('updateLevels', () => {
     if (updateLevels.__typename !== 'UpdateLevelsSummary') throw new Error('not the payload')
     expect(
       updateLevels.results.map((result) =>
-        'code' in result ? result.code : [result.license.currentLevel, result.progress.totalXp, result.replayed],
+        'code' in result ? result.code : [result.committed!.currentLevel, result.committed!.totalXp, result.replayed],
       ),
     ).toEqual([
       [3, 10, false],

@@ -366,7 +366,7 @@ export const COURSE = `
   subscription Class($id: ID!, $after: Cursor) {
     courseUpdates(courseId: $id, after: $after) {
       __typename
-      ... on CourseSnapshot { reason cursor learnerCount completedLearnerCount percent }
+      ... on CourseSnapshot { reason cursor learnerCount completedLearnerCount percent changeCount }
       ... on CourseChange { cursor version kind occurredAt actorId contentItemId
         enrollment { id version completedLessonCount
       lessonCount percent } lessonProgress { id status } }
@@ -386,6 +386,7 @@ export interface Told {
   readonly occurredAt?: string
   readonly message?: string
   readonly learnerCount?: number
+  readonly changeCount?: number
   readonly completedLearnerCount?: number
   readonly percent?: number
   readonly enrollment: {

@@ -211,7 +211,7 @@ describe.each(['GET', 'POST'] as const)('by %s', (method) => {
       ({ id, token }) => [
         inChange(
           'enrollment { course { lessons(first: 100) { edges { node { requires { nodes { requires { nodes ' +
-            '{ requires { nodes { id } } } } } } } } } } } }',
+            '{ requires { nodes { id } } } } } } } } } } }',
         ),
         { id },
         token,
