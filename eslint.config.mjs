@@ -26,7 +26,18 @@ export default [
         {
           exceptions: {
             suffixes: ['Payload', 'Snapshot', 'Change', 'Connection', 'Edge'],
-            types: [...domainErrors, 'Consistency', 'PageInfo', 'PlanDay', 'SubscriberTooSlow', 'UpdateLevelsSummary'],
+            types: [
+              ...domainErrors,
+              'Consistency',
+              'LessonProgressVersion',
+              'LicenseVersion',
+              'PageInfo',
+              'PlanDay',
+              'SelectionVersion',
+              'SubscriberTooSlow',
+              'UpdateLevelsSummary',
+              'WorkoutVersion',
+            ],
           },
         },
       ],

@@ -1,7 +1,9 @@
 import DataLoader from 'dataloader'
 import type { Commit } from '../commit/commit.ts'
 import type { Db } from '../database/client.ts'
+import type { Newest } from '../journal/newest.ts'
 import type { Log } from '../operator/log.ts'
+import { Answers } from './answers.ts'
 
 /** Who is looking, and until when. */
 export interface Viewer {
@@ -17,6 +19,8 @@ export interface Surroundings {
   readonly commit: Commit
   /** The cursor behind a version of a root: what comes after it is asked for by this. */
   readonly cursorOf: (rootType: string, rootId: string, version: number) => Promise<string>
+  /** The newest versions that this process has committed or sent. */
+  readonly newest: Newest
   readonly log: Log
 }
 
@@ -24,6 +28,8 @@ export interface Surroundings {
 export interface Context extends Surroundings {
   readonly viewer: Viewer | null
   readonly requestId: string
+  /** Of a mutation. */
+  readonly answers: Answers
   /** Receives the results of a subscription. Without it, they are returned as an iterable. */
   readonly sink?: Sink | undefined
   /** Loads one of many: those that are asked for in the same tick are loaded together, each once an operation. */
@@ -51,6 +57,7 @@ export function createContext(
   viewer: Viewer | null,
   requestId: string,
   sink?: Sink,
+  answers = new Answers(),
 ): Context {
   // by the function that loads; a map can't say that key and value types go with it, hence the casts
   const loaders = new Map<unknown, unknown>()
@@ -59,6 +66,7 @@ export function createContext(
     ...surroundings,
     viewer,
     requestId,
+    answers,
     sink,
     load<Key, Value>(many: Load<Key, Value>, key: Key) {
       let loader = loaders.get(many) as DataLoader<Key, Value, string> | undefined
@@ -73,3 +81,7 @@ export function createContext(
   }
   return context
 }
+
+/** A context for rendering the answer to the same operation again: what was loaded is loaded anew. */
+export const contextAgain = ({ viewer, requestId, sink, answers, ...surroundings }: Context): Context =>
+  createContext(surroundings, viewer, requestId, sink, answers)

@@ -13,6 +13,7 @@ import {
   Unavailable,
   VersionConflict,
 } from '../commit/errors.ts'
+import type { Shown } from './answers.ts'
 import { builder, type SchemaTypes } from './builder.ts'
 import type { Context } from './context.ts'
 import type { ErrorClass } from './domainError.ts'
@@ -82,7 +83,9 @@ export function mutation<S extends Shape, Input, Answer extends object, Fields e
         types: errors,
         union: { name: `${Name}Result`, description: `The payload of ${name}, or the error that it was refused with.` },
       },
-      resolve: (_, args, context) => run((args as { input: unknown }).input, context) as never, // generic: see below
+      // generic: see below
+      resolve: (_, args, context, { path }) =>
+        context.answers.once(String(path.key), () => run((args as { input: unknown }).input, context)) as never,
     }),
   )
   return { input, payload, errors, run }
@@ -109,7 +112,7 @@ function inputOf(
         required: keyRequired ?? false,
         description:
           'A key of your choice for this request, 1 to 200 printable ASCII characters, such as a UUID. However ' +
-          'often a request is sent with the same key, it takes effect once and gets the same answer.',
+          'often a request is sent with the same key, it takes effect once, and is told what it made then.',
       }),
     }),
   })
@@ -121,7 +124,7 @@ function payloadOf<S extends Shape, Input, Answer extends object>(
   options: { payload(t: PayloadBuilder<S['view'], Answer>): FieldMap },
 ) {
   return builder.objectRef<Done<S['view'], Answer>>(`${Name}Payload`).implement({
-    description: `What ${name} did, as committed.`,
+    description: `What ${name} did.`,
     interfaces: [Payload] as never, // Pothos can't see that a generic payload is one
     fields: (t) => options.payload(t as PayloadBuilder<S['view'], Answer>),
   })
@@ -147,7 +150,7 @@ const Payload = builder.interfaceRef<Done<{ readonly id: string }>>('Payload').i
       resolve: ({ rootType, view, version }, _, { cursorOf }) => cursorOf(rootType, view.id, version).catch(() => null),
     }),
     replayed: t.exposeBoolean('replayed', {
-      description: 'True: a request with the same key was carried out before, and this is its answer.',
+      description: 'True: a request with the same key was carried out before, and this is what that made.',
     }),
   }),
 })
@@ -158,15 +161,21 @@ function runner<S extends Shape, Input, Answer extends object, Fields extends In
   { ask, failed, degrade }: MutationOptions<S, Input, Answer, Fields>,
 ) {
   const rootType = verb.aggregate.root
-  return async (given: unknown, { viewer, commit, log, requestId }: Context): Promise<Done<S['view'], Answer>> => {
+  return async (given: unknown, context: Context): Promise<Done<S['view'], Answer>> => {
+    const { viewer, commit, log, requestId, newest, answers } = context
     if (!viewer) throw new Unauthenticated()
     const asked = given as InputShapeFromFields<Fields> & Common
     const key = keyIn(asked.idempotencyKey)
     const input = ask(asked, viewer)
+    const look = () => commit(looking(verb), { actor: viewer, input })
     try {
       const expectedVersion = asked.expectedVersion ?? undefined
-      return { rootType, ...(await commit(verb, { actor: viewer, input, key, expectedVersion })) }
+      const done = { rootType, ...(await commit(verb, { actor: viewer, input, key, expectedVersion })) }
+      newest.note(rootType, done.view.id, done.now.view.version)
+      answers.add(shownBy(done, look))
+      return done
     } catch (error) {
+      if (error instanceof VersionConflict) answers.add(shownByConflict(error, look))
       const refusal = error instanceof DomainError ? error : new OperationFailed(failed, requestId)
       if (refusal !== error) log.error({ err: error, verb: verb.name, viewer: viewer.id, requestId }, failed)
       const instead = degrade?.(input, refusal)
@@ -174,6 +183,54 @@ function runner<S extends Shape, Input, Answer extends object, Fields extends In
       throw refusal
     }
   }
+}
+
+/** The verb, but it changes nothing: it returns the root, and the answer, as they are now. */
+const looking = <S extends Shape, Input, Answer extends object>(verb: Verb<S, Input, Answer>) => ({
+  ...verb,
+  name: 'look',
+  may() {}, // who may see the answer was decided when it was made
+  decide: () => [],
+})
+
+interface Looked<View, Answer> {
+  readonly view: View
+  readonly answer: Answer
+}
+
+/** The root that a payload shows. */
+const shownBy = <View extends Root, Answer>(
+  done: Done<View, Answer>,
+  look: () => Promise<Looked<View, Answer>>,
+): Shown => ({
+  rootType: done.rootType,
+  rootId: done.view.id,
+  get version() {
+    return done.now.view.version
+  },
+  async refresh() {
+    const { view, answer } = await look()
+    Object.assign(done, { now: { view, answer } })
+  },
+})
+
+/** The root that a conflict shows. */
+const shownByConflict = (error: VersionConflict, look: () => Promise<Looked<Root, unknown>>): Shown => ({
+  rootType: error.rootType,
+  rootId: (error.current as Root).id, // a view has an id
+  get version() {
+    return error.currentVersion
+  },
+  async refresh() {
+    const { view } = await look()
+    const { current, currentVersion, message } = new VersionConflict(error.expectedVersion, error.rootType, view)
+    Object.assign(error, { current, currentVersion, message })
+  },
+})
+
+interface Root {
+  readonly id: string
+  readonly version: number
 }
 
 function keyIn(key: string | null | undefined): string | undefined {

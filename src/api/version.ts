@@ -21,7 +21,7 @@ export const itemOf = <View = object>(event: JournalEvent): VersionItem<View> =>
 })
 
 /** What all versions have. Their types have ids of their own, made of the root's and the version. */
-export const Version = builder.interfaceRef<VersionItem>('Version').implement({
+export const Version = builder.interfaceRef<VersionItem>('HistoryVersion').implement({
   description:
     'One version of something that has a history, with an id of its own. Its state never changes; which change made ' +
     'it may be forgotten.',

@@ -177,9 +177,9 @@ class Batch<R extends Request> {
 
   /** The decision, with the root as the whole batch leaves it. */
   #resultOf({ verb, root, input }: R, decided: Decided): Result {
-    if ('error' in decided) return decided
-    const { view, answer, version } = decided
     const state = this.#stateOf(root)
+    if ('error' in decided) return { error: errorNow(decided.error, state, this.#aggregate) }
+    const { view, answer, version } = decided
     if (state.version === version || state.version === 0) return { ...decided, now: { view, answer } }
     return { ...decided, now: { view: this.#aggregate.view(state), answer: answerNow(verb, state, input) ?? answer } }
   }
@@ -200,4 +200,11 @@ function answerNow(verb: Request['verb'], state: State, input: unknown): object 
     if (error instanceof DomainError) return undefined
     throw error
   }
+}
+
+/** The error as it is after the whole batch: a conflict shows the root as it is then. */
+function errorNow(error: unknown, state: State, aggregate: Aggregate<Shape>): unknown {
+  if (!(error instanceof VersionConflict) || error.currentVersion === state.version) return error
+  if (error.expectedVersion === state.version) return error // it would contradict itself
+  return new VersionConflict(error.expectedVersion, aggregate.root, aggregate.view(state))
 }

@@ -16,6 +16,7 @@ import type { Listener, Window } from './listeners.ts'
 import { type OpenWindow, type Page, readPresent, readRootPage, readTopicPage } from './page.ts'
 import { SharedReads } from './sharedReads.ts'
 import { parseSnapshot, type Snapshot } from './snapshot.ts'
+import type { Newest } from './newest.ts'
 import type { Tail } from './tail.ts'
 
 /** A page with the items that all its readers share. */
@@ -36,6 +37,7 @@ export class Feed implements Listener {
   /** Set if this is the feed of a topic. */
   readonly topic: TopicSubject | undefined
   readonly #db: Db
+  readonly #newest: Newest
   readonly #source: Source<object>
   readonly #channel: string
   readonly #onEmpty: () => void
@@ -50,6 +52,7 @@ export class Feed implements Listener {
     this.page = options.page
     this.most = options.most
     this.#db = options.db
+    this.#newest = options.newest
     if ('topic' in source.subject) this.topic = source.subject
     else this.root = source.subject
     this.#source = source
@@ -111,6 +114,7 @@ export class Feed implements Listener {
   /** The cursor behind a version of the root, or behind everything in a snapshot. */
   behind(version: number, seen: string): Cursor {
     const epoch = this.tail.currentEpoch
+    if (this.root) this.#newest.note(this.root.rootType, this.root.rootId, version)
     return this.topic
       ? { epoch, topic: this.topic.topic, from: seen, to: seen, place: null }
       : { epoch, ...this.root!, version }
@@ -156,14 +160,14 @@ export class Feed implements Listener {
   }
 
   #withItems(page: Page, window?: OpenWindow): ItemPage {
-    const { events, seen } = page
-    const { from, to } = { from: window?.from ?? seen, to: window?.to ?? seen }
-    const changes = events.filter(({ kind }) => kind !== GENESIS)
+    const { from = page.seen, to = page.seen } = window ?? {}
+    const changes = page.events.filter(({ kind }) => kind !== GENESIS)
     return { ...page, items: changes.map((event) => this.#item(event, { from, to })) }
   }
 
   #item(event: JournalEvent, { from, to }: Window): ChangeItem {
     const { rootType, rootId, version } = event
+    this.#newest.note(rootType, rootId, version)
     const epoch = this.tail.currentEpoch
     const place = [rootType, rootId, version] as const
     const cursor = cursorText(

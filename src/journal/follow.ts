@@ -3,6 +3,7 @@ import type { Cursor } from './cursor.ts'
 import { Feed } from './feed.ts'
 import type { JournalEvent } from './event.ts'
 import { rootChannel } from './listeners.ts'
+import type { Newest } from './newest.ts'
 import type { Tail } from './tail.ts'
 
 /** One root. */
@@ -69,6 +70,8 @@ export interface Reader {
 export interface FollowOptions {
   readonly db: Db
   readonly tail: Tail
+  /** Is told of each version that is sent. */
+  readonly newest: Newest
   /** The most events in a page of missed changes. */
   readonly page?: number
   /** The most live events that are kept for a follower that still catches up. Beyond that, they are read again. */
@@ -85,7 +88,7 @@ export type Follow = (source: Source<object>, after: Cursor | undefined, reader:
  * The only way out of the journal. Each follower receives what was committed after its cursor, then what is committed
  * from now on: each event once and in order. `feeds` is the number of roots and topics that are followed.
  */
-export function following({ db, tail, page = 2_000, most = 1_000 }: FollowOptions): {
+export function following({ db, tail, newest, page = 2_000, most = 1_000 }: FollowOptions): {
   follow: Follow
   readonly feeds: number
 } {
@@ -96,7 +99,7 @@ export function following({ db, tail, page = 2_000, most = 1_000 }: FollowOption
       const channel = 'topic' in subject ? subject.topic : rootChannel(subject.rootType, subject.rootId)
       let feed = feeds.get(channel)
       if (!feed) {
-        feed = new Feed({ db, tail, page, most }, source, channel, () => feeds.delete(channel))
+        feed = new Feed({ db, tail, newest, page, most }, source, channel, () => feeds.delete(channel))
         feeds.set(channel, feed)
       }
       return feed.join(after, reader)

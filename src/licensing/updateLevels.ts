@@ -73,7 +73,7 @@ builder.mutationField('updateLevels', (t) =>
         description: 'The payload of updateLevels, or the reason why no item was tried.',
       },
     },
-    resolve: (_, { input: { items } }, context) => {
+    resolve: (_, { input: { items } }, context, { path }) => {
       if (!context.viewer) throw new Unauthenticated()
       mayAdvance(context.viewer)
       if (!items.length || items.length > MOST)
@@ -81,8 +81,10 @@ builder.mutationField('updateLevels', (t) =>
           'input.items',
           `input.items has ${items.length} items. Wanted are 1 to ${MOST}; send others in another request.`,
         )
-      return Promise.all(
-        items.map((item, i): Promise<ItemResult> => run(item, context).catch((error: Error) => errorAt(i, error))),
+      return context.answers.once(String(path.key), () =>
+        Promise.all(
+          items.map((item, i): Promise<ItemResult> => run(item, context).catch((error: Error) => errorAt(i, error))),
+        ),
       )
     },
   }),

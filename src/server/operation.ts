@@ -7,6 +7,7 @@ import { type Context, createContext, type Sink, type Surroundings, type Viewer 
 import { listLimit } from '../api/listLimit.ts'
 import { nestingLimit } from '../api/nestingLimit.ts'
 import { codes, mutations, shownError } from '../api/shownError.ts'
+import { upToDate } from '../api/upToDate.ts'
 import { graphiqlPage } from '../graphiql/page.ts'
 import type { Prepared } from '../live/prepare.ts'
 import { invalidToken } from './invalidToken.ts'
@@ -66,6 +67,7 @@ export class Operations {
         nestingLimit,
         limits as Plugin,
         listLimit,
+        upToDate,
         mutations,
         codes,
         { onSubscribe: ({ setSubscribeFn }) => setSubscribeFn(subscribe) } satisfies Plugin,

@@ -7,6 +7,7 @@ import { connect, type Db } from '../database/client.ts'
 import { sessions, viewers } from '../identity/viewer.ts'
 import { rootCursor } from '../journal/cursor.ts'
 import { following } from '../journal/follow.ts'
+import { Newest } from '../journal/newest.ts'
 import { Tail } from '../journal/tail.ts'
 import { Origins } from '../live/origins.ts'
 import { Sockets } from '../live/sockets.ts'
@@ -60,7 +61,7 @@ export class ServerProcess {
     this.#upkeep = new Upkeep(choresOf({ ...config, aggregates, modules }), at)
 
     const viewerOf = viewers(this.#db)
-    const surroundings: Surroundings = { ...at, cursorOf: this.#cursorOf }
+    const surroundings: Surroundings = { ...at, cursorOf: this.#cursorOf, newest: new Newest() }
     this.#subscriptions = this.#subscribing(surroundings, config, metrics)
     const { subscribe } = this.#subscriptions
     const { corsOrigins } = config
@@ -96,7 +97,7 @@ export class ServerProcess {
     return new Subscriptions({
       surroundings,
       tail: this.#tail,
-      follow: following({ db: this.#db, tail: this.#tail }).follow,
+      follow: following({ db: this.#db, tail: this.#tail, newest: surroundings.newest }).follow,
       sessionOf: sessions(this.#db),
       room: () => this.#hasRoom(config.liveConnections),
       shown: (error) => shownError(error, surroundings.log),

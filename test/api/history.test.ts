@@ -62,7 +62,7 @@ const AsOf = graphql(`
 `)
 const VersionNodes = graphql(`
   query VersionNodes($ids: [ID!]!, $below: Int = 10) {
-    nodes(ids: $ids) { __typename id ... on Version { version } ... on EnrollmentVersion { ...WholeVersion } }
+    nodes(ids: $ids) { __typename id ... on HistoryVersion { version } ... on EnrollmentVersion { ...WholeVersion } }
   }
 `)
 

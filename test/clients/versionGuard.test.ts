@@ -63,7 +63,7 @@ test('after a replaced history, versions begin anew', () => {
 
 /** What has a version and never changes. */
 const isOfThePast = (type: GraphQLObjectType) =>
-  type.name === 'LicenseProgression' || type.getInterfaces().some(({ name }) => name === 'Version')
+  type.name === 'LicenseProgression' || type.getInterfaces().some(({ name }) => name === 'HistoryVersion')
 
 test('the guard knows every root, and what hangs below it', () => {
   const text = textOf('examples/versionGuard.mjs')

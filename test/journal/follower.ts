@@ -10,6 +10,7 @@ import {
   type SnapshotItem,
   type Source,
 } from '../../src/journal/follow.ts'
+import { Newest } from '../../src/journal/newest.ts'
 import { Tail, type TailOptions } from '../../src/journal/tail.ts'
 import type { World } from '../classroom.ts'
 
@@ -79,7 +80,7 @@ export function process(w: World, tailOptions: Partial<TailOptions> = {}, option
   const { db, commit } = w.process({}, { onCommit: () => tail.ring() })
   const tail = new Tail({ url: w.url, everyMs: 25, ...tailOptions })
   w.onClose(() => tail.stop())
-  const out = following({ db, tail, ...options })
+  const out = following({ db, tail, newest: new Newest(), ...options })
   const follow = (source: Source<object>, after?: string, ready?: () => Promise<void>) =>
     follower(out.follow, source, after, ready)
   return { db, commit, tail, follow, out }

@@ -9,6 +9,7 @@ import { connect } from '../../src/database/client.ts'
 import { defaultPool } from '../../src/database/pool.ts'
 import { sessions, viewers } from '../../src/identity/viewer.ts'
 import { following } from '../../src/journal/follow.ts'
+import { Newest } from '../../src/journal/newest.ts'
 import { Tail } from '../../src/journal/tail.ts'
 import { Subscriptions, type SubscriptionsOptions } from '../../src/live/subscriptions.ts'
 import { toSchema } from '../../src/server/schema.ts'
@@ -285,9 +286,10 @@ export function composed(
 ) {
   const db = connect(w.url, { ...defaultPool, size: 2, max: 20 })
   const tail = new Tail({ url: w.url })
-  const followed = following({ db, tail })
+  const newest = new Newest()
+  const followed = following({ db, tail, newest })
   const { commit, drained } = commits(db, { onCommit: () => tail.ring() })
-  const surroundings = { db, commit, cursorOf: async () => '', log: pino({ level: 'silent' }) }
+  const surroundings = { db, commit, cursorOf: async () => '', newest, log: pino({ level: 'silent' }) }
   const subscriptions = new Subscriptions({
     ...{
       surroundings,
