@@ -79,6 +79,7 @@ builder.prismaObjectFields(Enrollment, (t) => ({
     'lessons',
     {
       cursor: 'enrollmentId_lessonId',
+      extensions: { cursor: 'SS' },
       nullable: true,
       totalCount: true,
       description: 'The progress in each lesson that was ever opened.',
