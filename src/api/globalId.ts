@@ -15,15 +15,18 @@ export function checkNodeIds(ids: readonly GlobalId[], schema: GraphQLSchema): v
   const types = isInterfaceType(node) ? schema.getPossibleTypes(node).map(({ name }) => name) : []
   if (ids.every((id) => !id || types.includes(id.typename))) return
   throw new GraphQLError(
-    `The id is of a type that has no global ids here. Wanted is an id that a query returned: of a ` +
-      `${types.sort().join(', a ')}.`,
+    `The id is of a type that has no global ids here. Wanted is an id that a query returned: of ` +
+      `${types.sort().map(one).join(', ')}.`,
     { extensions: { code: 'BAD_REQUEST' } },
   )
 }
 
+/** A type's name with its article; that of `User` is `a`. */
+const one = (typename: string) => `${/^[AEIO]/.test(typename) ? 'an' : 'a'} ${typename}`
+
 /** The id in a global id of this type. Throws InvalidInput for anything else; `field` is where it was found. */
 export function localId(typename: string, globalId: string, field: string): string {
-  const wanted = `Wanted is the id of a ${typename}, as a query returned it.`
+  const wanted = `Wanted is the id of ${one(typename)}, as a query returned it.`
   let decoded: { typename: string; id: string }
   try {
     decoded = decodeGlobalID(globalId)
@@ -31,7 +34,7 @@ export function localId(typename: string, globalId: string, field: string): stri
     throw new InvalidInput(field, `${field} is no global id. ${wanted}`)
   }
   if (decoded.typename !== typename) {
-    const found = /^[A-Za-z]{1,40}$/.test(decoded.typename) ? `a ${decoded.typename}` : 'something else'
+    const found = /^[A-Za-z]{1,40}$/.test(decoded.typename) ? one(decoded.typename) : 'something else'
     throw new InvalidInput(field, `${field} is the id of ${found}. ${wanted}`)
   }
   if (!/^[\w.-]{1,200}$/.test(decoded.id))
@@ -48,6 +51,13 @@ export function oneOf<Names extends string>(given: Readonly<Record<Names, unknow
   const found = names.filter((name) => given[name] !== null && given[name] !== undefined)
   if (found.length === 1) return found[0]!
   const wanted = `Wanted is exactly one of ${names.join(', ')}.`
-  const what = found.length ? `${found.join(' and ')} were given` : `none of ${names.join(', ')} was given`
-  throw new InvalidInput(found[0] ?? names[0]!, `${what[0]!.toUpperCase()}${what.slice(1)}. ${wanted}`)
+  const what = found.length ? `Both ${found.join(' and ')} were given` : `None of ${names.join(', ')} was given`
+  throw new InvalidInput(found[0] ?? names[0]!, `${what}. ${wanted}`)
+}
+
+/** Throws InvalidInput where arguments were given that say nothing beside this one. */
+export function alone(name: string, others: Readonly<Record<string, unknown>>): void {
+  for (const [other, value] of Object.entries(others))
+    if (value !== null && value !== undefined)
+      throw new InvalidInput(other, `${other} was given together with ${name}. Wanted is ${name} alone.`)
 }

@@ -29,6 +29,7 @@ const graphqlWs: Load = () =>
 const files: Readonly<Record<string, Load>> = {
   'main.js': own('main.js'),
   'fetcher.js': own('fetcher.js'),
+  'storage.js': own('storage.js'),
   'subscription.js': own('subscription.js'),
   'graphql-ws.js': graphqlWs,
   'graphiql.js': async () => (await built()).js,
@@ -44,13 +45,21 @@ export const graphiqlFiles: ReadonlyMap<string, ReturnType<typeof file>> = new M
   Object.entries(files).map(([name, load]) => [`/graphql/${name}`, file(name, load)]),
 )
 
+/** Whether `If-None-Match` names the etag, alone or among others. A proxy that compresses makes it weak: `W/"…"`. */
+const has = (known: string | undefined, etag: string) =>
+  known?.trim() === '*' || known?.split(',').some((each) => each.trim().replace(/^W\//, '') === etag)
+
 function file(name: string, load: Load) {
   const type = types[name.split('.').at(-1)!]!
-  return async ({ headers }: IncomingMessage, response: ServerResponse): Promise<void> => {
+  return async ({ method, headers }: IncomingMessage, response: ServerResponse): Promise<void> => {
+    if (method !== 'GET' && method !== 'HEAD') {
+      response.writeHead(405, { allow: 'GET, HEAD' }).end()
+      return
+    }
     const body = await load()
     const etag = `"${createHash('sha256').update(body).digest('base64url')}"`
     response.setHeader('etag', etag).setHeader('cache-control', 'no-cache') // asked for each time, sent when it differs
-    if (headers['if-none-match'] === etag) response.writeHead(304).end()
+    if (has(headers['if-none-match'], etag)) response.writeHead(304).end()
     else response.writeHead(200, { 'content-type': type, 'x-content-type-options': 'nosniff' }).end(body)
   }
 }

@@ -14,6 +14,11 @@ const policy = [
   "form-action 'none'",
 ].join('; ')
 
+/** The same as a header, with what only a header can say: no other page may show this one within itself. */
+export const pageHeaders: Readonly<Record<string, string>> = {
+  'content-security-policy': `${policy}; frame-ancestors 'none'`,
+}
+
 /** The page of GraphiQL, with the demo's examples where there is a demo. It loads the files of `graphiqlFiles`. */
 export function graphiqlPage(demo: boolean): string {
   const tabs = demo ? examples : welcome

@@ -26,6 +26,7 @@ builder.prismaObjectField(Enrollment, 'completions', (t) =>
     'completions',
     {
       cursor: 'enrollmentId_attempt',
+      extensions: { cursor: 'SN' },
       nullable: true,
       totalCount: true,
       description: 'The completions of the course, at most one for each attempt.',

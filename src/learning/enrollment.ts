@@ -1,6 +1,6 @@
 import { builder, unlessShown } from '../api/builder.ts'
 import { connectionOf, pageOf } from '../api/connection.ts'
-import { localId, oneOf } from '../api/globalId.ts'
+import { alone, localId, oneOf } from '../api/globalId.ts'
 import type { Load } from '../api/context.ts'
 import { sql } from '../database/client.ts'
 import type { Enrollment as EnrollmentRow, Lesson as LessonRow } from '../generated/prisma/client.ts'
@@ -79,6 +79,7 @@ builder.prismaObjectFields(Enrollment, (t) => ({
     'lessons',
     {
       cursor: 'enrollmentId_lessonId',
+      extensions: { cursor: 'SS' },
       nullable: true,
       totalCount: true,
       description: 'The progress in each lesson that was ever opened.',
@@ -159,7 +160,10 @@ interface EnrollmentName {
 
 /** The id of the enrollment that the arguments name; throws InvalidInput. */
 function enrollmentNamed({ id, courseId, learnerId }: EnrollmentName, viewer: { readonly id: string }): string {
-  if (oneOf({ id, courseId }) === 'id') return localId('Enrollment', id!, 'id')
+  if (oneOf({ id, courseId }) === 'id') {
+    alone('id', { learnerId })
+    return localId('Enrollment', id!, 'id')
+  }
   const learner = learnerId ? localId('User', learnerId, 'learnerId') : viewer.id
   return enrollmentOf(learner, localId('Course', courseId!, 'courseId'))
 }

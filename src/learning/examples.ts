@@ -32,8 +32,8 @@ query Catalog {
     token: 'demo-learner-1',
     query: `
 # Enroll in a course. If you run it again,
-# nothing changes, and you get the first
-# answer again, with replayed: true.
+# nothing changes, and the answer has
+# replayed: true.
 mutation Enroll($input: EnrollInput!) {
   enroll(input: $input) {
     __typename
@@ -47,7 +47,7 @@ mutation Enroll($input: EnrollInput!) {
     token: 'demo-learner-2',
     query: `
 # Complete a lesson. Run it twice: the second
-# time, you get the first answer again, with
+# time, nothing changes, and the answer has
 # replayed: true. With another key in the
 # variables, alreadyCompleted is true, unless
 # the lesson was reset in between.

@@ -1,7 +1,7 @@
 import { builder } from '../api/builder.ts'
 import { connectionOf, pageOf, selectedNodes } from '../api/connection.ts'
 import type { Load } from '../api/context.ts'
-import { localId, oneOf } from '../api/globalId.ts'
+import { alone, localId, oneOf } from '../api/globalId.ts'
 import { InvalidInput } from '../commit/errors.ts'
 import type { Lesson as LessonRow, LessonProgress as LessonProgressRow } from '../generated/prisma/client.ts'
 import { ContentItem } from './contentItem.ts'
@@ -111,8 +111,10 @@ builder.queryField('lesson', (t) =>
       slug: t.arg.string({ required: false, description: 'With `courseId`: a `Lesson.slug`.' }),
     },
     resolve: (query, _, { id, courseId, slug }, { db }) => {
-      if (oneOf({ id, courseId }) === 'id')
+      if (oneOf({ id, courseId }) === 'id') {
+        alone('id', { slug })
         return db.lesson.findFirst({ ...query, where: { id: localId('Lesson', id!, 'id') } })
+      }
       if (!slug) throw new InvalidInput('slug', 'slug is missing. Wanted is a Lesson.slug, together with courseId.')
       return db.lesson.findFirst({ ...query, where: { courseId: localId('Course', courseId!, 'courseId'), slug } })
     },

@@ -11,8 +11,8 @@ export const examples: readonly Example[] = [
 # Level up: XP is added. If it passes the
 # threshold of a level, progress and license
 # get that level, both or neither. Run it
-# twice: the second time, you get the first
-# answer again, with replayed: true.
+# twice: the second time, nothing changes,
+# and the answer has replayed: true.
 mutation LevelUp($input: LevelUpInput!) {
   levelUp(input: $input) {
     __typename
@@ -39,7 +39,7 @@ mutation LevelUp($input: LevelUpInput!) {
 # Live: progress and license. Leave this
 # running, and run the tab before in another
 # window, with a new key.
-subscription Standing($userId: ID!, $specialization: String!, $after: Cursor) {
+subscription Levels($userId: ID!, $specialization: String!, $after: Cursor) {
   levelUpdates(userId: $userId, specialization: $specialization, after: $after) {
     __typename
     ... on LevelSnapshot {

@@ -1,6 +1,6 @@
 import type { ArgBuilder } from '@pothos/core'
 import type { SchemaTypes } from '../api/builder.ts'
-import { localId, oneOf } from '../api/globalId.ts'
+import { alone, localId, oneOf } from '../api/globalId.ts'
 import { InvalidInput } from '../commit/errors.ts'
 
 /** The id of a user's standing in a specialization: of its progress, and of its license. */
@@ -10,17 +10,13 @@ export const userOf = (standingId: string) => standingId.slice(0, standingId.las
 /** The code of the specialization. Codes have no dot, so the last dot separates it. */
 export const codeOf = (standingId: string) => standingId.slice(standingId.lastIndexOf('.') + 1)
 
-/** The form of a code, for people. */
-const FORM = '1 to 40 capitals, digits and _, beginning with a capital'
+const WANTED =
+  'Wanted is the code of a specialization, such as PLAYER: 1 to 40 capitals, digits and _, beginning with a capital.'
 
 /** Returns the code if it can be the code of a specialization; throws InvalidInput otherwise. `field` is its path. */
 export function codeIn(code: string, field: string): string {
   if (/^[A-Z][A-Z0-9_]{0,39}$/.test(code)) return code
-  throw new InvalidInput(
-    field,
-    `${field} is ${JSON.stringify(code.slice(0, 60))}. Wanted is the code of a specialization, such as PLAYER: ` +
-      `${FORM}.`,
-  )
+  throw new InvalidInput(field, `${field} is ${JSON.stringify(code.slice(0, 60))}. ${WANTED}`)
 }
 
 /** The arguments of fields about one standing. */
@@ -38,8 +34,12 @@ export const recordArgs = (t: ArgBuilder<SchemaTypes>, typename: string) => ({
 
 /** The id of the record that the arguments name; throws InvalidInput. */
 export function recordIn({ id, userId, specialization }: RecordName, typename: string): string {
-  if (oneOf({ id, userId }) === 'id') return localId(typename, id!, 'id')
-  return standingIn({ userId: userId!, specialization: specialization ?? '' })
+  if (oneOf({ id, userId }) === 'id') {
+    alone('id', { specialization })
+    return localId(typename, id!, 'id')
+  }
+  if (!specialization) throw new InvalidInput('specialization', `specialization is missing. ${WANTED}`)
+  return standingIn({ userId: userId!, specialization })
 }
 
 interface RecordName {

@@ -38,7 +38,7 @@ export const levelUpdates = stream('levelUpdates', {
   open(standing) {
     const id = standingIn(standing)
     return followRoot(standings, id, {
-      missing: 'There is no such standing, or you may not see it.',
+      missing: 'There is no such progress, or you may not see it.',
       may: ({ viewer }) => viewer?.id === userOf(id) || seesAll(viewer),
     })
   },

@@ -50,6 +50,7 @@ export const License = builder.prismaNode('License', {
       'progressions',
       {
         cursor: 'licenseId_at_version_from',
+        extensions: { cursor: 'SDNN' },
         nullable: true,
         totalCount: true,
         description: 'The changes of the license’s level, oldest first.',

@@ -20,7 +20,7 @@ export const removeWorkout: Verb<Planning, OwnWorkout, OwnWorkout> = {
 mutation(removeWorkout, {
   description:
     'Removes a workout from a plan of the viewer’s, with its selection. For a workout that was removed before, ' +
-    'the answer is WorkoutNotFound; a retry with the same key gets the first answer.',
+    'the answer is WorkoutNotFound; a retry with the same key is told that it was removed.',
   failed: 'Failed to remove the workout.',
   ...workoutInput,
   payload: (t) => ({

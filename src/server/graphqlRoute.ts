@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { pageHeaders } from '../graphiql/page.ts'
 import type { Origins } from '../live/origins.ts'
 import { fail } from './answer.ts'
 import { send } from './eventStream.ts'
@@ -36,6 +37,8 @@ export function graphqlRoute({ operations, origins }: Parts, isDraining: () => b
         'NOT_ACCEPTABLE',
         'Subscribe with `Accept: text/event-stream`, or over WebSocket; ask all else with `application/json`.',
       )
+    if (answer.headers.get('content-type')?.startsWith('text/html'))
+      for (const [name, value] of Object.entries(pageHeaders)) response.setHeader(name, value)
     await send(answer, response, isDraining)
   }
 }

@@ -1,5 +1,6 @@
 import type { GraphQLSchema } from 'graphql'
 import { builder } from '../api/builder.ts'
+import { refuseAlone } from '../api/refuseAlone.ts'
 import '../modules.ts' // each module adds its types and fields to the builder
 
 const DESCRIPTION =
@@ -10,5 +11,6 @@ const DESCRIPTION =
 export function toSchema(): GraphQLSchema {
   const schema = builder.toSchema()
   schema.description = DESCRIPTION
+  refuseAlone(schema)
   return schema
 }

@@ -34,6 +34,7 @@ const ids = {
   specializationProgress: globalId('SpecializationProgress', `${learner.id}.PLAYER`),
   license: globalId('License', `${learner.id}.PLAYER`),
 }
+const besidesId = (name: string) => `${name} was given together with id. Wanted is id alone.`
 const byKey = `userId: "${ids.user}", specialization: "PLAYER"`
 
 /** What somebody finds: the id, or null. */
@@ -73,11 +74,19 @@ test.each([
 
 test.each([
   ['course', 'None of id, slug was given. Wanted is exactly one of id, slug.'],
-  [`course(id: "${ids.course}", slug: "x")`, 'Id and slug were given. Wanted is exactly one of id, slug.'],
+  [`course(id: "${ids.course}", slug: "x")`, 'Both id and slug were given. Wanted is exactly one of id, slug.'],
   ['enrollment', 'None of id, courseId was given. Wanted is exactly one of id, courseId.'],
   ['license(specialization: "PLAYER")', 'None of id, userId was given. Wanted is exactly one of id, userId.'],
-  [`license(userId: "${ids.user}")`, expect.stringContaining('Wanted is the code of a specialization')],
+  [`license(userId: "${ids.user}")`, expect.stringMatching(/^specialization is missing. Wanted is the code of a/)],
+  [`license(id: "${ids.license}", specialization: "PLAYER")`, besidesId('specialization')],
+  [`specializationProgress(id: "${ids.specializationProgress}", specialization: "COACH")`, besidesId('specialization')],
+  [`enrollment(id: "${ids.enrollment}", learnerId: "${ids.user}")`, besidesId('learnerId')],
+  [`lesson(id: "${ids.lesson}", slug: "lesson-2")`, besidesId('slug')],
   [`lesson(courseId: "${ids.course}")`, 'slug is missing. Wanted is a Lesson.slug, together with courseId.'],
+  [
+    `enrollment(id: "${ids.user}")`,
+    'id is the id of a User. Wanted is the id of an Enrollment, as a query returned it.',
+  ],
   [`course(id: "${ids.lesson}")`, 'id is the id of a Lesson. Wanted is the id of a Course, as a query returned it.'],
 ])('%s says what is wanted, and leaves the rest of the answer as it is', async (field, message) => {
   const query = `{ found: ${field} { id } viewer { id } }`

@@ -16,7 +16,7 @@ function opened(address: string, token: string, courseId: string) {
   const search = new URLSearchParams({
     url: address.replace('http', 'ws'),
     token,
-    course: globalId('Course', courseId),
+    courseId: globalId('Course', courseId),
   })
   const file = path.join(root, 'examples/live.html')
   const settings = { enableJavaScriptEvaluation: true, suppressInsecureJavaScriptEnvironmentWarning: true }
@@ -27,7 +27,7 @@ function opened(address: string, token: string, courseId: string) {
   const shown = () => [...document.querySelectorAll('tr')].map(({ textContent }) => textContent)
   const until = (rows: readonly string[], timeout = 20_000) =>
     vi.waitFor(() => expect(shown(), state()).toEqual(rows), { timeout, interval: 20 })
-  const state = () => document.querySelector('#state')!.textContent
+  const state = () => document.querySelector('[role=status]')!.textContent
   return { state, until }
 }
 

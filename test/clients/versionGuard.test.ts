@@ -32,7 +32,7 @@ test('what hangs below a root is compared by the version of its root, each objec
 test('a list is older only than what was seen with the same arguments', () => {
   const guard = new VersionGuard()
   const plan = (version: number) => ({
-    plan: { __typename: 'Plan', id: 'p', version, workouts: { __typename: 'PlanWorkoutsConnection', nodes: [] } },
+    plan: { __typename: 'Plan', id: 'p', version, workouts: { __typename: 'WorkoutConnection', nodes: [] } },
   })
   guard.olderIn(plan(5), 'ten')
   expect([...guard.olderIn(plan(4), 'twenty').values()]).toEqual([['version']])

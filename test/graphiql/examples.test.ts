@@ -72,12 +72,15 @@ describe.each([
     }
   })
 
-  test.each(['Enroll', 'Complete', 'LevelUp'])('%s, run again, has the first answer again, replayed', async (name) => {
-    const first = await run(name)
-    expect(await run(name)).toEqual({ ...first, replayed: true })
-    for (const { query, ...content } of tabs.values()) if (/^mutation/m.test(query)) await ask({ query, ...content })
-    expect(await run(name)).toEqual({ ...first, replayed: true })
-  })
+  test.each(['Enroll', 'Complete', 'LevelUp'])(
+    '%s, run again, changes nothing and says that it is replayed',
+    async (name) => {
+      const first = await run(name)
+      expect(await run(name)).toEqual({ ...first, replayed: true })
+      for (const { query, ...content } of tabs.values()) if (/^mutation/m.test(query)) await ask({ query, ...content })
+      expect(await run(name)).toEqual({ ...first, replayed: true })
+    },
+  )
 
   test('Complete with another key is completed already, unless the lesson was reset in between', async () => {
     await run('Complete', { idempotencyKey: 'another-1' })
@@ -126,10 +129,10 @@ describe.each([
     expect(changes.map(({ version }) => version)).toEqual([changes[0]!.version, changes[0]!.version + 1])
   })
 
-  test('LevelUp with another key adds XP, and arrives in Standing', async () => {
-    const [first, second] = await arrives('Standing', 2, async () => {
-      await run('LevelUp', { idempotencyKey: 'standing-1' })
-      await run('LevelUp', { idempotencyKey: 'standing-2' })
+  test('LevelUp with another key adds XP, and arrives in Levels', async () => {
+    const [first, second] = await arrives('Levels', 2, async () => {
+      await run('LevelUp', { idempotencyKey: 'levels-1' })
+      await run('LevelUp', { idempotencyKey: 'levels-2' })
     })
     expect(second!.progress!.totalXp - first!.progress!.totalXp).toBe(250)
   })

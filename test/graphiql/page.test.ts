@@ -1,4 +1,6 @@
+import { Window } from 'happy-dom'
 import { expect, test } from 'vitest'
+import { storageOf } from '../../src/graphiql/browser/storage.js'
 import { serve } from '../api.ts'
 import { world } from '../world.ts'
 
@@ -42,12 +44,44 @@ test('a browser is told to load nothing from elsewhere', () => {
   expect(page).not.toMatch(/https?:/)
 })
 
+test('no other page may show this one within itself', async () => {
+  const { headers } = await fetch(address, { headers: { accept: 'text/html' } })
+  const [, policy] = /<meta http-equiv="Content-Security-Policy" content="([^"]+)"/.exec(page)!
+  expect(headers.get('content-security-policy')).toBe(`${policy}; frame-ancestors 'none'`)
+})
+
+test.each(['POST', 'PUT', 'DELETE', 'OPTIONS'])('a file of the page does not answer %s', async (method) => {
+  const refused = await fetch(`${address}/main.js`, { method })
+  expect([refused.status, refused.headers.get('allow'), await refused.text()]).toEqual([405, 'GET, HEAD', ''])
+})
+
+test('a file of the page tells of itself without its text', async () => {
+  const [head, get] = [await fetch(`${address}/main.js`, { method: 'HEAD' }), await fetch(`${address}/main.js`)]
+  expect([head.status, await head.text(), head.headers.get('etag')]).toEqual([200, '', get.headers.get('etag')])
+})
+
+test('what GraphiQL keeps is its own: other pages of the origin lose nothing when it is cleared', () => {
+  const { localStorage } = new Window({ url: address })
+  const storages = ['0123456789ab', 'ba9876543210'].map((id) => storageOf(localStorage as unknown as Storage, id))
+  localStorage.setItem('theirs', 'kept')
+  for (const [i, storage] of storages.entries()) storage.setItem('tabs', String(i))
+  expect(storages.map((storage) => storage.getItem('tabs'))).toEqual(['0', '1'])
+  storages[0]!.clear() // with what an older version left: it may have tokens
+  expect(storages.map((storage) => storage.getItem('tabs'))).toEqual([null, null])
+  expect(localStorage.getItem('theirs')).toBe('kept')
+})
+
 test('a file that the browser has is not sent again', async () => {
   const first = await fetch(`${address}/graphiql.js`)
   const etag = first.headers.get('etag')!
   expect((await first.text()).length).toBeGreaterThan(1_000_000)
   const again = await fetch(`${address}/graphiql.js`, { headers: { 'if-none-match': etag } })
   expect({ status: again.status, text: await again.text() }).toEqual({ status: 304, text: '' })
+  for (const known of [`W/${etag}`, `"other", W/${etag}`, `${etag},"other"`, '*'])
+    expect([known, (await fetch(`${address}/graphiql.js`, { headers: { 'if-none-match': known } })).status]).toEqual([
+      known,
+      304,
+    ])
   const other = await fetch(`${address}/graphiql.js`, { headers: { 'if-none-match': '"other"' } })
   expect(other.status).toBe(200)
 })

@@ -1,5 +1,6 @@
 // Makes GraphiQL of what the package @graphql-yoga/render-graphiql has (YogaGraphiQL) and of what is here.
 import { fetcher } from './fetcher.js'
+import { storageOf } from './storage.js'
 
 const { document, localStorage, location, YogaGraphiQL, graphqlWs } = globalThis
 const { properties, storageId } = JSON.parse(document.querySelector('#settings').textContent)
@@ -9,18 +10,7 @@ globalThis.MonacoEnvironment = {
   getWorkerUrl: (_, label) => new URL(`${label}.js`, import.meta.url).href,
 }
 
-/** Tabs are kept where those of other examples, such as an older version's, are not found. */
-const keyOf = (name) => `lockstep-${storageId}:${name}`
-const storage = {
-  getItem: (name) => localStorage.getItem(keyOf(name)),
-  setItem: (name, value) => localStorage.setItem(keyOf(name), value),
-  removeItem: (name) => localStorage.removeItem(keyOf(name)),
-  clear: () => localStorage.clear(),
-  get length() {
-    return localStorage.length
-  },
-}
-
+const storage = storageOf(localStorage, storageId)
 const { defaultTabs, defaultHeaders } = properties
 const before = JSON.parse(storage.getItem('graphiql:tabState')) ?? { tabs: defaultTabs, activeTabIndex: 0 }
 const query = new URL(location.href).searchParams.get('query')
