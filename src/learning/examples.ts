@@ -89,6 +89,7 @@ mutation Reset($input: ResetProgressInput!) {
 # arrives here when it is committed. After a
 # lost connection, GraphiQL passes the last
 # cursor as $after: you miss nothing.
+# Another tab stops this; use another window.
 subscription Watch($enrollmentId: ID!, $after: Cursor) {
   enrollmentUpdates(enrollmentId: $enrollmentId, after: $after) {
     __typename
@@ -151,6 +152,7 @@ query Learners {
 # Live: the whole class. Every change of
 # every learner arrives here, without a
 # refresh.
+# Another tab stops this; use another window.
 subscription Class($courseId: ID!, $after: Cursor) {
   courseUpdates(courseId: $courseId, after: $after) {
     __typename

@@ -88,7 +88,7 @@ test('a server that is away for seven seconds: the tab tries again every few sec
   await watching.until(has(3))
   watching.stop()
   expect(versions(watching.items)).toEqual([1, 2, 3])
-  expect(watching.connections).toEqual(['open', 'lost, trying again', 'open'])
+  expect(watching.connections).toEqual(['open', 'lost, trying again', 'open', 'stopped'])
   const pauses = attempts.slice(1).map((at, i) => at - attempts[i]!)
   expect(attempts.length).toBeGreaterThan(4)
   expect(Math.max(...pauses)).toBeLessThan(6_000)
@@ -196,5 +196,37 @@ test('a tab that is stopped closes its connection, also while it tries again', a
   await other.watching.until(has(1))
   other.watching.stop()
   await vi.waitUntil(() => network.connections === 0)
-  expect(watching.shown.connection).toBe('lost, trying again')
+  expect(watching.shown.connection).toBe('stopped')
+})
+
+test('a tab that is stopped says so at once, and keeps its last items; one that had ended stays closed', async () => {
+  const { watching, change, learner } = await watched()
+  await watching.until(has(1))
+  await change()
+  await watching.until(has(3))
+  const { newestFirst } = watching.shown
+  watching.stop()
+  expect(watching.shown).toEqual({ connection: 'stopped', received: 3, newestFirst })
+  await change()
+  await vi.waitUntil(() => network.connections === 0)
+  expect(watching.items).toHaveLength(3)
+  expect(watching.connections).toEqual(['open', 'stopped'])
+
+  const variables = { id: globalId('Enrollment', 'nobody.nothing') }
+  const refused = tab(new URL(network.url).origin).watch({ query: ENROLLMENT, variables, headers: as(learner) })
+  await refused.until(({ isComplete }) => isComplete)
+  refused.stop()
+  expect(refused.connections).toEqual(['closed'])
+})
+
+test("a query while the server is away says that it can't be reached, without a stack", async () => {
+  const { ask } = tab(new URL(network.url).origin)
+  const asking = () => ask({ query: '{ __typename }' }).catch((error: unknown) => error)
+  network.unreachable = true
+  network.cut()
+  const error = (await asking()) as Error
+  network.unreachable = false
+  expect(error.message).toBe("The server can't be reached. Try again in a moment.")
+  expect(error.stack).toBeUndefined()
+  expect(await asking()).toEqual({ data: { __typename: 'Query' } })
 })

@@ -39,15 +39,30 @@ export function fetcher({ url, createClient, webSocketImpl }) {
  * @returns {Promise<object>}
  */
 async function ask(url, operation, headers) {
-  const response = await fetch(url, {
+  const request = new Request(url, {
     method: 'POST',
     headers: { 'content-type': 'application/json', ...headers },
     body: JSON.stringify(operation),
   })
-  const text = await response.text()
-  if (/json/.test(response.headers.get('content-type') ?? '')) return JSON.parse(text)
-  throw new Error(`The server answered ${response.status}: ${text.trim()}`) // such as 503 while it starts
+  const { type, status, text } = await answerTo(request).catch(() => {
+    throw withoutStack("The server can't be reached. Try again in a moment.")
+  })
+  if (/json/.test(type)) return JSON.parse(text)
+  throw withoutStack(`The server answered ${status}: ${text.trim()}`) // such as 503 while it starts
 }
+
+/** @param {Request} request */
+async function answerTo(request) {
+  const response = await fetch(request)
+  return { type: response.headers.get('content-type') ?? '', status: response.status, text: await response.text() }
+}
+
+/**
+ * An error of which GraphiQL shows the message only.
+ *
+ * @param {string} message
+ */
+const withoutStack = (message) => Object.assign(new Error(message), { stack: undefined })
 
 /**
  * The operation that is to be run.

@@ -28,6 +28,14 @@ function showTools(state) {
   setTimeout(() => document.querySelector(`[data-name=${name}]`)?.click())
 }
 
+const tabButtons = '.graphiql-tab-button, .graphiql-tab-close, .graphiql-tab-add'
+
+/** Stops what runs before another tab is opened. GraphiQL itself would lose what `stop` shows, or not stop at all. */
+function stopFirst({ target }) {
+  if (target.closest(tabButtons)) document.querySelector('.graphiql-execute-button[aria-label^=Stop]')?.click()
+}
+document.addEventListener('click', stopFirst, { capture: true })
+
 // GraphiQL measures its tabs when it begins. With another font later, they would not be where they are seen, and the
 // first click on them would be lost.
 await Promise.all(['400 1em Roboto', '500 1em Roboto', '400 1em "Fira Code"'].map((font) => document.fonts.load(font)))

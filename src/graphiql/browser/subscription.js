@@ -64,7 +64,13 @@ export class Subscription {
     this.#begin()
   }
 
+  /** Shows that nothing more will arrive, at once: later, GraphiQL would show it in the tab that was opened instead. */
   stop() {
+    this.#show('stopped')
+    this.#close()
+  }
+
+  #close() {
     this.#isOver = true
     this.#client.dispose()
   }
@@ -124,7 +130,7 @@ export class Subscription {
     if (this.#isOver) return
     this.#show('closed', errors)
     this.#observer.complete()
-    this.stop()
+    this.#close()
   }
 
   /**
