@@ -1,10 +1,10 @@
 // Apollo Client, set up for Lockstep. Run it with `node examples/apollo.mjs` while the server runs: it watches an
-// enrollment and completes a lesson. Needs: npm install @apollo/client rxjs graphql graphql-ws ws
+// enrollment, completes a lesson, and runs until Ctrl-C. Needs: npm install @apollo/client rxjs graphql graphql-ws ws
 import { ApolloClient, ApolloLink, gql, HttpLink, InMemoryCache } from '@apollo/client'
 import { GraphQLWsLink } from '@apollo/client/link/subscriptions'
 import { relayStylePagination } from '@apollo/client/utilities'
 import possibleTypes from '../possibleTypes.json' with { type: 'json' }
-import { completeLesson, enrollmentQuery, enrollmentUpdates, resetProgress } from './documents.mjs'
+import { completeLesson, enrollFirst, enrollmentQuery, enrollmentUpdates, resetProgress } from './documents.mjs'
 import { persistentFetch, resumingSocket } from './network.mjs'
 import { VersionGuard } from './versionGuard.mjs'
 
@@ -39,6 +39,9 @@ class GuardedCache extends InMemoryCache {
   }
 }
 
+/** A list for each filter and order: the arguments named here are part of its key. */
+const filtered = relayStylePagination(['filter', 'orderBy'])
+
 /**
  * The scalars DateTime, LocalDate and Cursor (see scalars.json) are text in JSON. They stay text in the cache; make a
  * Date of a DateTime where you show it. An optimistic answer has the version that the cache has.
@@ -48,9 +51,9 @@ export const guardedCache = () =>
     possibleTypes,
     typePolicies: {
       // these grow page by page: select `edges`, which are put together, and not `nodes`
-      Query: { fields: { courses: relayStylePagination() } },
-      Course: { fields: { enrollments: relayStylePagination(), lessons: relayStylePagination(['includeInactive']) } },
-      User: { fields: { enrollments: relayStylePagination(), plans: relayStylePagination() } },
+      Query: { fields: { courses: filtered } },
+      Course: { fields: { enrollments: filtered, lessons: relayStylePagination(['includeInactive']) } },
+      User: { fields: { enrollments: filtered, plans: filtered } },
       // an item of a stream replaces the one before it
       Subscription: {
         fields: Object.fromEntries(
@@ -76,6 +79,7 @@ async function demonstrate(url = 'http://127.0.0.1:4000/graphql', token = 'demo-
   const courseId = 'Q291cnNlOjExYTViZTUxZTg4NTE1MDY='
   const lessonId = 'TGVzc29uOjExYTViZTUxZTg4NTE1MDYuNzQyODRkOWRjYmNjMDk5Mg=='
   const { data } = await client.query({ query: gql(enrollmentQuery), variables: { courseId } })
+  if (!data.enrollment) throw new Error(enrollFirst(courseId))
   client
     .watchQuery({ query: gql(enrollmentQuery), variables: { courseId } })
     .subscribe(({ data }) => console.log('The cache:', JSON.stringify(data.enrollment)))
@@ -99,4 +103,8 @@ async function demonstrate(url = 'http://127.0.0.1:4000/graphql', token = 'demo-
   await client.mutate({ mutation: gql(resetProgress), variables: { input: { target: { lessonId } } } })
 }
 
-if (import.meta.filename === process.argv[1]) await demonstrate(...process.argv.slice(2))
+if (import.meta.filename === process.argv[1])
+  await demonstrate(...process.argv.slice(2)).catch(({ message }) => {
+    console.error(message)
+    process.exit(1)
+  })

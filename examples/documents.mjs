@@ -34,3 +34,7 @@ export const resetProgress = `mutation Reset($input: ResetProgressInput!) {
     ... on DomainError { code message }
   }
 }`
+
+/** What the examples say to who is not enrolled. */
+export const enrollFirst = (courseId) =>
+  `Enroll first: send mutation { enroll(input: { courseId: "${courseId}" }) { __typename } } with this token.`

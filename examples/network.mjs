@@ -56,15 +56,17 @@ function resume(client, payload, sink) {
   const request = { ...payload, variables: { ...payload.variables } }
   let isStopped = false
   let stop
+  let tries = 0
   const begin = () => {
     let goesOn = false
-    const again = () => !isStopped && setTimeout(() => isStopped || begin(), 1_000)
+    const again = () => pause(tries++).then(() => isStopped || begin())
     stop = client.subscribe(request, {
       next(result) {
         goesOn = Boolean(result.errors) && areTemporary(result.errors)
         if (goesOn) return
         const item = Object.values(result.data ?? {})[0]
         goesOn = item?.__typename === 'SubscriberTooSlow'
+        if (!goesOn) tries = 0
         if (item?.cursor) request.variables.after = item.cursor // sent again when it reconnects
         sink.next(result)
       },

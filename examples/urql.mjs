@@ -1,10 +1,10 @@
 // urql with Graphcache, set up for Lockstep. Run it with `node examples/urql.mjs` while the server runs: it watches an
-// enrollment and completes a lesson. Needs: npm install @urql/core @urql/exchange-graphcache graphql-ws ws
+// enrollment, completes a lesson, and runs until Ctrl-C. Needs: npm install @urql/core @urql/exchange-graphcache graphql-ws ws
 import { Client, fetchExchange, mapExchange, subscriptionExchange } from '@urql/core'
 import { cacheExchange } from '@urql/exchange-graphcache'
 import { relayPagination } from '@urql/exchange-graphcache/extras'
 import possibleTypes from '../possibleTypes.json' with { type: 'json' }
-import { completeLesson, enrollmentQuery, enrollmentUpdates, resetProgress } from './documents.mjs'
+import { completeLesson, enrollFirst, enrollmentQuery, enrollmentUpdates, resetProgress } from './documents.mjs'
 import { persistentFetch, resumingSocket } from './network.mjs'
 import { VersionGuard } from './versionGuard.mjs'
 
@@ -42,6 +42,18 @@ const withoutId = [
   'WorkoutVersion',
 ]
 
+const pages = relayPagination()
+
+/**
+ * A list for each filter and order, put together from its pages. `relayPagination` finds none that was asked for
+ * without arguments, or that is null: these are as the cache has them. So give `first` where you ask for more pages.
+ */
+function paged(parent, args, cache, info) {
+  const given = Object.keys(args).length ? args : undefined
+  const page = cache.resolve(info.parentKey, info.fieldName, given)
+  return given && page !== null ? pages(parent, args, cache, info) : page
+}
+
 export const guardedCache = () => [
   cacheExchange({
     possibleTypes,
@@ -51,9 +63,9 @@ export const guardedCache = () => [
     keys: Object.fromEntries(withoutId.map((name) => [name, () => null])),
     resolvers: {
       // these grow page by page
-      Query: { courses: relayPagination() },
-      Course: { enrollments: relayPagination(), lessons: relayPagination() },
-      User: { enrollments: relayPagination(), plans: relayPagination() },
+      Query: { courses: paged },
+      Course: { enrollments: paged, lessons: paged },
+      User: { enrollments: paged, plans: paged },
     },
   }),
   guardExchange(),
@@ -77,7 +89,9 @@ async function demonstrate(url = 'http://127.0.0.1:4000/graphql', token = 'demo-
   const client = createUrql({ url, token })
   const courseId = 'Q291cnNlOjExYTViZTUxZTg4NTE1MDY='
   const lessonId = 'TGVzc29uOjExYTViZTUxZTg4NTE1MDYuNzQyODRkOWRjYmNjMDk5Mg=='
-  const { data } = await client.query(enrollmentQuery, { courseId })
+  const { data, error } = await client.query(enrollmentQuery, { courseId })
+  if (error) throw error
+  if (!data.enrollment) throw new Error(enrollFirst(courseId))
   client
     .query(enrollmentQuery, { courseId })
     .subscribe(({ data }) => console.log('The cache:', JSON.stringify(data.enrollment)))
@@ -99,4 +113,8 @@ async function demonstrate(url = 'http://127.0.0.1:4000/graphql', token = 'demo-
   await client.mutation(resetProgress, { input: { target: { lessonId } } })
 }
 
-if (import.meta.filename === process.argv[1]) await demonstrate(...process.argv.slice(2))
+if (import.meta.filename === process.argv[1])
+  await demonstrate(...process.argv.slice(2)).catch(({ message }) => {
+    console.error(message)
+    process.exit(1)
+  })

@@ -93,6 +93,19 @@ const PLAN = `query Plan($planId: ID!, $workoutId: ID!) {
   workout(id: $workoutId) { id title selection { id currentPlanDay } }
 }`
 
+const COURSES = `query Courses($first: Int, $after: String, $filter: CourseFilterInput, $orderBy: CourseOrderInput) {
+  courses(first: $first, after: $after, filter: $filter, orderBy: $orderBy) {
+    totalCount
+    edges { cursor node { id title } }
+    pageInfo { endCursor hasNextPage }
+  }
+}`
+const NODES = `query Nodes($filter: CourseFilterInput) {
+  courses(filter: $filter) { totalCount nodes { id title } }
+}`
+const WITHOUT_ARGUMENTS = '{ courses { totalCount nodes { id title } edges { node { id } } } }'
+const OF_A_PERSON = '{ viewer { id enrollments { nodes { id version } } plans { nodes { id version } } } }'
+
 const w = await world()
 const server = await serve(w)
 const { commit } = w.process()
@@ -322,6 +335,60 @@ export function promises({ example, plain, guarded }: Making) {
     })
   })
 
+  describe(`the lists of ${example}`, () => {
+    /** Two courses, and a client that has asked for nothing yet. */
+    async function listing() {
+      const { token } = await learning()
+      const [one, two] = [await course(1), await course(1)]
+      const client = using(guarded({ url: `${server.url}/graphql`, socketUrl, token }))
+      const fromServer = async (document: string, variables: object) =>
+        (await server.ask<object, object>(document, variables, token)).data
+      return { client, one, two, fromServer }
+    }
+
+    test('are each as the server has them, whatever else was asked for before', async () => {
+      const { client, one, two, fromServer } = await listing()
+      const asked: [string, object][] = [
+        [COURSES, { first: 10 }],
+        [COURSES, { first: 10, filter: { title: one.slug } }],
+        [COURSES, { first: 10, filter: { title: two.slug } }],
+        [COURSES, { first: 10, orderBy: { field: 'TITLE', direction: 'DESC' } }],
+        [COURSES, { first: 10, filter: { enrolled: true } }],
+      ]
+      for (const [document, variables] of asked)
+        expect(await client.query(document, variables)).toMatchObject((await fromServer(document, variables)) as object)
+      for (const [document, variables] of asked)
+        expect(client.cached(document, variables)).toMatchObject((await fromServer(document, variables)) as object)
+    })
+
+    test.each([
+      ['without arguments', WITHOUT_ARGUMENTS, () => ({})],
+      ['of a person, without arguments', OF_A_PERSON, () => ({})],
+      ['with arguments that have no value', NODES, () => ({})],
+      ['as nodes, with a filter', NODES, (title: string) => ({ filter: { title } })],
+    ])('are as the server has them when they are asked for %s', async (_, document, variablesOf) => {
+      const { client, one, fromServer } = await listing()
+      const variables = variablesOf(one.slug)
+      const expected = (await fromServer(document, variables)) as object
+      expect(await client.query(document, variables)).toMatchObject(expected)
+      expect(client.cached(document, variables)).toMatchObject(expected)
+    })
+
+    test('grow page by page, each by itself', async () => {
+      const { client, two, fromServer } = await listing()
+      const orders = ['ASC', 'DESC'].map((direction) => ({ orderBy: { field: 'TITLE', direction }, first: 1 }))
+      for (const order of orders) {
+        const { courses } = (await client.query(COURSES, order)) as { courses: { pageInfo: { endCursor: string } } }
+        await client.query(COURSES, { ...order, after: courses.pageInfo.endCursor })
+      }
+      await client.query(COURSES, { first: 1, filter: { title: two.slug } })
+      for (const order of orders) {
+        const { courses } = (await fromServer(COURSES, { ...order, first: 2 })) as { courses: object }
+        expect(client.cached(COURSES, order)).toMatchObject({ courses })
+      }
+    })
+  })
+
   describe(example, () => {
     test('sends a mutation with a key again when its answer is lost', async () => {
       const { token, state, lesson } = await learning()
@@ -396,7 +463,7 @@ export function promises({ example, plain, guarded }: Making) {
       })
     })
 
-    test('prints what it does', async () => {
+    test('prints what it does, or in one line why it can’t', async () => {
       const demo = await world()
       const running = await demoServer(demo.url)
       onTestFinished(() => end(running))
@@ -408,6 +475,15 @@ export function promises({ example, plain, guarded }: Making) {
       expect(shown.printed).toMatch(/^The same request again: .*"replayed":true/m)
       expect(shown.printed).toMatch(/^The cache: .*"version":4/m)
       expect(shown.printed).not.toMatch(/error|warn|invalid|missing/i)
+
+      const ends = async (token: string) => {
+        const refused = run(process.execPath, [example, running.url, token])
+        await refused.ended
+        expect(refused.child.exitCode).toBe(1)
+        return refused.printed
+      }
+      expect(await ends('demo-learner-1')).toMatch(/^Enroll first: .*\n$/)
+      expect(await ends('no-such-token')).toMatch(/^.*the header `Authorization` is unknown.*\n$/)
     })
   })
 }

@@ -166,6 +166,20 @@ test('a stream goes on at its cursor after its socket is killed: nothing is miss
   stream.stop()
 })
 
+test('a stream that there is no room for begins when there is', async () => {
+  const narrow = await serve(s, { LIVE_SUBSCRIPTIONS_PER_USER: '1' })
+  const { network, enrollment, ...place } = await s.learner(narrow.url)
+  const first = watch(guarded(place), enrollment)
+  await first.until(1)
+  const refused = network.atAnswer('TOO_MANY_SUBSCRIPTIONS', 'hold')
+  const second = watch(guarded(place), enrollment)
+  const letGo = await refused
+  letGo()
+  first.stop()
+  expect(versions(await second.until(1))).toEqual([1])
+  second.stop()
+})
+
 test('a stream that the viewer may not see ends with the reason', async () => {
   const [someone, other] = [await learner(), await learner()]
   const stream = watch(guarded(someone), other.enrollment)
