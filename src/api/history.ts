@@ -116,6 +116,7 @@ export const committedField = <S extends Shape, Answer>(
     nullable: true,
     description: 'The `version` of this payload: what the request left. Null if the journal no longer has it.',
     resolve: async ({ view, version }, _, context) => {
+      if (version === 0) return null
       const { event } = await context.load(loadsOf(aggregate).version, { rootId: view.id, version })
       return event && itemOf<S['view']>(event)
     },
