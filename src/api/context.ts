@@ -30,6 +30,8 @@ export interface Context extends Surroundings {
   readonly requestId: string
   /** Of a mutation. */
   readonly answers: Answers
+  /** For whom it takes a turn where operations wait for each other: the viewer, or many who share one execution. */
+  readonly turn: unknown
   /** Receives the results of a subscription. Without it, they are returned as an iterable. */
   readonly sink?: Sink | undefined
   /** Loads one of many: those that are asked for in the same tick are loaded together, each once an operation. */
@@ -67,6 +69,7 @@ export function createContext(
     viewer,
     requestId,
     answers,
+    turn: viewer?.id ?? Symbol('shared'),
     sink,
     load<Key, Value>(many: Load<Key, Value>, key: Key) {
       let loader = loaders.get(many) as DataLoader<Key, Value, string> | undefined

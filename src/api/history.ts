@@ -1,35 +1,31 @@
 import type { EnumRef, FieldMap, ObjectRef } from '@pothos/core'
 import { resolveCursorConnection } from '@pothos/plugin-relay'
 import type { Aggregate, Shape } from '../commit/aggregate.ts'
+import type { Sql } from '../database/client.ts'
 import { GENESIS } from '../journal/event.ts'
-import { fold } from '../journal/fold.ts'
-import {
-  countVersions,
-  type FoundVersion,
-  readVersionPages,
-  readVersions,
-  type VersionName,
-  type VersionPage,
-  type VersionRange,
-} from '../journal/history.ts'
+import type { FoundVersion, VersionName, VersionPage } from '../journal/history.ts'
 import { builder, LARGEST_PAGE, PAGE, type SchemaTypes } from './builder.ts'
-import { connectionOf, type PageArguments, pageOf } from './connection.ts'
-import type { Context, Load } from './context.ts'
+import { connectionOf, type PageArguments } from './connection.ts'
+import type { Context } from './context.ts'
 import type { PayloadBuilder } from './mutation.ts'
 import { problem } from './shownError.ts'
-import { itemOf, Version, type VersionItem, VersionNotFound, VersionPruned } from './version.ts'
+import { type Shown, Version, type VersionItem, VersionNotFound, VersionPruned } from './version.ts'
+import { belowOf, type Loads, loadsOf, shownOf } from './versionLoads.ts'
 
 /** A version is below this. */
 const BEYOND = 2 ** 31 - 1
 /** What folding a history costs, however long it is, beside what is shown of it. See listLimit.ts. */
 const FOLD = 20
-/** The most events that are folded for the fields that are asked for at the same time. */
-const MOST_FOLDED = 50_000
 
 // Pothos computes shapes from fields. Where those are generic, as here, TypeScript can't follow it; hence the casts.
 
 /** Builds the fields of a version. */
-export type VersionBuilder<View> = PothosSchemaTypes.ObjectFieldBuilder<SchemaTypes, VersionItem<View>>
+export type VersionBuilder = PothosSchemaTypes.ObjectFieldBuilder<SchemaTypes, VersionItem>
+
+/** Makes the resolver of a field from what it shows of a version. That is read only if such a field is asked for. */
+export type ShownBy<View> = <Value>(
+  of: (version: Shown<View>) => Value,
+) => (version: VersionItem, args: unknown, context: Context) => Promise<Value>
 
 /** Makes a field of what hangs below a root at a version: a page of a list, which is folded when it is asked for. */
 export type Below<State> = <Node extends object>(
@@ -39,7 +35,7 @@ export type Below<State> = <Node extends object>(
   list: (state: State) => readonly Node[],
 ) => FieldMap[string]
 
-interface HistoryOptions<S extends Shape, Root> {
+interface HistoryOptions<S extends Shape, Root, View> {
   readonly aggregate: Aggregate<S>
   readonly root: ObjectRef<SchemaTypes, Root>
   /** `Enrollment` makes the type `EnrollmentVersion`. */
@@ -49,16 +45,23 @@ interface HistoryOptions<S extends Shape, Root> {
   readonly kind: EnumRef<SchemaTypes, string>
   /** Those of the roots that the viewer may see: the same as for the root's own type. */
   visible(rootIds: readonly string[], context: Context): Promise<readonly { readonly id: string }[]>
-  readonly fields: (t: VersionBuilder<S['view']>, below: Below<S['state']>) => FieldMap
+  /**
+   * SQL: what the fields show, as JSON, from the row `e` of "Event"; its `view` if this is absent. Leave out what is
+   * large and not shown.
+   */
+  readonly shown?: Sql
+  readonly fields: (t: VersionBuilder, by: { shown: ShownBy<View>; below: Below<S['state']> }) => FieldMap
 }
 
 /**
  * Gives a root the fields `history` and `asOf`. What they return is of a type of its own, whose ids contain the
  * version, so a client's cache takes no old state for the present one. Whoever may see a root may see its history.
  */
-export function history<S extends Shape, Root extends { readonly id: string; readonly version: number }>(
-  options: HistoryOptions<S, Root>,
-) {
+export function history<
+  S extends Shape,
+  Root extends { readonly id: string; readonly version: number },
+  View = S['view'],
+>(options: HistoryOptions<S, Root, View>) {
   const { aggregate, name, root } = options
   const loads = loadsOf(aggregate)
   const version = versionOf(options, loads)
@@ -72,7 +75,7 @@ export function history<S extends Shape, Root extends { readonly id: string; rea
         resolve: ({ id }: { readonly id: string }, args: PageArguments, context: Context) =>
           pageOfVersions(loads, id, args, context),
       } as never,
-      connectionOf<VersionItem<S['view']>, Pick<VersionPage, 'oldest'>>(version, `${name}Version`, (t) => ({
+      connectionOf<VersionItem, Pick<VersionPage, 'oldest'>>(version, `${name}Version`, (t) => ({
         oldestVersion: t.exposeInt('oldest', {
           nullable: true,
           description:
@@ -95,7 +98,7 @@ export function history<S extends Shape, Root extends { readonly id: string; rea
       resolve: async (root, args, context) => {
         const { id, version: present } = root as unknown as { readonly id: string; readonly version: number }
         const found = await context.load(loads.version, { rootId: id, version: args.version })
-        return (found.event ? itemOf(found.event) : missing(args.version, present, found)) as never
+        return (found.head ?? missing(args.version, present, found)) as never
       },
     }),
   )
@@ -109,7 +112,7 @@ export function history<S extends Shape, Root extends { readonly id: string; rea
 export const committedField = <S extends Shape, Answer>(
   t: PayloadBuilder<S['view'], Answer>,
   aggregate: Aggregate<S>,
-  version: ObjectRef<SchemaTypes, VersionItem<S['view']>>,
+  version: ObjectRef<SchemaTypes, VersionItem>,
 ) => ({
   committed: t.field({
     type: version,
@@ -117,70 +120,21 @@ export const committedField = <S extends Shape, Answer>(
     description: 'The `version` of this payload: what the request left. Null if the journal no longer has it.',
     resolve: async ({ view, version }, _, context) => {
       if (version === 0) return null
-      const { event } = await context.load(loadsOf(aggregate).version, { rootId: view.id, version })
-      return event && itemOf<S['view']>(event)
+      return (await context.load(loadsOf(aggregate).version, { rootId: view.id, version })).head
     },
   }),
 })
 
-/** How the history of one kind of root is loaded, for many roots at a time. */
-interface Loads<State> {
-  readonly page: Load<VersionRange, VersionPage>
-  readonly version: Load<VersionName, FoundVersion>
-  readonly count: Load<string, number>
-  /** The state at a version; undefined: it can't be folded, since the journal doesn't have the beginning. */
-  readonly state: Load<VersionName, State | undefined>
-}
-
-const loadsByRoot = new Map<string, Loads<unknown>>()
-
-/** One for each kind of root, so that an operation loads a version once, wherever it asks for it. */
-function loadsOf<S extends Shape>(aggregate: Aggregate<S>): Loads<S['state']> {
-  const known = loadsByRoot.get(aggregate.root) as Loads<S['state']> | undefined // by the name of its own root
-  const loads = known ?? newLoads(aggregate)
-  if (!known) loadsByRoot.set(aggregate.root, loads)
-  return loads
-}
-
-function newLoads<S extends Shape>(aggregate: Aggregate<S>): Loads<S['state']> {
-  const { root } = aggregate
-  return {
-    page: (ranges, { db }) => readVersionPages(db, root, ranges),
-    version: (names, { db }) => readVersions(db, root, names),
-    count: (rootIds, { db }) => countVersions(db, root, rootIds),
-    async state(names, { db }) {
-      const place = (rootId: string, version: number) => `${rootId} ${version}`
-      const wanted = new Set(names.map(({ rootId, version }) => place(rootId, version)))
-      const upTo = new Map<string, number>()
-      for (const { rootId, version } of names) upTo.set(rootId, Math.max(version, upTo.get(rootId) ?? 0))
-      const found = new Map<string, S['state']>()
-      let folded = 0
-      await fold(db, aggregate, upTo, (state) => {
-        if (++folded > MOST_FOLDED) throw tooLong()
-        const at = place(state.id, state.version)
-        if (wanted.has(at)) found.set(at, state)
-      })
-      return names.map(({ rootId, version }) => found.get(place(rootId, version)))
-    },
-  }
-}
-
-const tooLong = () =>
-  problem(
-    'QUERY_TOO_EXPENSIVE',
-    `What this asks for follows from more than ${MOST_FOLDED.toLocaleString('en')} changes. Ask for less at a time.`,
-  )
-
-async function pageOfVersions({ page, count }: Loads<unknown>, rootId: string, args: PageArguments, context: Context) {
+async function pageOfVersions({ page, count }: Loads, rootId: string, args: PageArguments, context: Context) {
   let oldest: number | null = null
   const found = await resolveCursorConnection<Promise<VersionItem[]>>(
-    { args, defaultSize: PAGE, maxSize: LARGEST_PAGE, toCursor: ({ event }) => cursorOf(event.version) },
+    { args, defaultSize: PAGE, maxSize: LARGEST_PAGE, toCursor: ({ version }) => cursorOf(version) },
     async ({ after, before, limit, inverted }) => {
       const below = after === undefined ? BEYOND : versionIn(after)
       const above = before === undefined ? 0 : versionIn(before)
       const loaded = await context.load(page, { rootId, above, below, limit, oldestFirst: inverted })
       oldest = loaded.oldest
-      return loaded.events.map((event) => itemOf(event))
+      return [...loaded.heads]
     },
   )
   const [startCursor, endCursor] = [found.edges.at(0)?.cursor ?? null, found.edges.at(-1)?.cursor ?? null]
@@ -201,15 +155,15 @@ function versionIn(cursor: string): number {
 }
 
 /** The versions of one kind of root, as a type. */
-function versionOf<S extends Shape, Root>(
-  { name, description, kind, visible, fields }: HistoryOptions<S, Root>,
-  loads: Loads<S['state']>,
+function versionOf<S extends Shape, Root, View>(
+  { aggregate, name, description, kind, visible, shown, fields }: HistoryOptions<S, Root, View>,
+  loads: Loads,
 ) {
-  const ref = builder.objectRef<VersionItem<S['view']>>(`${name}Version`)
+  const ref = builder.objectRef<VersionItem>(`${name}Version`)
   builder.node(ref, {
     description,
     interfaces: [Version] as never,
-    id: { resolve: ({ event }) => `${event.rootId}~${event.version}` },
+    id: { resolve: ({ rootId, version }) => `${rootId}~${version}` },
     async loadMany(ids, context) {
       const names = ids.map((id) => nameIn(id))
       const rootIds = new Set(names.flatMap((name) => (name ? [name.rootId] : [])))
@@ -217,8 +171,7 @@ function versionOf<S extends Shape, Root>(
       return Promise.all(
         names.map(async (name) => {
           if (!name || !shown.has(name.rootId)) return null
-          const { event } = await context.load(loads.version, name)
-          return event && itemOf<S['view']>(event)
+          return (await context.load(loads.version, name)).head
         }),
       )
     },
@@ -227,9 +180,12 @@ function versionOf<S extends Shape, Root>(
         type: kind,
         nullable: true,
         description: `What happened. ${FOLDED}`,
-        resolve: ({ event }) => (event.kind === GENESIS ? null : event.kind),
+        resolve: ({ kind }) => (kind === GENESIS ? null : kind),
       }),
-      ...fields(t as VersionBuilder<S['view']>, belowOf(t as VersionBuilder<S['view']>, loads) as Below<S['state']>),
+      ...fields(t as VersionBuilder, {
+        shown: shownBy<View>(aggregate, shown),
+        below: belowBy(t as VersionBuilder, aggregate),
+      }),
     }),
   })
   return ref
@@ -239,22 +195,32 @@ const FOLDED =
   'Null: older changes are no longer kept, and this is what they led to. `occurredAt` and `actorId` are those of the ' +
   'last of them.'
 
-const belowOf =
-  <View, State>(t: VersionBuilder<View>, { state }: Loads<State>): Below<State> =>
-  (node, name, description, list) =>
-    t.connection(
+function shownBy<View>(aggregate: Pick<Aggregate<Shape>, 'root'>, sql: Sql | undefined): ShownBy<View> {
+  const load = shownOf<View>(aggregate, sql)
+  return (of) =>
+    async ({ rootId, version, kind }, _, context) => {
+      const view = await context.load(load, { rootId, version })
+      if (!view) throw problem('NOT_FOUND', `Version ${version} is no longer kept.`)
+      return of({ view, changed: kind === GENESIS ? null : view })
+    }
+}
+
+const belowBy =
+  <S extends Shape>(t: VersionBuilder, aggregate: Aggregate<S>): Below<S['state']> =>
+  (node, name, description, list) => {
+    const load = belowOf(aggregate, list)
+    return t.connection(
       {
         type: node,
         nullable: true,
         description: `${description} Null: the journal does not have the beginning, so this is not known.`,
         extensions: { cost: FOLD },
-        resolve: async ({ event }: VersionItem, args: PageArguments, context: Context) => {
-          const found = await context.load(state, { rootId: event.rootId, version: event.version })
-          return found === undefined ? null : pageOf(args, list(found))
-        },
+        resolve: async ({ rootId, version }: VersionItem, args: PageArguments, context: Context) =>
+          (await context.load(load, { rootId, version, args })) ?? null,
       } as never,
       connectionOf(node, name),
     )
+  }
 
 /** The root and version in the id of a version; null: it is none. */
 function nameIn(id: string): VersionName | null {

@@ -1,24 +1,19 @@
 import { DomainError } from '../commit/errors.ts'
-import { GENESIS, type JournalEvent } from '../journal/event.ts'
+import type { VersionHead } from '../journal/history.ts'
 import { builder } from './builder.ts'
 import { showError } from './domainError.ts'
 import { actorIdOf } from './stream.ts'
 
-/** One version of a root, as resolvers get it. It never changes. */
-export interface VersionItem<View = object> {
-  readonly event: JournalEvent
+/** One version of a root, as resolvers get it. It never changes. What else it shows is read if a field asks for it. */
+export type VersionItem = VersionHead
+
+/** What a version shows besides its head. */
+export interface Shown<View> {
   /** The root after the change. */
   readonly view: View
   /** The same, with what the change was about; null: this is all that is left of several changes. */
   readonly changed: View | null
 }
-
-/** The version that an event made. The journal has views of all kinds of roots; the caller knows which. */
-export const itemOf = <View = object>(event: JournalEvent): VersionItem<View> => ({
-  event,
-  view: event.view as View,
-  changed: event.kind === GENESIS ? null : (event.view as View),
-})
 
 /** What all versions have. Their types have ids of their own, made of the root's and the version. */
 export const Version = builder.interfaceRef<VersionItem>('HistoryVersion').implement({
@@ -27,16 +22,16 @@ export const Version = builder.interfaceRef<VersionItem>('HistoryVersion').imple
     'it may be forgotten.',
   interfaces: [builder.nodeInterfaceRef()] as never,
   fields: (t) => ({
-    version: t.int({ description: 'The version. Versions have no gaps.', resolve: ({ event }) => event.version }),
+    version: t.exposeInt('version', { description: 'The version. Versions have no gaps.' }),
     occurredAt: t.field({
       type: 'DateTime',
       description: 'The commit time of the change that made this version.',
-      resolve: ({ event }) => event.at,
+      resolve: ({ at }) => at,
     }),
     actorId: t.id({
       nullable: true,
       description: 'The id of the user who made the request; null: the change followed from another one.',
-      resolve: ({ event }) => actorIdOf(event.actor),
+      resolve: ({ actor }) => actorIdOf(actor),
     }),
   }),
 })

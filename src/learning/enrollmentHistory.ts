@@ -1,9 +1,11 @@
 import { builder } from '../api/builder.ts'
-import { history, type VersionBuilder } from '../api/history.ts'
+import { history, type ShownBy, type VersionBuilder } from '../api/history.ts'
+import { sql } from '../database/client.ts'
+import type { Enrollment as EnrollmentRow } from '../generated/prisma/client.ts'
 import { Enrollment, newLessonsOf, percentOf } from './enrollment.ts'
 import { enrollments, progressIn } from './enrollmentAggregate.ts'
 import { EnrollmentStatus, statusOf } from './enrollmentFilter.ts'
-import type { EnrollmentState, EnrollmentView, LessonProgressView } from './enrollmentState.ts'
+import type { EnrollmentState, EnrollmentView, Learning, LessonProgressView } from './enrollmentState.ts'
 import { enrollmentChange } from './enrollmentUpdates.ts'
 import { Status } from './lessonProgress.ts'
 import { visibleTo } from './visibility.ts'
@@ -37,53 +39,60 @@ const progressOf = (state: EnrollmentState) =>
     .map((lessonId) => progressIn(state, lessonId))
 
 /** What the enrollment has of itself, under the names of the present ones. */
-const stateAt = (t: VersionBuilder<EnrollmentView>) => ({
+const stateAt = (t: VersionBuilder, shown: ShownBy<EnrollmentView>) => ({
   completedLessonCount: t.int({
     description: 'How many of the active lessons of the course were completed.',
-    resolve: ({ view }) => view.completed,
+    resolve: shown(({ view }) => view.completed),
   }),
   lessonCount: t.int({
     description: 'How many active lessons the course had, as far as the enrollment had caught up with it.',
-    resolve: ({ view }) => view.total,
+    resolve: shown(({ view }) => view.total),
   }),
   percent: t.int({
     description: 'How much of the active lessons was completed: 0 to 100, rounded down.',
-    resolve: ({ view }) => percentOf(view),
+    resolve: shown(({ view }) => percentOf(view)),
   }),
   lessonsVersion: t.int({
     description: 'The version of the course’s lessons at which the counts had been made.',
-    resolve: ({ view }) => view.lessonsVersion,
+    resolve: shown(({ view }) => view.lessonsVersion),
   }),
   status: t.field({
     type: EnrollmentStatus,
     description: 'How far the learner was, in that attempt.',
-    resolve: ({ view }) => statusOf(view),
+    resolve: shown(({ view }) => statusOf(view)),
   }),
-  attempt: t.int({ description: 'The number of the attempt, from 1.', resolve: ({ view }) => view.attempt }),
+  attempt: t.int({ description: 'The number of the attempt, from 1.', resolve: shown(({ view }) => view.attempt) }),
   enrolledAt: t.field({
     type: 'DateTime',
     description: 'When the learner enrolled.',
-    resolve: ({ view }) => view.enrolledAt,
+    resolve: shown(({ view }) => view.enrolledAt),
   }),
   completedAt: t.field({
     type: 'DateTime',
     nullable: true,
     description: 'When the attempt completed the course; null if it had not.',
-    resolve: ({ view }) => view.completedAt,
+    resolve: shown(({ view }) => view.completedAt),
   }),
   lastActivityAt: t.field({
     type: 'DateTime',
     description: 'When the learner had last done something here.',
-    resolve: ({ view }) => view.lastActivityAt,
+    resolve: shown(({ view }) => view.lastActivityAt),
   }),
   newLessonCount: t.int({
     description: 'How many lessons were added after the attempt completed the course and were not completed.',
-    resolve: ({ view }) => newLessonsOf(view),
+    resolve: shown(({ view }) => newLessonsOf(view)),
   }),
 })
 
+/** What a version shows: the view, and of the fact the content item that was completed. */
+interface ShownEnrollment extends EnrollmentView {
+  readonly contentItemId: string | null
+}
+const shownEnrollment = sql`e.view || jsonb_build_object('contentItemId',
+  case when e.kind = 'contentCompleted' then e.data -> 'contentItemId' end)`
+
 /** One version of an enrollment. For whoever may see the enrollment. */
-export const EnrollmentVersion = history({
+export const EnrollmentVersion = history<Learning, EnrollmentRow, ShownEnrollment>({
   aggregate: enrollments,
   root: Enrollment,
   name: 'Enrollment',
@@ -91,20 +100,20 @@ export const EnrollmentVersion = history({
   kind: enrollmentChange.kind,
   visible: (ids, { db, viewer }) =>
     db.enrollment.findMany({ where: { id: { in: [...ids] }, AND: visibleTo(viewer) }, select: { id: true } }),
-  fields: (t, below) => ({
+  shown: shownEnrollment,
+  fields: (t, { shown, below }) => ({
     lessonProgress: t.field({
       type: LessonProgressVersion,
       nullable: true,
       description: 'The progress in the changed lesson after the change; null if the change is not about one lesson.',
-      resolve: ({ changed }) => changed?.lesson ?? null,
+      resolve: shown(({ changed }) => changed?.lesson ?? null),
     }),
     contentItemId: t.globalID({
       nullable: true,
       description: 'The id of the content item that was completed; null if the change is not about one.',
-      resolve: ({ event: { data } }) =>
-        'contentItemId' in data ? { type: 'ContentItem', id: String(data.contentItemId) } : null,
+      resolve: shown(({ view: { contentItemId: id } }) => (id === null ? null : { type: 'ContentItem', id })),
     }),
-    ...stateAt(t),
+    ...stateAt(t, shown),
     progress: below(LessonProgressVersion, 'LessonProgressVersion', PROGRESS, progressOf),
   }),
 })

@@ -28,18 +28,22 @@ export const standingArgs = (t: ArgBuilder<SchemaTypes>) => ({
 /** The arguments of queries for one of the records of a standing: by its id, or by user and specialization. */
 export const recordArgs = (t: ArgBuilder<SchemaTypes>, typename: string) => ({
   id: t.id({ required: false, description: `A \`${typename}.id\`.` }),
-  userId: t.id({ required: false, description: 'A `User.id`. Then `specialization` is needed too.' }),
-  specialization: t.string({ required: false, description: 'With `userId`: a `Specialization.code`.' }),
+  specialization: t.string({ required: false, description: 'A `Specialization.code`.' }),
+  userId: t.id({ required: false, description: 'With `specialization`: a `User.id`. Without it, the viewer.' }),
 })
 
 /** The id of the record that the arguments name; throws InvalidInput. */
-export function recordIn({ id, userId, specialization }: RecordName, typename: string): string {
-  if (oneOf({ id, userId }) === 'id') {
-    alone('id', { specialization })
+export function recordIn(
+  { id, userId, specialization }: RecordName,
+  typename: string,
+  viewer: { readonly id: string },
+): string {
+  if (oneOf({ id, specialization }) === 'id') {
+    alone('id', { userId })
     return localId(typename, id!, 'id')
   }
-  if (!specialization) throw new InvalidInput('specialization', `specialization is missing. ${WANTED}`)
-  return standingIn({ userId: userId!, specialization })
+  const user = userId ? localId('User', userId, 'userId') : viewer.id
+  return standingOf(user, codeIn(specialization!, 'specialization'))
 }
 
 interface RecordName {

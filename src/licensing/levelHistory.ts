@@ -33,34 +33,34 @@ export const LevelVersion = history({
       where: { id: { in: [...ids] }, AND: visibleTo(viewer) },
       select: { id: true },
     }),
-  fields: (t) => ({
+  fields: (t, { shown }) => ({
     progressions: t.field({
       type: [LicenseProgression],
       description: 'The changes of level that the change contains.',
-      resolve: ({ view, changed }) => shownProgressions(view, changed?.progressions),
+      resolve: shown(({ view, changed }) => shownProgressions(view, changed?.progressions)),
     }),
-    currentLevel: t.int({ description: 'The level.', resolve: (version) => progressOf(version).currentLevel }),
+    currentLevel: t.int({ description: 'The level.', resolve: shown((version) => progressOf(version).currentLevel) }),
     totalXp: t.int({
       description: 'The XP gained, minus what was subtracted.',
-      resolve: (version) => progressOf(version).totalXp,
+      resolve: shown((version) => progressOf(version).totalXp),
     }),
     completedSessions: t.int({
       description: 'The number of completed sessions.',
-      resolve: (version) => progressOf(version).completedSessions,
+      resolve: shown((version) => progressOf(version).completedSessions),
     }),
     theoryHours: t.float({
       description: 'Hours of theory, with two decimals at most.',
-      resolve: (version) => progressOf(version).theoryHours,
+      resolve: shown((version) => progressOf(version).theoryHours),
     }),
     practiceHours: t.float({
       description: 'Hours of practice, with two decimals at most.',
-      resolve: (version) => progressOf(version).practiceHours,
+      resolve: shown((version) => progressOf(version).practiceHours),
     }),
     license: t.field({
       type: LicenseVersion,
       nullable: true,
       description: 'The license; null if somebody had deleted it by hand.',
-      resolve: ({ view }) => view.license,
+      resolve: shown(({ view }) => view.license),
     }),
   }),
 })

@@ -83,10 +83,10 @@ builder.queryField('license', (t) =>
     nullable: true,
     description:
       'A license by its id, or by user and specialization; null if there is none or the viewer may not see it. ' +
-      'Exactly one of `id` and `userId` is needed.',
+      'Exactly one of `id` and `specialization` is needed.',
     args: recordArgs(t.arg, 'License'),
     resolve: (query, _, name, { db, viewer }) =>
-      db.license.findFirst({ ...query, where: { id: recordIn(name, 'License'), AND: visibleTo(viewer) } }),
+      db.license.findFirst({ ...query, where: { id: recordIn(name, 'License', viewer!), AND: visibleTo(viewer) } }),
   }),
 )
 

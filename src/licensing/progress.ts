@@ -56,12 +56,12 @@ builder.queryField('specializationProgress', (t) =>
     nullable: true,
     description:
       'A progress by its id, or by user and specialization; null if the user has not begun or the viewer may not ' +
-      'see it. Exactly one of `id` and `userId` is needed.',
+      'see it. Exactly one of `id` and `specialization` is needed.',
     args: recordArgs(t.arg, 'SpecializationProgress'),
     resolve: (query, _, name, { db, viewer }) =>
       db.specializationProgress.findFirst({
         ...query,
-        where: { id: recordIn(name, 'SpecializationProgress'), AND: visibleTo(viewer) },
+        where: { id: recordIn(name, 'SpecializationProgress', viewer!), AND: visibleTo(viewer) },
       }),
   }),
 )

@@ -1,9 +1,11 @@
 import { encodeGlobalID } from '@pothos/plugin-relay'
 import { builder } from '../api/builder.ts'
 import { history } from '../api/history.ts'
+import { sql } from '../database/client.ts'
+import type { Plan as PlanRow } from '../generated/prisma/client.ts'
 import { Plan } from './plan.ts'
 import { plans } from './planAggregate.ts'
-import type { SelectionState, WorkoutState } from './planState.ts'
+import type { Planning, PlanView, SelectionState, WorkoutState } from './planState.ts'
 import { PlanChangeKind } from './planUpdates.ts'
 import { Time } from './selection.ts'
 import { plansOf } from './visibility.ts'
@@ -46,8 +48,15 @@ const WorkoutVersion = builder.objectRef<WorkoutState & { readonly id: string }>
   }),
 })
 
+/** What a version shows of the plan's view: of the changed workouts only their ids, since their texts may be long. */
+interface ShownPlan extends Omit<PlanView, 'workouts'> {
+  readonly workouts: readonly string[]
+}
+const shownPlan = sql`(e.view - 'workouts')
+  || jsonb_build_object('workouts', jsonb_path_query_array(e.view, '$.workouts[*].id'))`
+
 /** One version of a plan. For whoever may see the plan. */
-export const PlanVersion = history({
+export const PlanVersion = history<Planning, PlanRow, ShownPlan>({
   aggregate: plans,
   root: Plan,
   name: 'Plan',
@@ -55,20 +64,21 @@ export const PlanVersion = history({
   kind: PlanChangeKind,
   visible: (ids, { db, viewer }) =>
     db.plan.findMany({ where: { id: { in: [...ids] }, AND: plansOf(viewer) }, select: { id: true } }),
-  fields: (t, below) => ({
+  shown: shownPlan,
+  fields: (t, { shown, below }) => ({
     changedWorkoutIds: t.idList({
       description: 'The ids of the workouts that the change added or changed, by position.',
-      resolve: ({ changed }) => (changed?.workouts ?? []).map(({ id }) => encodeGlobalID('Workout', id)),
+      resolve: shown(({ changed }) => (changed?.workouts ?? []).map((id) => encodeGlobalID('Workout', id))),
     }),
     removedWorkoutIds: t.idList({
       description: 'The ids of the workouts that the change removed.',
-      resolve: ({ changed }) => (changed?.removed ?? []).map((id) => encodeGlobalID('Workout', id)),
+      resolve: shown(({ changed }) => (changed?.removed ?? []).map((id) => encodeGlobalID('Workout', id))),
     }),
-    title: t.string({ description: 'The title.', resolve: ({ view }) => view.title }),
+    title: t.string({ description: 'The title.', resolve: shown(({ view }) => view.title) }),
     createdAt: t.field({
       type: 'DateTime',
       description: 'When the plan was created.',
-      resolve: ({ view }) => view.createdAt,
+      resolve: shown(({ view }) => view.createdAt),
     }),
     workouts: below(WorkoutVersion, 'WorkoutVersion', 'The workouts, by position, with their selections.', (state) =>
       Object.entries(state.workouts)

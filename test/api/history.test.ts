@@ -1,5 +1,6 @@
 import fc from 'fast-check'
-import { beforeAll, describe, expect, test } from 'vitest'
+import pg from 'pg'
+import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { Aggregate, Shape } from '../../src/commit/aggregate.ts'
 import { DomainError } from '../../src/commit/errors.ts'
 import { prune } from '../../src/journal/prune.ts'
@@ -424,6 +425,130 @@ test('what would take too much is refused: too many versions to fold, and too lo
   expect((await api.get(VersionNodes, { ids }, admin.token)).nodes).toMatchObject(
     places.map(({ version }) => ({ version, progress: { totalCount: version === 2 ? 1 : 3 } })),
   )
+})
+
+describe('a large history', () => {
+  const NewestOf = graphql(`
+    query NewestOf($id: ID!, $first: Int!) { plan(id: $id) { history(first: $first) { nodes { id version kind } } } }
+  `)
+  const ChangesOf = graphql(`
+    query ChangesOf($id: ID!, $first: Int!) {
+      plan(id: $id) { history(first: $first) { nodes { version title changedWorkoutIds } } }
+    }
+  `)
+  const WorkoutsAt = graphql(`
+    query WorkoutsAt($id: ID!, $version: Int!) {
+      plan(id: $id) { asOf(version: $version) { ... on PlanVersion { workouts(first: 1) { totalCount } } } }
+    }
+  `)
+  const Nothing = graphql(`query Nothing { __typename }`)
+
+  /** A plan, and what adds events to its journal that its rows do not have. */
+  async function longPlan() {
+    const plan = await planner(api, await person(), [])
+    let newest = 1
+    /** So many events: `data` and `more` of the view are SQL, from the number `i` of the event. */
+    async function append(count: number, kind: string, data: string, more = "'{}'") {
+      await w.query('alter table "Event" disable trigger user')
+      await w.query(
+        `insert into "Event" ("rootType", "rootId", version, topic, kind, data, view, actor, at)
+         select 'Plan', $1, i + $2::int, 'none', $3, ${data}, e.view || ${more}::jsonb, 'system', now()
+         from generate_series(1, $4::int) i, "Event" e where e."rootId" = $1 and e.version = 1`,
+        [plan.planLocalId, newest, kind, count],
+      )
+      await w.query('alter table "Event" enable trigger user')
+      newest += count
+    }
+    const add = (count: number, each: number, details: string) => {
+      const workout = `'id', 'w' || i || '.' || j, 'title', 'Row', 'details', ${details}`
+      const workouts = `jsonb_build_object('workouts', (
+        select jsonb_agg(jsonb_build_object(${workout})) from generate_series(1, ${each}) j))`
+      return append(count, 'workoutsAdded', workouts, workouts)
+    }
+    const at = (version: number) => api.ask(WorkoutsAt, { id: plan.planId, version }, plan.token)
+    return { ...plan, append, add, at }
+  }
+
+  /** The statements about the journal that are sent from now on. */
+  function journalStatements() {
+    const sent: string[] = []
+    const query = pg.Client.prototype.query as (...args: unknown[]) => unknown
+    pg.Client.prototype.query = function (this: pg.Client, ...args: unknown[]) {
+      const [asked] = args as [string | { text?: string }]
+      const text = typeof asked === 'string' ? asked : (asked.text ?? '')
+      if (/from "Event" e\s+where e\."rootType"/.test(text)) sent.push(text)
+      return query.apply(this, args)
+    } as never
+    onTestFinished(() => {
+      pg.Client.prototype.query = query as never
+    })
+    return sent
+  }
+
+  test('holds up nobody while it is replayed, and is refused when that takes too long', async () => {
+    const { append, add, at } = await longPlan()
+    await add(100, 100, `''`)
+    await append(5_000, 'workoutRenamed', `jsonb_build_object('workoutId', 'w1.1', 'title', 'New')`)
+    let [isOver, answered] = [false, 0]
+    const replayed = at(5_101).finally(() => (isOver = true))
+    while (!isOver) {
+      await api.get(Nothing, {})
+      answered++
+    }
+    expect((await replayed).errors).toMatchObject([
+      { path: ['plan', 'asOf', 'workouts'], extensions: { code: 'QUERY_TOO_EXPENSIVE' } },
+    ])
+    expect(answered).toBeGreaterThan(20)
+    expect((await at(101)).data.plan!.asOf).toEqual({ workouts: { totalCount: 10_000 } })
+  })
+
+  test('of large changes is replayed up to a number of bytes, read in bounded parts', async () => {
+    const { add, at } = await longPlan()
+    await add(40, 100, `repeat('abcdefghij', 1000)`) // a megabyte each, and a hundredth of it as stored
+    const sent = journalStatements()
+    expect((await at(26)).data.plan!.asOf).toEqual({ workouts: { totalCount: 2_500 } })
+    expect(sent.filter((text) => text.includes('e.data')).length).toBeGreaterThan(1)
+    expect((await at(41)).errors).toMatchObject([
+      { message: expect.stringMatching(/32 MiB.*`history`/), extensions: { code: 'QUERY_TOO_EXPENSIVE' } },
+    ])
+  })
+
+  test('is listed without reading what nobody asked for', async () => {
+    const { add, planId: id, token } = await longPlan()
+    await add(20, 100, `repeat('abcdefghij', 1000)`)
+    const sent = journalStatements()
+    const { plan } = await api.get(NewestOf, { id, first: 100 }, token)
+    expect(plan!.history!.nodes).toHaveLength(21)
+    expect(sent.length).toBeGreaterThan(0)
+    for (const text of sent) expect(text).not.toMatch(/\b(view|data)\b|e\.\*/)
+
+    sent.length = 0
+    const { nodes } = (await api.get(ChangesOf, { id, first: 100 }, token)).plan!.history!
+    const ids = (i: number) => Array.from({ length: 100 }, (_, j) => globalId('Workout', `w${i}.${j + 1}`))
+    expect(nodes).toEqual([
+      ...Array.from({ length: 20 }, (_, i) => ({
+        version: 21 - i,
+        title: 'Off-season',
+        changedWorkoutIds: ids(20 - i),
+      })),
+      { version: 1, title: 'Off-season', changedWorkoutIds: [] },
+    ])
+    expect(sent.filter((text) => text.includes('e.view')).length, 'in bounded parts').toBeGreaterThan(1)
+  })
+
+  test('is shown up to a number of bytes; a smaller page is answered', async () => {
+    const { add, planId: id, token } = await longPlan()
+    await add(90, 10, `(select string_agg(md5(i || '.' || j || '.' || k), '') from generate_series(1, 312) k)`)
+    const { errors } = await api.ask(ChangesOf, { id, first: 100 }, token)
+    expect(errors!.length).toBeGreaterThan(0)
+    for (const error of errors!)
+      expect(error).toMatchObject({
+        message: expect.stringContaining('smaller pages'),
+        extensions: { code: 'QUERY_TOO_EXPENSIVE' },
+      })
+    expect((await api.get(ChangesOf, { id, first: 50 }, token)).plan!.history!.nodes).toHaveLength(50)
+    expect((await api.get(NewestOf, { id, first: 100 }, token)).plan!.history!.nodes).toHaveLength(91)
+  })
 })
 
 describe('the history of', () => {
