@@ -13,7 +13,7 @@ export interface Shown {
 /** The answers to the mutations of one operation. They are made once, and may be rendered several times. */
 export class Answers {
   readonly #made = new Map<string, Promise<unknown>>()
-  readonly #shown: Shown[] = []
+  readonly #shown = new Set<Shown>()
 
   /** What a mutation field answers: `make` is called only the first time. `field` is its name in the answer. */
   once<Made>(field: string, make: () => Promise<Made>): Promise<Made> {
@@ -24,18 +24,31 @@ export class Answers {
 
   /** Adds a root that an answer shows. */
   add(shown: Shown): void {
-    this.#shown.push(shown)
+    this.#shown.add(shown)
   }
 
-  /** Refreshes each root of which a newer version is known than is shown. Resolves with whether there was one. */
+  /**
+   * Refreshes each root of which a newer version is known than is shown. Resolves with whether one was refreshed. One
+   * that cannot be read is shown as it is, and is not tried again.
+   */
   async refresh(newest: Newest): Promise<boolean> {
-    const stale = this.#shown.filter(({ rootType, rootId, version }) => newest.of(rootType, rootId) > version)
-    await Promise.all(
-      stale.map(async (shown) => {
-        await shown.refresh().catch(() => {}) // then it stays as it is
-        newest.correct(shown.rootType, shown.rootId, shown.version)
-      }),
-    )
-    return stale.length > 0
+    const stale = [...this.#shown].filter((shown) => newest.of(shown.rootType, shown.rootId) > shown.version)
+    const refreshed = await Promise.all(stale.map((shown) => this.#refresh(shown, newest)))
+    return refreshed.includes(true)
+  }
+
+  async #refresh(shown: Shown, newest: Newest): Promise<boolean> {
+    const { rootType, rootId } = shown
+    const known = newest.of(rootType, rootId)
+    try {
+      await shown.refresh()
+    } catch {
+      this.#shown.delete(shown)
+      return false
+    }
+    // Older than what was known before: the root was deleted and made again. Otherwise nothing is corrected, because
+    // something newer may have been noted while it was read.
+    if (shown.version < known) newest.correct(rootType, rootId, shown.version)
+    return true
   }
 }

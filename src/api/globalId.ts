@@ -1,5 +1,6 @@
-import { decodeGlobalID } from '@pothos/plugin-relay'
+import { decodeGlobalID, encodeGlobalID } from '@pothos/plugin-relay'
 import { GraphQLError, type GraphQLSchema, isInterfaceType } from 'graphql'
+import { system } from '../commit/aggregate.ts'
 import { InvalidInput } from '../commit/errors.ts'
 
 /** The most things that `nodes` looks up at once. */
@@ -61,3 +62,6 @@ export function alone(name: string, others: Readonly<Record<string, unknown>>): 
     if (value !== null && value !== undefined)
       throw new InvalidInput(other, `${other} was given together with ${name}. Wanted is ${name} alone.`)
 }
+
+/** The global id of an actor; null: the system. */
+export const actorIdOf = (actor: string) => (actor === system.id ? null : encodeGlobalID('User', actor))

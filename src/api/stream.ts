@@ -1,11 +1,11 @@
 import type { ArgBuilder, EnumRef, FieldMap, InputFieldMap, InputShapeFromFields } from '@pothos/core'
-import { encodeGlobalID } from '@pothos/plugin-relay'
-import { type Aggregate, type Shape, system, whole } from '../commit/aggregate.ts'
+import { type Aggregate, type Shape, whole } from '../commit/aggregate.ts'
 import { DomainError, InvalidInput, Unauthenticated } from '../commit/errors.ts'
 import type { Cursor } from '../journal/cursor.ts'
 import type { ChangeItem, Item, SnapshotItem, Source } from '../journal/follow.ts'
 import { builder, type SchemaTypes } from './builder.ts'
 import type { Context } from './context.ts'
+import { Change, Snapshot, StreamItem, SubscriberTooSlow, type TooSlowItem } from './streamItem.ts'
 
 /** There is no such thing to follow, or the viewer may not see it. */
 export class NotFound extends DomainError {}
@@ -17,12 +17,6 @@ export interface Stream<Present = object> {
   readonly guards: readonly string[]
   /** Throws a domain error for viewers who may not see this. */
   authorize(context: Context): Promise<void> | void
-}
-
-/** That a reader was too slow and is disconnected. */
-export interface TooSlowItem {
-  readonly is: 'tooSlow'
-  readonly cursor: string
 }
 
 /**
@@ -201,71 +195,4 @@ builder.subscriptionType({
     'Live changes, over WebSocket (graphql-transport-ws) or server-sent events: each committed change once, in ' +
     'order, with nothing missed. To continue after a lost connection, pass the cursor of the last item received as ' +
     '`after`.',
-})
-
-/** The global id of an actor; null: the system. */
-export const actorIdOf = (actor: string) => (actor === system.id ? null : encodeGlobalID('User', actor))
-
-const StreamItem = builder.interfaceRef<{ readonly cursor: string }>('StreamItem').implement({
-  description: 'What every item of every stream has.',
-  fields: (t) => ({
-    cursor: t.expose('cursor', { type: 'Cursor', description: 'Pass as `after` to continue from here.' }),
-  }),
-})
-
-const Snapshot = builder.interfaceRef<SnapshotItem<object>>('Snapshot').implement({
-  description: 'The present, sent instead of changes. Replace what you have with it.',
-  interfaces: [StreamItem],
-  fields: (t) => ({
-    reason: t.expose('reason', { type: SnapshotReason, description: 'Why this is a snapshot and not a change.' }),
-  }),
-})
-
-const Change = builder.interfaceRef<ChangeItem>('Change').implement({
-  description: 'One committed change. Apply it to what you have.',
-  interfaces: [StreamItem],
-  fields: (t) => ({
-    version: t.exposeInt('version', {
-      description: 'The version that the change made. The versions of one thing have no gaps.',
-    }),
-    occurredAt: t.field({
-      type: 'DateTime',
-      description: 'The commit time: taken under the lock, from the server’s clock.',
-      resolve: ({ event }) => event.at,
-    }),
-    actorId: t.id({
-      nullable: true,
-      description: 'The id of the user who made the request; null: the change followed from another one.',
-      resolve: ({ event }) => actorIdOf(event.actor),
-    }),
-  }),
-})
-
-const SnapshotReason = builder.enumType('SnapshotReason', {
-  description: 'Why a stream sends a snapshot instead of changes.',
-  values: {
-    INITIAL: { description: 'No cursor was given: this is the beginning.' },
-    CURSOR_EXPIRED: {
-      description: 'The changes after the cursor are no longer kept. The snapshot contains their result.',
-    },
-    HISTORY_REPLACED: {
-      description:
-        'The cursor is of another history: the database was restored or failed over, or this was deleted and ' +
-        'created again. Discard what you have.',
-    },
-  } as const,
-})
-
-const SubscriberTooSlow = builder.objectRef<TooSlowItem>('SubscriberTooSlow').implement({
-  description:
-    'The last item of a stream whose reader was too slow: too much was waiting to be sent. Nothing is lost; ' +
-    'subscribe again with `cursor` as `after`.',
-  interfaces: [StreamItem],
-  fields: (t) => ({
-    message: t.string({
-      description: 'The same for people.',
-      resolve: () =>
-        'You read more slowly than things change. Subscribe again with this cursor as `after` to continue.',
-    }),
-  }),
 })

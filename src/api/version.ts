@@ -2,7 +2,7 @@ import { DomainError } from '../commit/errors.ts'
 import type { VersionHead } from '../journal/history.ts'
 import { builder } from './builder.ts'
 import { showError } from './domainError.ts'
-import { actorIdOf } from './stream.ts'
+import { actorIdOf } from './globalId.ts'
 
 /** One version of a root, as resolvers get it. It never changes. What else it shows is read if a field asks for it. */
 export type VersionItem = VersionHead

@@ -1,6 +1,6 @@
 import { builder, unlessShown } from '../api/builder.ts'
 import { connectionOf } from '../api/connection.ts'
-import { actorIdOf } from '../api/stream.ts'
+import { actorIdOf } from '../api/globalId.ts'
 import type { License as LicenseRow, LicenseProgression as LicenseProgressionRow } from '../generated/prisma/client.ts'
 import { User } from '../identity/user.ts'
 import { codeOf, recordArgs, recordIn, userOf } from './id.ts'

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { Answers } from '../../src/api/answers.ts'
 import { completeLesson } from '../../src/learning/completeLesson.ts'
 import { enrollmentOf } from '../../src/learning/id.ts'
 import { Newest } from '../../src/journal/newest.ts'
@@ -116,6 +117,52 @@ test('several mutations of one operation all show the last of them', async () =>
     someone.token,
   )
   expect(data).toEqual({ a: { version: 3, plan: { version: 4 } }, b: { version: 4, plan: { version: 4 } } })
+})
+
+/** A root that is shown at a version, and what reading it again does. */
+const shownAt = (version: number, read: () => number | Promise<never>) => ({
+  ...{ rootType: 'Plan', rootId: 'p', version },
+  async refresh() {
+    this.version = await read()
+  },
+})
+
+test('what is noted while a root is read again is not forgotten: the answer is rendered once more', async () => {
+  const [answers, newest] = [new Answers(), new Newest()]
+  let read = 5
+  const shown = shownAt(3, () => {
+    newest.note('Plan', 'p', 6) // committed after this reading, which has version 5
+    return read++
+  })
+  answers.add(shown)
+  newest.note('Plan', 'p', 5)
+  expect([await answers.refresh(newest), shown.version, newest.of('Plan', 'p')]).toEqual([true, 5, 6])
+  expect([await answers.refresh(newest), shown.version]).toEqual([true, 6])
+  expect(await answers.refresh(newest)).toBe(false)
+})
+
+test('a root that cannot be read again is shown as it is, is not tried again, and stays known', async () => {
+  const [answers, newest] = [new Answers(), new Newest()]
+  let tries = 0
+  const shown = shownAt(3, () => {
+    tries++
+    return Promise.reject(new Error('Its row is locked.'))
+  })
+  answers.add(shown)
+  newest.note('Plan', 'p', 4)
+  expect([await answers.refresh(newest), await answers.refresh(newest)]).toEqual([false, false])
+  expect([tries, shown.version, newest.of('Plan', 'p')]).toEqual([1, 3, 4])
+})
+
+test('a root that was deleted and made again has lower versions from then on', async () => {
+  const [answers, newest] = [new Answers(), new Newest()]
+  answers.add(shownAt(1, () => 2))
+  newest.note('Plan', 'p', 9)
+  expect([await answers.refresh(newest), newest.of('Plan', 'p'), await answers.refresh(newest)]).toEqual([
+    true,
+    2,
+    false,
+  ])
 })
 
 test('the newest versions are kept for a bounded number of roots', () => {

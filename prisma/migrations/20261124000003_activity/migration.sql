@@ -40,5 +40,5 @@ alter table "Enrollment" alter column "lastActivityAt" set not null;
 
 alter table "Enrollment" add column percent integer not null
   generated always as (coalesce(completed * 100 / nullif(total, 0), 0)) stored;
--- No index for either. Each completed lesson would have to write both, and rows could no longer be updated in their own
--- page: measured, commits took 1.7 times as long. PostgreSQL sorts a class of 10,000 in 3 ms.
+-- No index for either: each completed lesson would have to write both, and rows could no longer be updated in their own
+-- page. A class is small enough to be sorted when it is asked for.
