@@ -268,8 +268,8 @@ describe('several processes on one data folder', () => {
     const folder = newFolder()
     const killed = await another(folder)
     await query(killed.url, 'create table kept as select 7 as n')
+    killed.process.kill('SIGKILL') // first, or it might have started another PostgreSQL by then
     process.kill(killed.pid, 'SIGKILL')
-    killed.process.kill('SIGKILL')
     await gone(killed.pid)
     const next = await start(folder)
     expect(next.adopted).toBe(false)
