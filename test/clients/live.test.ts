@@ -77,5 +77,5 @@ test('the page goes on after the server was gone', async () => {
 test('the page says why where it may not see the class', async () => {
   const { api, ada, lessons } = await classroom()
   const { state } = opened(`${api.url}/graphql`, ada.token, lessons.id)
-  await vi.waitUntil(() => /no such course|may not/i.test(state() ?? ''))
+  await vi.waitUntil(() => /no such course|may not/i.test(state() ?? ''), { timeout: 20_000 })
 })

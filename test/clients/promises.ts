@@ -235,7 +235,7 @@ export function promises({ example, plain, guarded }: Making) {
         client.mutate(COMPLETE, { input: { lessonId: lesson(2) } }),
         client.mutate(COMPLETE, { input: { lessonId: lesson(3) } }),
       ]
-      await vi.waitUntil(() => slow.requests === 1 + requests.length)
+      await vi.waitUntil(() => slow.requests === 1 + requests.length, { timeout: 20_000 })
       for (const _ of requests) await server.ask('{ viewer { id } }', {}, token) // by now they are queued
       await holder.end()
       await first

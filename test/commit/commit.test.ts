@@ -279,7 +279,7 @@ describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) 
     })
 
     test('a statement that takes too long is Busy and changes nothing; the process goes on', async () => {
-      const hasty = recorded(w, { isolation, statementTimeoutMs: 150, lockTimeoutMs: 100_000 })
+      const hasty = recorded(w, { isolation, statementTimeoutMs: 1_000, lockTimeoutMs: 100_000 })
       const shut = await gate()
       const late = await outcome(ada.complete(1, { by: hasty.commit }))
       await shut.open()

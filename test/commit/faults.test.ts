@@ -194,7 +194,10 @@ describe('two servers on one database', () => {
 
 describe('a server that is stopped', () => {
   test('answers every request it has received, accepts no more, and exits with 0', async () => {
-    const [lockstep, { ada, course, enrollmentId }] = await Promise.all([server(w.url), enrolled(6)])
+    const [lockstep, { ada, course, enrollmentId }] = await Promise.all([
+      server(w.url, { DATABASE_LOCK_TIMEOUT_MS: '9000' }), // longer than all that comes before the outsider ends
+      enrolled(6),
+    ])
     payload(await lockstep.enroll(ada.token, course.id))
     expect(await status(lockstep.health)).toBe(200)
     const outsider = await w.psql.connect()

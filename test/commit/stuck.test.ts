@@ -10,7 +10,7 @@ const { outsider, gate, holds, blocked, untilBlocked } = await outsiders(w)
 describe.each(['read-committed', 'repeatable-read'] as const)('%s', (isolation) => {
   const { commit, record } = recorded(w, { isolation, lockTimeoutMs: 10_000, statementTimeoutMs: 20_000 })
   const hasty = recorded(w, { isolation, lockTimeoutMs: 250 }, { queueMs: 400 })
-  const brief = w.process({ isolation, lockTimeoutMs: 250 })
+  const brief = w.process({ isolation, lockTimeoutMs: 1_000 }) // all others are through before two of these are over
   const school = academy(commit)
   let course: TestCourse
   beforeEach(async () => {

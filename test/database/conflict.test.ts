@@ -3,6 +3,7 @@ import { connect, type Db } from '../../src/database/client.ts'
 import { isDisconnection, isLockTimeout, isRace, isTransient, sqlState } from '../../src/database/conflict.ts'
 import { defaultPool } from '../../src/database/pool.ts'
 import type { PoolOptions } from '../../src/operator/config.ts'
+import { patience } from '../classroom.ts'
 import { proxy } from '../proxy.ts'
 import { outcome, world } from '../world.ts'
 
@@ -163,7 +164,7 @@ describe('a lost or refused connection is recognized', () => {
     await w.query('select pg_terminate_backend($1)', [pid])
     await vi.waitFor(
       async () => expect(await w.query('select from pg_stat_activity where pid = $1', [pid])).toEqual([]),
-      { interval: 5 },
+      patience,
     )
   }
 
@@ -214,7 +215,7 @@ describe('a lost or refused connection is recognized', () => {
           where query like '%pg_sleep(10)%' and state = 'active' and pid <> pg_backend_pid()`,
           ),
         ).toHaveLength(2),
-      { interval: 5 },
+      patience,
     )
     network.cut()
     for (const answer of await Promise.all(answers)) lost(answer)
@@ -255,10 +256,10 @@ describe('a lost or refused connection is recognized', () => {
     expect(answers.map(sqlState)).toEqual(['53300', '53300'])
   })
   test('the pool is empty', async () => {
-    const small = other({ max: 1, waitMs: 100 })
+    const small = other({ max: 1, waitMs: 1_000 }) // which its own first connection must be made in, too
     let release = () => {}
     const held = small.$transaction(() => new Promise<void>((resolve) => (release = resolve)))
-    await vi.waitFor(() => expect(release.name).not.toBe('release'))
+    await vi.waitFor(() => expect(release.name).not.toBe('release'), patience)
     lost(await outcome(small.$queryRaw`select 1`))
     lost(await outcome(small.$transaction((tx) => tx.$queryRaw`select 1`)))
     release()
@@ -271,7 +272,7 @@ describe('a lost or refused connection is recognized', () => {
           const pid = await pidOf(tx)
           await vi.waitFor(
             async () => expect(await w.query('select from pg_stat_activity where pid = $1', [pid])).toEqual([]),
-            { interval: 5 },
+            patience,
           )
           await tx.$queryRaw`select 1`
         }),

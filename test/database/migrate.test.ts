@@ -156,12 +156,14 @@ describe('migrations', () => {
       await prisma.query('select pg_advisory_lock(72707369)')
       const migrating = migrate(url).finally(() => (done = true))
       await expect
-        .poll(() =>
-          query(
-            url,
-            `select from pg_locks where locktype = 'advisory' and not granted
+        .poll(
+          () =>
+            query(
+              url,
+              `select from pg_locks where locktype = 'advisory' and not granted
               and database = (select oid from pg_database where datname = current_database())`,
-          ),
+            ),
+          { timeout: 25_000 },
         )
         .toHaveLength(1)
       expect(done).toBe(false)

@@ -194,7 +194,7 @@ describe('connections', () => {
   })
 
   test('beyond the most are waited for, up to a limit', async () => {
-    const pool = pooled({ size: 1, max: 2, waitMs: 150 })
+    const pool = pooled({ size: 1, max: 2, waitMs: 1_000 }) // which its own connections must be made in, too
     const { release } = await all(pool, 2)
     expect(await outcome(pool.query('select 1'))).toMatchObject({ message: 'timeout exceeded when trying to connect' })
     release()

@@ -88,7 +88,11 @@ async function another(folder: string, account: { uid?: number; gid?: number } =
   return { process: child, stop, ...(JSON.parse(line) as Pick<Another, 'url' | 'pid' | 'adopted'>) }
 }
 
-const gone = (pid: number) => vi.waitFor(() => expect(isAlive(pid)).toBe(false), { timeout: 10_000, interval: 10 })
+const patience = { timeout: 10_000, interval: 10 }
+/** The sessions that say that the data folder is in use. */
+const usersOf = (url: string) =>
+  query<{ pid: number }>(url, "select pid from pg_locks where locktype = 'advisory' and mode = 'ShareLock' and granted")
+const gone = (pid: number) => vi.waitFor(() => expect(isAlive(pid)).toBe(false), patience)
 
 describe('one process', () => {
   it(
@@ -193,17 +197,16 @@ describe('one process', () => {
     const { pid } = embedded
     const address = new URL(embedded.url)
     address.username = 'postgres'
+    const [before] = await usersOf(address.href)
     await query(
       address.href,
       "select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'lockstep (%'",
     )
     await vi.waitFor(async () => {
-      const held = await query<object>(
-        address.href,
-        "select from pg_locks where locktype = 'advisory' and mode = 'ShareLock' and granted",
-      )
-      expect(held).toHaveLength(1)
-    })
+      const now = await usersOf(address.href)
+      expect(now).toHaveLength(1)
+      expect(now[0]!.pid).not.toBe(before!.pid) // the one that was ended goes in its own time
+    }, patience)
     expect(embedded.pid).toBe(pid)
   })
 
@@ -260,6 +263,8 @@ describe('several processes on one data folder', () => {
     const next = await start(folder)
     expect(next).toMatchObject({ adopted: true, pid: killed.pid })
     expect(await query(next.url, 'select n from kept')).toEqual([{ n: 7 }])
+    // PostgreSQL ends the session of the killed one in its own time
+    await vi.waitFor(async () => expect(await usersOf(next.url)).toHaveLength(1), patience)
     await next.stop()
     expect(isAlive(killed.pid)).toBe(false)
   })

@@ -180,7 +180,7 @@ test('an error that does not pass ends the subscription, and is shown', async ()
   const stranger = run.watch({ query: ENROLLMENT, variables, headers: as({ token: 'unknown' }) })
   await stranger.until(({ isComplete }) => isComplete)
   expect(stranger.shown.errors).toMatchObject([{ message: expect.stringContaining('4401') }])
-  await vi.waitUntil(() => network.connections === 0)
+  await vi.waitUntil(() => network.connections === 0, { timeout: 20_000 })
 })
 
 test('a tab that is stopped closes its connection, also while it tries again', async () => {
@@ -195,7 +195,7 @@ test('a tab that is stopped closes its connection, also while it tries again', a
   const other = await watched()
   await other.watching.until(has(1))
   other.watching.stop()
-  await vi.waitUntil(() => network.connections === 0)
+  await vi.waitUntil(() => network.connections === 0, { timeout: 20_000 })
   expect(watching.shown.connection).toBe('stopped')
 })
 
@@ -208,7 +208,7 @@ test('a tab that is stopped says so at once, and keeps its last items; one that 
   watching.stop()
   expect(watching.shown).toEqual({ connection: 'stopped', received: 3, newestFirst })
   await change()
-  await vi.waitUntil(() => network.connections === 0)
+  await vi.waitUntil(() => network.connections === 0, { timeout: 20_000 })
   expect(watching.items).toHaveLength(3)
   expect(watching.connections).toEqual(['open', 'stopped'])
 

@@ -58,6 +58,13 @@ const sessions = () =>
       where datname = current_database() and application_name = $1 order by pid`,
     [NAME],
   )
+/** The only one, once those of earlier tests are gone. */
+const onlySession = () =>
+  vi.waitFor(async () => {
+    const all = await sessions()
+    expect(all).toHaveLength(1)
+    return all[0]!
+  }, patience)
 const kill = () =>
   w.query(
     `select pg_terminate_backend(pid) from pg_stat_activity
@@ -237,7 +244,7 @@ describe('waking', () => {
     const tail = tailOf({ quietMs: 300 }) // by then, what was rung for has been read
     const own = ear()
     await tail.attach('own', own.listener)
-    const { pid } = (await sessions())[0]!
+    const { pid } = await onlySession()
     const looked = async () => (await sessions()).find((each) => each.pid === pid)!
     await change('w1', 'own')
     tail.ring()
@@ -245,6 +252,7 @@ describe('waking', () => {
     const before = await vi.waitFor(async () => {
       const now = await looked()
       expect(now.query).toBe('notify lockstep')
+      expect(now.state).toBe('idle') // and it is over
       return now
     }, patience)
     const busy = tailOf({ everyMs: 5 })
@@ -263,7 +271,7 @@ describe('waking', () => {
     const read: number[] = []
     const idle = tailOf({ everyMs: 5, quietMs: NEVER, watch: { read: (events) => read.push(events) } })
     await idle.epoch() // it has a connection
-    const { pid } = (await sessions())[0]!
+    const { pid } = await onlySession()
     const last = async () => (await sessions()).find((each) => each.pid === pid)!.query
     const before = 'select epoch as name from "Journal"'
     await vi.waitFor(async () => expect(await last()).toBe(before), patience)
@@ -359,7 +367,10 @@ describe('what goes wrong', () => {
     const rows = await w.query<{ id: string; version: number }>(
       `select id, version from "Thing" where topic = 'torn' order by id`,
     )
-    await own.until(rows.reduce((sum, { version }) => sum + version, 0))
+    await own.until(
+      rows.reduce((sum, { version }) => sum + version, 0),
+      25_000,
+    )
     for (const { id, version } of rows)
       expect(own.heard.filter((each) => each.id === id).map((each) => each.version)).toEqual(numbers(version))
     console.log(`lost ${lost} times; ${own.heard.length} events`)
@@ -392,7 +403,7 @@ describe('what goes wrong', () => {
 
   test('an answer that is too late is given up, and nothing is missed', async () => {
     let lost = 0
-    const tail = tailOf({ everyMs: 20, answerMs: 100, watch: { lost: () => lost++ } })
+    const tail = tailOf({ everyMs: 20, answerMs: 500, watch: { lost: () => lost++ } })
     const own = ear()
     await tail.attach('late', own.listener)
     const holder = await outsider()

@@ -572,7 +572,7 @@ describe('enrollments that are behind their course', () => {
         await vi.waitFor(() => expect(failed).toBeGreaterThan(2), { timeout: 10_000 })
         await client.query(`alter database ${name} allow_connections true`)
         await vi.waitFor(async () => expect(await behind(file)).toBe(0), { timeout: 20_000 })
-        await vi.waitFor(() => expect(told).toContain('Enrollments are evaluated again.'))
+        await vi.waitFor(() => expect(told).toContain('Enrollments are evaluated again.'), { timeout: 10_000 })
         await keeps.stop()
       })
       expect(told.filter((message) => message.includes('trying again until they can'))).toHaveLength(1)

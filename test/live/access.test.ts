@@ -205,7 +205,7 @@ describe('a session that ends', () => {
         expect(codes(stream)[0]).toBe('UNAUTHENTICATED')
         expect(versions(stream.items)).toEqual([1])
       }
-      await vi.waitUntil(() => closes.length)
+      await vi.waitUntil(() => closes.length, { timeout: 20_000 })
       expect(closes).toEqual([4401])
       expect(versions(await goesOn.until(2))).toEqual([1, 2])
       const again = enrollment(id, { by: learner, over: 'server-sent events' })
@@ -216,7 +216,7 @@ describe('a session that ends', () => {
 
   test.each(transports)('by itself, when its time is over, does so too, over %s', async (over) => {
     const { learner, id } = await school()
-    const brief = await anotherSession(learner, 1_200)
+    const brief = await anotherSession(learner, 5_000)
     const stream = enrollment(id, { by: brief, over })
     await stream.until(1)
     await stream.end()
@@ -278,7 +278,7 @@ test('how often that is looked for can be told, and each look leaves those who m
   )
   await Promise.all([theirs!.until(1), own!.until(1)])
   await w.query('delete from "CourseInstructor" where "userId" = $1', [instructor.id])
-  await theirs!.end(1_000)
+  await theirs!.end(5_000)
   expect(theirs!.items.at(-1)).toMatchObject({ errors: [{ message: 'You may no longer see this.' }] })
   await parts.commit(completeLesson, {
     actor: learner.actor,
@@ -371,11 +371,14 @@ test('one user has so many subscriptions at most, over whichever connections; on
   expect(codes(tooMany)[0]).toBe('TOO_MANY_SUBSCRIPTIONS')
   expect(versions(await few.enrollment(id, { by: instructor }).until(1))).toEqual([1])
   streams[0]!.stop()
-  await vi.waitUntil(async () => {
-    const next = few.enrollment(id, { by: learner })
-    return next.until(1).then(
-      () => true,
-      () => false,
-    )
-  })
+  await vi.waitUntil(
+    async () => {
+      const next = few.enrollment(id, { by: learner })
+      return next.until(1).then(
+        () => true,
+        () => false,
+      )
+    },
+    { timeout: 20_000 },
+  )
 })

@@ -244,7 +244,7 @@ describe.each(['GET', 'POST'] as const)('by %s', (method) => {
 
   test('when the session ends, that is told, and the stream ends', async () => {
     const { id, learner, token, change } = await enrolled()
-    const [ended, runsOut] = [await session(learner.id, 3_600_000), await session(learner.id, 1_500)]
+    const [ended, runsOut] = [await session(learner.id, 3_600_000), await session(learner.id, 5_000)]
     const stays = await listen(ENROLLMENT, { id }, { method, token })
     const [one, other] = [
       await listen(ENROLLMENT, { id }, { method, token: ended.token }),

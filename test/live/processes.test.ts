@@ -420,15 +420,28 @@ describe('the database goes away', () => {
     payload(await server.complete(learner.token, course.lesson(1)))
     await vi.waitUntil(() => feed.changes.length === 2 && one.changes.length === 1, patience)
 
-    // numbers are drawn, and nothing is written under them
-    const drawn: bigint[] = []
-    for (let n = 0; n < 12; n++) {
+    const draw = async () => {
       const client = await superuser.connect()
       await client.query('begin')
-      drawn.push(BigInt((await client.query<{ xid: string }>('select pg_current_xact_id()::text as xid')).rows[0]!.xid))
+      const { rows } = await client.query<{ xid: string }>('select pg_current_xact_id()::text as xid')
       await client.query('rollback')
       client.release()
+      return BigInt(rows[0]!.xid)
     }
+    // one more is written, and with that the ten seconds begin anew, however long it took to get here
+    await draw()
+    const { rows } = await superuser.query<{ end: string }>('select pg_current_wal_insert_lsn()::text as end')
+    await superuser.query('select pg_reload_conf()') // wakes the one who writes
+    await vi.waitFor(
+      async () =>
+        expect(
+          (await superuser.query('select pg_current_wal_lsn() >= $1::pg_lsn as written', [rows[0]!.end])).rows,
+        ).toEqual([{ written: true }]),
+      { timeout: 40_000, interval: 10 },
+    )
+    // numbers are drawn, and nothing is written under them
+    const drawn: bigint[] = []
+    for (let n = 0; n < 12; n++) drawn.push(await draw())
     const [{ now }] = (await query<{ now: Date }>('select clock_timestamp() as now')) as [{ now: Date }]
     await vi.waitFor(
       async () =>
@@ -458,8 +471,8 @@ describe('the database goes away', () => {
     expect(BigInt(again[0]!.xid), 'a number was given out again').toBeLessThanOrEqual(drawn.at(-1)!)
     isAway = false
     const late = [fresh, away] // they began at version 2
-    await vi.waitUntil(() => late.every(({ changes }) => changes.length === 3), { timeout: 5_000 }).catch(() => {})
-    await expectExactlyOnce(query, [feed, one], 5_000)
+    await vi.waitUntil(() => late.every(({ changes }) => changes.length === 3), patience).catch(() => {})
+    await expectExactlyOnce(query, [feed, one])
     for (const { changes, snapshots } of late) {
       expect(changes.map(({ version }) => version)).toEqual([3, 4, 5])
       expect(snapshots.map(({ reason }) => reason)).toEqual(['INITIAL'])
@@ -598,7 +611,7 @@ describe('the connection that reads the journal', () => {
     took.sort((a, b) => a - b)
     const [p50, p95, most] = [took[25]!, took[47]!, took[49]!].map(Math.round) as [number, number, number]
     console.log(JSON.stringify({ p50, p95, most }))
-    expect(p50).toBeLessThan(250)
+    expect(p50).toBeLessThan(500) // by its own poll it would hear after nearly a second, most times
     expect(await expectExactlyOnce(w.query, [follower])).toEqual([expect.toSatisfy((count: number) => count >= 50)])
   })
 

@@ -72,11 +72,12 @@ test(
     const resumed = cursors.map((after) => enrollment(id, { by: learner, after }))
     await resumed[0]!.until(2)
     await resumed[1]!.until(1)
-    const caughtUp = vi.waitUntil(async () => (await metric('lockstep_live_subscriptions')) === 4, { timeout: 10_000 })
-    await caughtUp
-    let since = await rendered()
-    payload(await api.complete(learner.token, taken.lesson(4)))
+    await vi.waitUntil(async () => (await metric('lockstep_live_subscriptions')) === 4, { timeout: 10_000 })
+    payload(await api.complete(learner.token, taken.lesson(4))) // who has heard it has caught up
     await Promise.all([first.until(4), ...resumed.map((stream, i) => stream.until(3 - i))])
+    let since = await rendered()
+    payload(await api.complete(learner.token, taken.lesson(5)))
+    await Promise.all([first.until(5), ...resumed.map((stream, i) => stream.until(4 - i))])
     expect(await since()).toEqual([1, 0])
 
     // another document, another operation of the same document, another variable: each is its own, however alike
@@ -93,8 +94,8 @@ test(
     ]
     await Promise.all(others.map((stream) => stream.until(1)))
     since = await rendered()
-    payload(await api.complete(learner.token, taken.lesson(5)))
-    await Promise.all([first.until(5), ...others.map((stream) => stream.until(2))])
+    payload(await api.complete(learner.token, taken.lesson(6)))
+    await Promise.all([first.until(6), ...others.map((stream) => stream.until(2))])
     expect(await since()).toEqual([4, 0])
     expect(others.map(({ items }) => items[1]!.kind)).toEqual([
       'LESSON_COMPLETED',

@@ -185,7 +185,8 @@ test('who never reads is let go, and no more is kept for them than LIVE_BUFFER_B
   const events = await Promise.all(
     range(1, 4).map(() => unread(api.url, LARGE, { id: globalId('Enrollment', id) }, learner.token)),
   )
-  await vi.waitUntil(async () => (await watch.metric('lockstep_live_subscriptions')) === before + 8)
+  const open = () => watch.metric('lockstep_live_subscriptions')
+  await vi.waitUntil(async () => (await open()) === before + 8, { timeout: 10_000 })
   const lagging = await watch.metric('lockstep_live_closed_total{why="too_slow"}')
   const memory = await held()
   const last = await fire(learner, taken, (changes) => changes === 600) // 20 MB for each of them

@@ -2,7 +2,7 @@ import net from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { buildSchema, getIntrospectionQuery, parse } from 'graphql'
 import pino from 'pino'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { parseConfig } from '../../src/operator/config.ts'
 import type { PoolOptions } from '../../src/operator/config.ts'
 import { examples } from '../../src/graphiql/tabs.ts'
@@ -56,12 +56,14 @@ async function hold(table: string) {
 const bytes = (port: number, text: string, closeAfterMs?: number) =>
   new Promise<string>((resolve, reject) => {
     let answer = ''
-    const socket = net.connect(port, '127.0.0.1', () => socket.write(text))
+    const socket = net.connect(port, '127.0.0.1', () => {
+      socket.write(text)
+      if (closeAfterMs) setTimeout(() => socket.destroy(), closeAfterMs)
+    })
     socket
       .on('data', (data) => (answer += data))
       .on('close', () => resolve(answer))
       .on('error', reject)
-    if (closeAfterMs) setTimeout(() => socket.destroy(), closeAfterMs)
   })
 
 const ViewerName = '{ viewer { name } }'
@@ -329,11 +331,9 @@ test.each(['terminated', 'too slow'])(
         fresh.token,
       )
       if (how === 'terminated') {
-        await sleep(700)
-        await w.query(
-          `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database()
-            and wait_event_type = 'Lock' and query like '%"CourseCompletion"%'`,
-        )
+        const terminate = `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database()
+          and wait_event_type = 'Lock' and query like '%"CourseCompletion"%'`
+        await vi.waitFor(async () => expect(await w.query(terminate)).not.toEqual([]), { timeout: 8_000 })
       }
       const { data, errors } = await answer
       expect(data.completeLesson).toEqual({ version: 2, enrollment: { completedLessonCount: 1, completions: null } })
@@ -398,8 +398,8 @@ describe('our insides stay ours', () => {
       'POST /graphql HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{',
       200,
     )
-    await sleep(200)
-    expect(own.lines.filter(({ msg }) => /client went away/.test(msg))).toMatchObject([{ level: 20 }])
+    const left = () => own.lines.filter(({ msg }) => /client went away/.test(msg))
+    await vi.waitFor(() => expect(left()).toMatchObject([{ level: 20 }]), { timeout: 10_000 })
     expect(own.lines.filter(({ level }) => level >= 50)).toEqual([])
   })
 })
