@@ -29,8 +29,8 @@ const patienceMs = 30_000
 export class Lifetime {
   /** To be drained at the end, once it is there. */
   server?: Server
-  /** To be closed at the end, once it is there. */
-  database?: OpenDatabase
+  /** To be closed at the end, also if it is still being opened by then. */
+  database?: Promise<OpenDatabase>
   readonly #config: Config
   readonly #log: Logger
   #starting: Promise<void> = Promise.resolve()
@@ -60,7 +60,7 @@ export class Lifetime {
       await this.#end()
       throw error
     }
-    void this.database?.embedded?.lost.then(() => this.#onLost())
+    void this.database?.then(({ embedded }) => embedded?.lost.then(() => this.#onLost()))
   }
 
   readonly #onSignal = (signal: NodeJS.Signals) => {
@@ -113,6 +113,8 @@ export class Lifetime {
     const inTime = await Promise.race([drained, sleep(shutdownGraceMs, 'late' as const, { ref: false })])
     if (inTime === 'late')
       this.#log.warn(`Requests were still under way after ${shutdownGraceMs} ms; ending all the same.`)
-    await this.database?.close()
+    // a PostgreSQL that is being started would stay behind
+    const database = await this.database?.catch(() => undefined)
+    await database?.close()
   }
 }

@@ -64,7 +64,7 @@ async function serveAndOpen(lifetime: Lifetime, config: Config, log: Logger, lis
   const serving = import('../server/server.ts')
     .then(({ startServer }) => startServer({ config, log, listener }))
     .then((server) => (lifetime.server = server))
-  const opening = openDatabase(config, log).then((database) => (lifetime.database = database))
+  const opening = (lifetime.database = openDatabase(config, log))
   await Promise.allSettled([serving, opening]) // if one fails, the other must be there to be ended
   return { server: await serving, database: await opening }
 }

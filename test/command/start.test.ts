@@ -309,13 +309,20 @@ describe('told to stop', () => {
 
   it('while it starts, it ends in order', async () => {
     const folder = newFolder()
-    // what is begun is finished, however long initdb takes
-    const run = lockstep(['start'], { LOCKSTEP_DATA: folder, SHUTDOWN_GRACE_MS: '40000' })
+    const run = lockstep(['start'], { LOCKSTEP_DATA: folder })
     await vi.waitUntil(() => fs.readdirSync(folder).length > 0, { timeout: 20_000, interval: 5 }) // initdb is at work
     await stopped(run, 'SIGINT')
     expect(run.output()).not.toContain('ready')
     expect(postmasterPid(folder)).toBeUndefined()
     await stopped(await started({ LOCKSTEP_DATA: folder }))
+  })
+
+  it('while PostgreSQL starts, it stops that too, however short the grace for requests is', async () => {
+    const folder = newFolder()
+    const run = lockstep(['start'], { LOCKSTEP_DATA: folder, SHUTDOWN_GRACE_MS: '1' })
+    await vi.waitUntil(() => postmasterPid(folder), { timeout: 30_000, interval: 1 })
+    await stopped(run, 'SIGTERM')
+    expect(postmasterPid(folder)).toBeUndefined()
   })
 
   it('while a request is under way, it waits for that, and a second Ctrl-C ends it at once', async () => {

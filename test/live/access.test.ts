@@ -278,7 +278,7 @@ test('how often that is looked for can be told, and each look leaves those who m
   )
   await Promise.all([theirs!.until(1), own!.until(1)])
   await w.query('delete from "CourseInstructor" where "userId" = $1', [instructor.id])
-  await theirs!.end(5_000)
+  await theirs!.end(5_000) // by default it would be looked after 10 s
   expect(theirs!.items.at(-1)).toMatchObject({ errors: [{ message: 'You may no longer see this.' }] })
   await parts.commit(completeLesson, {
     actor: learner.actor,

@@ -611,7 +611,7 @@ describe('the connection that reads the journal', () => {
     took.sort((a, b) => a - b)
     const [p50, p95, most] = [took[25]!, took[47]!, took[49]!].map(Math.round) as [number, number, number]
     console.log(JSON.stringify({ p50, p95, most }))
-    expect(p50).toBeLessThan(500) // by its own poll it would hear after nearly a second, most times
+    expect(p50).toBeLessThan(250)
     expect(await expectExactlyOnce(w.query, [follower])).toEqual([expect.toSatisfy((count: number) => count >= 50)])
   })
 
