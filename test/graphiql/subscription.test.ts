@@ -199,6 +199,24 @@ test('a tab that is stopped closes its connection, also while it tries again', a
   expect(watching.shown.connection).toBe('stopped')
 })
 
+test('a tab that is stopped while it tries again does not try once more', async () => {
+  const attempts = [0, 0]
+  const [stopped, other] = await Promise.all(
+    [0, 1].map((i) => watched({ on: { connecting: () => void attempts[i]!++ } })),
+  )
+  await Promise.all([stopped!, other!].map(({ watching }) => watching.until(has(1))))
+  network.unreachable = true
+  network.cut()
+  for (const { watching } of [stopped!, other!])
+    await watching.until(({ shown }) => shown.connection === 'lost, trying again')
+  stopped!.watching.stop()
+  const [before, others] = [attempts[0], attempts[1]!]
+  await vi.waitUntil(() => attempts[1]! >= others + 4, { timeout: 20_000 }) // much later than its next one
+  expect(attempts[0]).toBe(before)
+  other!.watching.stop()
+  network.unreachable = false
+})
+
 test('a tab that is stopped says so at once, and keeps its last items; one that had ended stays closed', async () => {
   const { watching, change, learner } = await watched()
   await watching.until(has(1))

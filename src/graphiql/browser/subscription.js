@@ -47,6 +47,7 @@ export class Subscription {
   #received = 0
   #failures = 0
   #isOver = false
+  #unsubscribe = () => {}
 
   /**
    * @param {Client} client its own, `patient`
@@ -72,7 +73,8 @@ export class Subscription {
 
   #close() {
     this.#isOver = true
-    this.#client.dispose()
+    this.#unsubscribe() // first: a client whose subscription is not over connects once more
+    Promise.resolve(this.#client.dispose()).catch(() => {}) // it was connecting, and can't any more
   }
 
   #begin() {
@@ -83,7 +85,7 @@ export class Subscription {
       if (!hasFailed) this.#fail(reason)
       hasFailed = true
     }
-    this.#client.subscribe(this.#payload, {
+    this.#unsubscribe = this.#client.subscribe(this.#payload, {
       next: (/** @type {Result} */ result) => (result.data ? this.#receive(result) : fail(result.errors)),
       error: fail,
       complete: () => hasFailed || this.#complete(),
