@@ -1,5 +1,6 @@
 import pg from 'pg'
 import type { PoolOptions } from '../operator/config.ts'
+import { connectionTo } from './connection.ts'
 
 /** The pool's options where no setting is set. */
 export const defaultPool: PoolOptions = {
@@ -93,7 +94,10 @@ export const PLANS = '-c plan_cache_mode=force_generic_plan -c enable_seqscan=of
 export function createPool(url: string, options: PoolOptions): pg.Pool {
   const config: pg.PoolConfig = {
     Client: ClosingClient,
-    connectionString: url,
+    ...connectionTo(
+      url,
+      `-c TimeZone=UTC ${PLANS} -c default_transaction_isolation=${options.isolation.replace('-', '\\ ')}`,
+    ),
     min: options.size,
     max: options.max,
     idleTimeoutMillis: 30_000,
@@ -105,7 +109,6 @@ export function createPool(url: string, options: PoolOptions): pg.Pool {
     idle_in_transaction_session_timeout: options.idleTransactionTimeoutMs,
     application_name: 'lockstep',
     keepAlive: true,
-    options: `-c TimeZone=UTC ${PLANS} -c default_transaction_isolation=${options.isolation.replace('-', '\\ ')}`,
   }
   return new ValidatingPool(config, options.validateIdleSeconds * 1_000)
 }

@@ -69,8 +69,20 @@ const byCode: Readonly<Record<string, Explain>> = {
   ],
 }
 
+/** What to do about a pooler. */
+export const TO_POSTGRESQL =
+  'Lockstep has a pool of its own; set DATABASE_URL to the address of PostgreSQL itself, without PgBouncer.'
+
 /** By the driver's message, for errors without a code. */
 const byMessage: readonly (readonly [RegExp, Explain])[] = [
+  [
+    /unsupported startup parameter/,
+    (_, message) => [
+      `a connection pooler stands before it, which refuses the settings of a session (${message})`,
+      TO_POSTGRESQL,
+      exitCode.unavailable,
+    ],
+  ],
   [
     /timeout/i,
     ({ host }) => [

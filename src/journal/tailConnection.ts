@@ -1,4 +1,5 @@
 import pg from 'pg'
+import { connectionTo } from '../database/connection.ts'
 import { PLANS } from '../database/pool.ts'
 
 /** Sends a statement on one connection. Rejects if the answer takes too long. */
@@ -76,12 +77,11 @@ export class TailConnection {
   #create(): pg.Client {
     const { url, answerMs, onLost, onNotification } = this.#options
     const client = new pg.Client({
-      connectionString: url,
+      // PostgreSQL gives up a statement soon after its connection is closed
+      ...connectionTo(url, `-c TimeZone=UTC -c client_connection_check_interval=1000 ${PLANS}`),
       application_name: 'lockstep (reads the journal)',
       connectionTimeoutMillis: answerMs,
       keepAlive: true,
-      // PostgreSQL gives up a statement soon after its connection is closed
-      options: `-c TimeZone=UTC -c client_connection_check_interval=1000 ${PLANS}`,
     })
     client.on('error', () => {}) // 'end' follows
     client.on('end', () => {

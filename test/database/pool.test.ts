@@ -253,3 +253,13 @@ test('a pool that is ended has left no session behind', async () => {
   await db.user.count()
   await db.$disconnect()
 })
+
+test('options in the address are kept, and none of ours is lost by them', async () => {
+  const address = new URL(w.url)
+  address.searchParams.set('options', '-c search_path=app -c TimeZone=Europe/Zurich')
+  const { rows } = await pooled({ size: 1, max: 1 }, address.href).query(
+    `select current_setting('search_path') as path, current_setting('TimeZone') as zone,
+      current_setting('plan_cache_mode') as plans`,
+  )
+  expect(rows).toEqual([{ path: 'app', zone: 'UTC', plans: 'force_generic_plan' }])
+})
