@@ -54,6 +54,24 @@ const mutants: readonly Mutant[] = [
     file: 'src/commit/lockAndRead.ts',
     change: [['(${locking} skip locked)', '(${locking})']],
   },
+  {
+    name: 'settings of a session: whether they arrive is not looked at',
+    file: 'src/database/session.ts',
+    change: [['if (found.mark !== mark)', 'if (found.mark === undefined)']],
+    tests: ['command/pooler'],
+  },
+  {
+    name: 'settings of a session: those of the address replace ours',
+    file: 'src/database/connection.ts',
+    change: [['if (!own.length) return', 'if (own.length >= 0) return']],
+    tests: ['database/pool'],
+  },
+  {
+    name: 'settings of a session: the search path is the address’s',
+    file: 'src/database/connection.ts',
+    change: [[' -c search_path=public', '']],
+    tests: ['database/pool'],
+  },
   { name: 'locks for update', file: 'src/commit/lockAndRead.ts', change: [['for no key update', 'for update']] },
   { name: 'keys of updates named', file: 'src/commit/save.ts', change: [[' && !unnamed.includes(name)', '']] },
   {

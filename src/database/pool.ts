@@ -94,10 +94,7 @@ export const PLANS = '-c plan_cache_mode=force_generic_plan -c enable_seqscan=of
 export function createPool(url: string, options: PoolOptions): pg.Pool {
   const config: pg.PoolConfig = {
     Client: ClosingClient,
-    ...connectionTo(
-      url,
-      `-c TimeZone=UTC ${PLANS} -c default_transaction_isolation=${options.isolation.replace('-', '\\ ')}`,
-    ),
+    ...connectionTo(url, `${PLANS} -c default_transaction_isolation=${options.isolation.replace('-', '\\ ')}`),
     min: options.size,
     max: options.max,
     idleTimeoutMillis: 30_000,

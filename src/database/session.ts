@@ -20,7 +20,7 @@ export async function inSession<T>(
 ): Promise<T> {
   const mark = randomUUID()
   const client = new pg.Client({
-    ...connectionTo(url, `-c TimeZone=UTC -c lockstep.mark=${mark}`),
+    ...connectionTo(url, `-c lockstep.mark=${mark}`),
     application_name: 'lockstep',
     connectionTimeoutMillis: withinMs ?? 10_000,
     ...(withinMs !== undefined && { query_timeout: withinMs }),

@@ -78,7 +78,7 @@ export class TailConnection {
     const { url, answerMs, onLost, onNotification } = this.#options
     const client = new pg.Client({
       // PostgreSQL gives up a statement soon after its connection is closed
-      ...connectionTo(url, `-c TimeZone=UTC -c client_connection_check_interval=1000 ${PLANS}`),
+      ...connectionTo(url, `-c client_connection_check_interval=1000 ${PLANS}`),
       application_name: 'lockstep (reads the journal)',
       connectionTimeoutMillis: answerMs,
       keepAlive: true,

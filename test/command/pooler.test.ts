@@ -1,17 +1,17 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import fs from 'node:fs'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import net from 'node:net'
+import { existsSync } from 'node:fs'
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
 import { describe, expect, it, onTestFinished, type TestContext, vi } from 'vitest'
 import { systemAccount } from '../../src/embedded/systemAccount.ts'
+import { freePort } from '../freePort.ts'
 import { ownDatabase } from '../ownDatabase.ts'
 import { run } from '../program.ts'
 
 const places = ['/usr/sbin/pgbouncer', '/usr/bin/pgbouncer', '/usr/local/bin/pgbouncer', '/opt/homebrew/bin/pgbouncer']
-const pgbouncer = places.find((place) => fs.existsSync(place))
+const pgbouncer = places.find((place) => existsSync(place))
 
 /** CI installs it, and must not pass without. */
 function need(context: TestContext) {
@@ -23,7 +23,7 @@ function need(context: TestContext) {
 async function pooled(url: string, settings: Record<string, string>): Promise<string> {
   const { hostname, port, username, password, pathname } = new URL(url)
   const folder = await mkdtemp(path.join(os.tmpdir(), 'lockstep-pgbouncer-'))
-  const own = String(await freePort())
+  const own = `${await freePort()}`
   const account = systemAccount()
   const database = pathname.slice(1)
   const target = { host: hostname, port, dbname: database, user: username, password: decodeURIComponent(password) }
@@ -32,7 +32,7 @@ async function pooled(url: string, settings: Record<string, string>): Promise<st
   const lines = Object.entries(all).map(([name, value]) => `${name} = ${value}`)
   const file = path.join(folder, 'pgbouncer.ini')
   await writeFile(file, `[databases]\n${database} = ${parameters.join(' ')}\n[pgbouncer]\n${lines.join('\n')}\n`)
-  fs.chmodSync(folder, 0o755)
+  await chmod(folder, 0o755) // PgBouncer refuses to run as root, so it may be another user who reads there
 
   const bouncer = spawn(pgbouncer!, [file], { ...account, stdio: ['ignore', 'ignore', 'pipe'] })
   let log = ''
@@ -48,14 +48,6 @@ async function pooled(url: string, settings: Record<string, string>): Promise<st
   return Object.assign(new URL(url), { host: `127.0.0.1:${own}` }).href
 }
 
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as net.AddressInfo
-  server.close()
-  return port
-}
-
 const modes: { mode: string; settings: Record<string, string>; found: string }[] = [
   { mode: 'in transaction mode', settings: { pool_mode: 'transaction' }, found: 'refuses the settings of a session' },
   { mode: 'in session mode', settings: { pool_mode: 'session' }, found: 'refuses the settings of a session' },
@@ -68,7 +60,7 @@ const modes: { mode: string; settings: Record<string, string>; found: string }[]
 
 describe('Through PgBouncer, nothing works by half', () => {
   for (const { mode, settings, found } of modes)
-    it(`${mode}: each command says in one sentence that it cannot be used`, async (context) => {
+    it(`${mode}: each command that opens the database says in one sentence that it cannot be used`, async (context) => {
       need(context)
       const environment = { DATABASE_URL: await pooled(await ownDatabase('migrated'), settings), PORT: '0' }
       for (const parameters of [
@@ -76,7 +68,9 @@ describe('Through PgBouncer, nothing works by half', () => {
         ['start', '--no-migrate'],
         ['migrate'],
         ['user', 'list'],
+        ['user', 'add', 'Ada'],
         ['epoch', 'renew'],
+        ['journal', 'begin'],
       ]) {
         const { code, errors } = await run(parameters, environment)
         expect(errors.trim().split('\n'), parameters.join(' ')).toHaveLength(1)

@@ -12,6 +12,7 @@ import { startEmbedded } from '../../src/embedded/embedded.ts'
 import { isAlive } from '../../src/embedded/livingProcess.ts'
 import { inSession } from '../../src/database/session.ts'
 import { registerUser } from '../../src/identity/registerUser.ts'
+import { freePort } from '../freePort.ts'
 import { ownDatabase } from '../ownDatabase.ts'
 import { program } from '../program.ts'
 
@@ -100,15 +101,6 @@ const users = (url: string) =>
     url,
     async (client) => (await client.query<{ n: number }>('select count(*)::int as n from "User"')).rows[0]!.n,
   )
-
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as net.AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 describe('lockstep start', () => {
   it('needs nothing but an empty folder: it serves, is healthy, and says where', async () => {

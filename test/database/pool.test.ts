@@ -2,6 +2,7 @@ import type pg from 'pg'
 import { describe, expect, test, vi } from 'vitest'
 import { parseConfig } from '../../src/operator/config.ts'
 import { connect } from '../../src/database/client.ts'
+import { migrationStatus } from '../../src/database/migrate.ts'
 import { createPool, defaultPool } from '../../src/database/pool.ts'
 import type { PoolOptions } from '../../src/operator/config.ts'
 import { academy } from '../academy.ts'
@@ -256,10 +257,20 @@ test('a pool that is ended has left no session behind', async () => {
 
 test('options in the address are kept, and none of ours is lost by them', async () => {
   const address = new URL(w.url)
-  address.searchParams.set('options', '-c search_path=app -c TimeZone=Europe/Zurich')
+  address.searchParams.set('options', '-c work_mem=7MB -c TimeZone=Europe/Zurich')
   const { rows } = await pooled({ size: 1, max: 1 }, address.href).query(
-    `select current_setting('search_path') as path, current_setting('TimeZone') as zone,
+    `select current_setting('work_mem') as memory, current_setting('TimeZone') as zone,
       current_setting('plan_cache_mode') as plans`,
   )
-  expect(rows).toEqual([{ path: 'app', zone: 'UTC', plans: 'force_generic_plan' }])
+  expect(rows).toEqual([{ memory: '7MB', zone: 'UTC', plans: 'force_generic_plan' }])
+})
+
+test('all statements find the tables in public, whatever the search path of the address is', async () => {
+  const address = new URL(w.url)
+  address.searchParams.set('options', '-c search_path=elsewhere')
+  const db = connect(address.href, { ...defaultPool, size: 1, max: 1 })
+  w.onClose(() => db.$disconnect())
+  const [{ count } = { count: -1 }] = await db.$queryRaw<{ count: number }[]>`select count(*)::int as count from "User"`
+  expect(await db.user.count()).toBe(count)
+  expect((await migrationStatus(address.href)).map(({ state }) => state)).not.toContain('pending')
 })
